@@ -1,0 +1,60 @@
+"""Photo files named by the SHA-256 of their bytes. A photo is durable when ``put`` returns."""
+
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Photos:
+    """A folder of content-addressed files: ``root/ab/abcdef….bin``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Where a photo lies or would lie; raises ValueError for what is no digest."""
+        if _DIGEST.fullmatch(digest) is None:
+            raise ValueError(f"{digest[:80]!r} is no SHA-256 in lower-case hex")
+        return self.root / digest[:2] / f"{digest}.bin"
+
+    def has(self, digest: str) -> bool:
+        """Whether the photo is here."""
+        return self.path(digest).exists()
+
+    def read(self, digest: str) -> bytes:
+        """The photo's bytes; raises FileNotFoundError."""
+        return self.path(digest).read_bytes()
+
+    def put(self, data: bytes) -> str:
+        """Keeps the bytes and returns their digest: temporary file, fsync, rename, fsync of the folder."""
+        digest = hashlib.sha256(data).hexdigest()
+        target = self.path(digest)
+        if target.exists():
+            return digest
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            _sync_folder(self.root)
+        temporary = target.with_suffix(f".{secrets.token_hex(6)}.part")
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+        return digest
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,109 @@
+"""Device, and all that a device may say: Capture, Signal, Reading, Act, Junk.
+
+A device is told apart from its link: the codec on top of each file in ``devices/`` is pure, the Device below it
+moves bytes. ``Tell`` is how a device hands a fact on: it returns only when the fact is durable, so whatever
+acknowledges the other side (MQTT PUBACK, a bench handshake) comes after it.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from lanes.record import AnyBody
+
+
+class Photo(Struct, frozen=True):
+    """Image bytes as the device gave them; not decoded, not trusted."""
+
+    data: bytes
+
+
+class Capture(Struct, frozen=True, kw_only=True):
+    """A plate camera saw a vehicle. ``key`` is stable over re-sends of the same event."""
+
+    key: str
+    plate_text: str
+    plate_type: str = "unknown"
+    confidence_pct: int = 0
+    photo: bytes | None = None
+    crop: bytes | None = None
+    taken_at: datetime | None = None
+    replayed: bool = False
+
+
+class Signal(Struct, frozen=True, kw_only=True):
+    """A lane sensor's level, told on each change and once after each (re)connection."""
+
+    station: str
+    sensor: str
+    on: bool
+
+
+class Act(Struct, frozen=True, kw_only=True):
+    """What an officer's PDA did: one JSON object, already parsed, with the photo (if any) beside it."""
+
+    key: str
+    pda: str
+    fields: dict[str, object]
+    photo: bytes | None = None
+
+
+class Junk(Struct, frozen=True, kw_only=True):
+    """Input that could not be read: why, and the bytes (cut to 64 KiB), whose size was ``size_bytes``."""
+
+    channel: str
+    why: str
+    data: bytes
+    size_bytes: int
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """The device's own state: ok, silent (nothing heard in its rhythm), faulty (answers wrongly), lost (no link)."""
+
+    state: str
+    why: str = ""
+
+
+Said: TypeAlias = Capture | Signal | Act | Junk | Health
+Tell: TypeAlias = Callable[[Said], Awaitable[None]]
+
+
+class MeasureError(Exception):
+    """An instrument gave no valid reading; the text says which device, what happened, what to check."""
+
+
+class Device(Protocol):
+    """Equipment that speaks by itself: ``run`` connects, tells, reconnects, and returns only when cancelled."""
+
+    name: str
+    source: str  # such as "mqtt://aaaa0000-bbbb0001", "virtual+serial://brake-1"
+
+    async def run(self, tell: Tell) -> None: ...
+
+
+class Instrument(Device, Protocol):
+    """A device that measures when asked. ``run`` keeps its link up and tells its Health."""
+
+    async def measure(self, lane: str, station: str, item: str, axle: int) -> AnyBody:
+        """One measurement as a record body (AxleWeighed, BrakeMeasured, SideslipMeasured).
+
+        Raises MeasureError when there is no valid reading: silent, torn, out of the device's range, aborted.
+        """
+        ...
+
+
+class Switchboard(Device, Protocol):
+    """A device with outputs: lights and barriers."""
+
+    async def switch(self, station: str, actuator: str, on: bool) -> None:
+        """Sets one output and returns when the device has confirmed it; raises MeasureError otherwise."""
+        ...
+
+    def outputs(self) -> dict[tuple[str, str], bool]:
+        """Last confirmed level of each (station, actuator); empty before the first read-back."""
+        ...
+
+
+Devices: TypeAlias = Sequence[Device]

@@ -1,0 +1,416 @@
+"""Record and the closed union of bodies: the one schema of the system.
+
+Rules of this file, for good: add-only (a new field has a default, a new fact is a new kind), units in
+names, no floats (``Decimal`` or integers), aware UTC times. ``docs/records.md`` says what each kind means.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lanes.vehicle import Vehicle
+
+SCHEMA_VERSION = 1
+
+Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=80)]
+Text: TypeAlias = Annotated[str, Meta(max_length=2000)]
+Probability: TypeAlias = Annotated[Decimal, Meta()]
+Business: TypeAlias = Annotated[str, Meta(min_length=1, max_length=40)]
+
+Result: TypeAlias = Literal["pass", "fail", "not_applicable"]
+Opinion: TypeAlias = Literal["agree", "disagree", "unsure"]
+Decision: TypeAlias = Literal["pass", "fail", "retake"]
+Verdict: TypeAlias = Literal["pass", "fail"]
+
+
+class Body(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """One fact. Subclasses are the whole list of what may stand in a journal."""
+
+
+# ---- the node itself -----------------------------------------------------------------------------
+
+
+class NodeStarted(Body, frozen=True, kw_only=True, tag="node_started"):
+    """The agent began to write; ``tick_ms`` of later records counts from this boot."""
+
+    version: Name
+    boot: Name
+    site: Name
+    config_sha256: Sha256
+    clock: Text = ""
+
+
+class DeviceChanged(Body, frozen=True, kw_only=True, tag="device_changed"):
+    """A device entered another state of health."""
+
+    device: Name
+    state: Literal["ok", "silent", "faulty", "lost"]
+    why: Text = ""
+
+
+class Quarantined(Body, frozen=True, kw_only=True, tag="quarantined"):
+    """Input that could not be read as anything: kept as evidence, never retried."""
+
+    channel: Text
+    why: Text
+    size_bytes: int
+    sha256: Sha256
+    excerpt: Text = ""
+
+
+class Refused(Body, frozen=True, kw_only=True, tag="refused"):
+    """A destination would not take one record; the sequence moved on."""
+
+    destination: Name
+    refused_seq: int
+    why: Text
+
+
+# ---- the lane ------------------------------------------------------------------------------------
+
+
+class Sensed(Body, frozen=True, kw_only=True, tag="sensed"):
+    """A lane sensor changed its level."""
+
+    lane: Name
+    station: Name
+    sensor: Name
+    on: bool
+
+
+class Switched(Body, frozen=True, kw_only=True, tag="switched"):
+    """The agent switched a light or a barrier."""
+
+    lane: Name
+    station: Name
+    actuator: Name
+    on: bool
+    why: Text = ""
+
+
+class Captured(Body, frozen=True, kw_only=True, tag="captured"):
+    """A plate camera reported a vehicle. ``plate_text`` is what the camera thinks; empty: no plate seen."""
+
+    lane: Name
+    station: Name
+    device: Name
+    plate_text: Text
+    plate_type: Name = "unknown"
+    confidence_pct: int = 0
+    photo: Sha256 | None = None
+    crop: Sha256 | None = None
+    taken_at: datetime | None = None
+    replayed: bool = False
+
+
+# ---- the inspection ------------------------------------------------------------------------------
+
+
+class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
+    """A vehicle was accepted for inspection (受理); opens the inspection."""
+
+    vehicle: Vehicle
+    business: Business
+    ordered_by: Name
+    attempt: int = 1
+
+
+class Arrived(Body, frozen=True, kw_only=True, tag="arrived"):
+    """The vehicle was recognised at the gate of a lane."""
+
+    lane: Name
+    capture_seq: int | None = None
+    how: Literal["plate", "no_plate", "operator"] = "plate"
+
+
+class Moved(Body, frozen=True, kw_only=True, tag="moved"):
+    """The vehicle now stands at ``station``; an empty station: it left the lane."""
+
+    lane: Name
+    station: Annotated[str, Meta(max_length=80)]
+
+
+class ItemStarted(Body, frozen=True, kw_only=True, tag="item_started"):
+    """An instrument item began (检验项目开始)."""
+
+    lane: Name
+    station: Name
+    item: Name
+    device: Name
+
+
+class ItemFailed(Body, frozen=True, kw_only=True, tag="item_failed"):
+    """An instrument item gave no reading; it will be tried again or handed to the operator."""
+
+    lane: Name
+    station: Name
+    item: Name
+    device: Name
+    why: Text
+
+
+class BrakeCurve(Struct, frozen=True, kw_only=True):
+    """Left and right brake force sampled every ``interval_ms``, in daN (10 N)."""
+
+    interval_ms: int
+    left_dan: tuple[int, ...]
+    right_dan: tuple[int, ...]
+
+
+class BrakeMeasured(Body, frozen=True, kw_only=True, tag="brake_measured"):
+    """Roller or plate bench: one axle (B1..B6) or the parking brake (B0), forces in daN (10 N)."""
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    axle: int
+    bench: Literal["roller", "plate"] = "roller"
+    left_max_dan: int
+    right_max_dan: int
+    left_drag_dan: int | None = None
+    right_drag_dan: int | None = None
+    curve: BrakeCurve
+    raw_sha256: Sha256 | None = None
+
+
+class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
+    """Wheel-load scale: static load of the two wheels of one axle, kg."""
+
+    lane: Name
+    station: Name
+    device: Name
+    axle: int
+    left_kg: Decimal
+    right_kg: Decimal
+    raw_sha256: Sha256 | None = None
+
+
+class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured"):
+    """Side-slip plate, m/km, outward positive."""
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    slip_m_per_km: Decimal
+    raw_sha256: Sha256 | None = None
+
+
+class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
+    """An inspection photo is durable on this node; its bytes lie beside the journal under ``photo``."""
+
+    shot: Name
+    photo: Sha256
+    size_bytes: int
+    media: Name = "image/jpeg"
+    officer: Annotated[str, Meta(max_length=80)] = ""
+    device: Annotated[str, Meta(max_length=80)] = ""
+    taken_at: datetime | None = None
+
+
+class Checked(Body, frozen=True, kw_only=True, tag="checked"):
+    """An officer's own finding on one item of the form (人工检验结果)."""
+
+    item: Name
+    result: Result
+    officer: Name
+    value: Text = ""
+    defects: tuple[Name, ...] = ()
+    remark: Text = ""
+
+
+class Character(Struct, frozen=True):
+    """One read character and its posterior probability."""
+
+    c: str
+    p: Decimal
+
+
+class Reviewed(Body, frozen=True, kw_only=True, tag="reviewed"):
+    """What a model thinks of a photo. It advises; it never passes or fails a vehicle."""
+
+    photo_seq: int
+    photo: Sha256
+    shot: Name
+    question: Literal["plate", "vin", "quality"]
+    opinion: Opinion
+    model: Name
+    weights_sha256: Sha256 | None = None
+    expected: Text = ""
+    text: Text = ""
+    confidence: Decimal = Decimal(0)
+    score: Decimal | None = None
+    characters: tuple[Character, ...] = ()
+    plate_type: Name = "unknown"
+    box: tuple[int, int, int, int] | None = None
+    reasons: tuple[Name, ...] = ()
+    took_ms: int = 0
+
+
+class Ruled(Body, frozen=True, kw_only=True, tag="ruled"):
+    """An officer's decision on a review."""
+
+    review_seq: int
+    decision: Decision
+    officer: Name
+    reason: Text = ""
+
+
+class Signed(Body, frozen=True, kw_only=True, tag="signed"):
+    """An officer or the presenter signed; ``photo`` is the image of the handwriting."""
+
+    officer: Name
+    role: Literal["officer", "second_officer", "presenter"] = "officer"
+    photo: Sha256 | None = None
+    statement: Text = ""
+
+
+class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One judged item: what was found, against which limit, by which clause, from which records."""
+
+    item: Name
+    result: Result
+    quantity: Name = "check"
+    value: Text = ""
+    unit: Annotated[str, Meta(max_length=20)] = ""
+    limit: Text = ""
+    clause: Text = ""
+    arithmetic: Text = ""
+    basis: tuple[int, ...] = ()
+
+
+class Judged(Body, frozen=True, kw_only=True, tag="judged"):
+    """All findings of an attempt and the verdict, with the rules that were used."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    rules: Name
+    rules_sha256: Sha256
+    attempt: int = 1
+
+
+class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
+    """The inspection was stopped by a person, with the reason."""
+
+    by: Name
+    reason: Text
+
+
+AnyBody: TypeAlias = (
+    NodeStarted
+    | DeviceChanged
+    | Quarantined
+    | Refused
+    | Sensed
+    | Switched
+    | Captured
+    | Ordered
+    | Arrived
+    | Moved
+    | ItemStarted
+    | ItemFailed
+    | BrakeMeasured
+    | AxleWeighed
+    | SideslipMeasured
+    | Photographed
+    | Checked
+    | Reviewed
+    | Ruled
+    | Signed
+    | Judged
+    | Aborted
+)
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A fact on its way to the journal, which gives it ``seq``, ``at`` and ``tick_ms``."""
+
+    source: Key
+    source_key: Key
+    body: AnyBody
+    inspection: Annotated[str, Meta(max_length=80)] | None = None
+
+
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One fact in the journal.
+
+    ``seq``: dense from 1 in one node's journal, the only order. ``at``: the node's wall clock when it wrote
+    the record (UTC). ``tick_ms``: the node's monotonic clock, for durations. ``(source, source_key)`` is unique:
+    whoever repeats itself is recognised by it. A source that begins with ``virtual+`` is simulated.
+    """
+
+    seq: int
+    at: datetime
+    tick_ms: int
+    source: Key
+    source_key: Key
+    body: AnyBody
+    inspection: str | None = None
+    v: int = SCHEMA_VERSION
+
+
+_encoder = msgspec.json.Encoder(order="sorted")
+_decoder = msgspec.json.Decoder(Record)
+
+GENESIS = b"chayan journal 1\n"
+
+
+def canonical(record: Record) -> bytes:
+    """The bytes that are hashed, sent and kept: UTF-8 JSON, keys sorted, no blanks, defaults left out."""
+    return _encoder.encode(record)
+
+
+def parse(data: bytes) -> Record:
+    """Record from canonical bytes; raises ``msgspec.ValidationError`` naming the field."""
+    return _decoder.decode(data)
+
+
+def genesis(node: str) -> bytes:
+    """Head (32 bytes) of an empty journal of ``node``: binds the chain to its node."""
+    return hashlib.sha256(GENESIS + node.encode()).digest()
+
+
+def link(head: bytes, data: bytes) -> bytes:
+    """Head (32 bytes) after a record with canonical bytes ``data`` follows ``head``: SHA-256(head ‖ data)."""
+    return hashlib.sha256(head + data).digest()
+
+
+def link_all(head: bytes, rows: Sequence[bytes]) -> bytes:
+    """Head after all ``rows`` in order."""
+    for data in rows:
+        head = link(head, data)
+    return head
+
+
+def kind_of(body: AnyBody) -> str:
+    """The tag of a body as it stands in the journal."""
+    return str(body.__struct_config__.tag)
+
+
+def is_simulated(source: str) -> bool:
+    """Whether a source announces itself as simulated."""
+    return source.startswith("virtual+")
+
+
+_NODE = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
+
+
+def is_node_name(name: str) -> bool:
+    """Whether ``name`` can name a node: lower-case letters, digits, hyphens, 2 to 63 long."""
+    return _NODE.fullmatch(name) is not None
+
+
+def utc(moment: datetime) -> datetime:
+    """The same moment in UTC; raises ``ValueError`` for a naive time."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without zone: {moment.isoformat()}")
+    return moment.astimezone(UTC)

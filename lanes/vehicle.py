@@ -1,0 +1,37 @@
+"""Plate, Vin and Vehicle: what is inspected. The key of a vehicle is (hpzl, hphm), never hphm alone."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+
+class Plate(Struct, frozen=True, kw_only=True):
+    """A plate: kind (hpzl, two digits, GA/T 16.7) and number (hphm, without blanks and dots)."""
+
+    hpzl: Annotated[str, Meta(pattern="^[0-9]{2}$")]
+    hphm: Annotated[str, Meta(min_length=5, max_length=12)]
+
+
+class Vehicle(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the papers say of a vehicle. Codes are those of GA/T 16; masses in kg."""
+
+    vin: Annotated[str, Meta(min_length=1, max_length=25)]
+    vehicle_class: Annotated[str, Meta(pattern="^[A-Z][0-9A-Z]{2}$")]  # cllx, such as K33
+    use: Annotated[str, Meta(pattern="^[A-Z]$")]  # syxz, such as A
+    made_on: date
+    gross_mass_kg: Annotated[int, Meta(gt=0)]
+    kerb_mass_kg: Annotated[int, Meta(gt=0)]
+    plate: Plate | None = None
+    brand: Annotated[str, Meta(max_length=80)] = ""
+    model: Annotated[str, Meta(max_length=80)] = ""
+    colour: Annotated[str, Meta(max_length=8)] = ""  # csys
+    seats: int = 5
+    fuel: Annotated[str, Meta(max_length=4)] = "A"  # rlzl
+    engine_no: Annotated[str, Meta(max_length=40)] = ""
+    registered_on: date | None = None
+    axles: Annotated[int, Meta(ge=1, le=6)] = 2
+    parking_axles: tuple[int, ...] = (2,)
+    steer_suspension: Literal["independent", "dependent"] = "independent"
+    service_brake: Literal["hydraulic", "air"] = "hydraulic"
+    imported: bool = False
