@@ -144,7 +144,7 @@ class Journal:
     # ---- writing ---------------------------------------------------------------------------------
 
     async def append(self, *drafts: Draft) -> list[Appended]:
-        """Makes drafts durable records, in order; returns after the commit. A repeated key gives the old record.
+        """Makes drafts durable records, in order, and returns after the commit; a repeated key: the old record.
 
         Raises JournalError when nothing was kept, msgspec.ValidationError when a draft cannot be written.
         """

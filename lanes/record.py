@@ -195,13 +195,14 @@ class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
 
 
 class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured"):
-    """Side-slip plate, m/km, outward positive."""
+    """Side-slip plate, m/km, outward positive. ``pass_count``: the plate's own count of passes, if any."""
 
     lane: Name
     station: Name
     device: Name
     item: Name
     slip_m_per_km: Decimal
+    pass_count: int | None = None
     raw_sha256: Sha256 | None = None
 
 
@@ -344,8 +345,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One fact in the journal.
 
     ``seq``: dense from 1 in one node's journal, the only order. ``at``: the node's wall clock when it wrote
-    the record (UTC). ``tick_ms``: the node's monotonic clock, for durations. ``(source, source_key)`` is unique:
-    whoever repeats itself is recognised by it. A source that begins with ``virtual+`` is simulated.
+    the record (UTC). ``tick_ms``: the node's monotonic clock, for durations. ``(source, source_key)`` is
+    unique: whoever repeats itself is recognised by it. A source beginning with ``virtual+`` is simulated.
     """
 
     seq: int
