@@ -1,0 +1,189 @@
+"""Scope: which vehicles, businesses and dates a rule row is for; the narrower of two rows wins."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lanes.vehicle import Vehicle
+
+Confidence: TypeAlias = Literal["S", "F", "F1", "Q", "M"]
+Mass: TypeAlias = Annotated[int, Meta(gt=0)]
+_HEAVIEST_KG = 10**9
+_Row = TypeVar("_Row", bound="Scope")
+
+
+class RuleError(Exception):
+    """Rule tables that cannot be used; the text names file, table, row, and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a rule is looked up for. ``condition``: new or in_use; ``axle`` and ``bench`` where they matter."""
+
+    vehicle: Vehicle
+    business: str
+    on: date
+    condition: str = ""
+    axle: str = ""
+    bench: str = ""
+
+    def value(self, name: str) -> str:
+        """The case's value of one of the set-like columns of a Scope."""
+        match name:
+            case "uses":
+                return self.vehicle.use
+            case "businesses":
+                return self.business
+            case "steer_suspension":
+                return self.vehicle.steer_suspension
+        return str(getattr(self, name))
+
+
+class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Columns shared by all rule rows. A column left out does not restrict; all bounds are inclusive.
+
+    ``classes``: names of class groups or beginnings of cllx codes. ``mass_ratio_*``: gross ÷ kerb mass.
+    ``made_*``: date of manufacture. ``effective_*``: date of the inspection. ``source``: a key of [[source]].
+    """
+
+    SETS: ClassVar[tuple[str, ...]] = ("uses", "businesses", "steer_suspension")
+
+    source: str
+    confidence: Confidence
+    classes: tuple[str, ...] = ()
+    uses: tuple[Annotated[str, Meta(pattern="^[A-Z]$")], ...] = ()
+    businesses: tuple[str, ...] = ()
+    steer_suspension: Literal["independent", "dependent"] | None = None
+    gross_mass_from_kg: Mass | None = None
+    gross_mass_to_kg: Mass | None = None
+    mass_ratio_to: Decimal | None = None
+    mass_ratio_below: Decimal | None = None  # the one exclusive bound: GB 7258 says "less than 1.2 times"
+    made_from: date | None = None
+    made_to: date | None = None
+    effective_from: date | None = None
+    effective_to: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.mass_ratio_to is not None and self.mass_ratio_below is not None:
+            raise ValueError("mass_ratio_to and mass_ratio_below exclude each other")
+        for name in ("mass_ratio_to", "mass_ratio_below"):
+            ratio = getattr(self, name)
+            if ratio is not None and not (ratio.is_finite() and ratio > 0):
+                raise ValueError(f"{name} = {ratio} is not a positive number")
+        for low, high in (*self._dates(), self._mass()):
+            if low > high:
+                raise ValueError(f"the range from {low} to {high} is empty")
+
+    def covers(self, case: Case) -> bool:
+        """Whether this row is for this case."""
+        vehicle = case.vehicle
+        made, effective = self._dates()
+        low, high = self._mass()
+        return (
+            (not self.classes or vehicle.vehicle_class.startswith(self.classes))
+            and all(not (allowed := self._set(n)) or case.value(n) in allowed for n in self.SETS)
+            and made[0] <= vehicle.made_on <= made[1]
+            and effective[0] <= case.on <= effective[1]
+            and low <= vehicle.gross_mass_kg <= high
+            and self._ratio_covers(vehicle)
+        )
+
+    def within(self, other: "Scope") -> bool:
+        """Whether every case of this row is a case of ``other`` too."""
+        return (
+            (
+                not other.classes
+                or bool(self.classes)
+                and all(c.startswith(other.classes) for c in self.classes)
+            )
+            and all(_inside(self._set(n), other._set(n)) for n in self.SETS)
+            and all(a[0] >= b[0] and a[1] <= b[1] for a, b in zip(self._dates(), other._dates(), strict=True))
+            and (self._mass()[0] >= other._mass()[0] and self._mass()[1] <= other._mass()[1])
+            and self._ratio() <= other._ratio()
+        )
+
+    def overlaps(self, other: "Scope") -> bool:
+        """Whether some case could be one of both rows."""
+        return (
+            (not self.classes or not other.classes or _share(self.classes, other.classes))
+            and all(_meet(self._set(n), other._set(n)) for n in self.SETS)
+            and all(a[0] <= b[1] and b[0] <= a[1] for a, b in zip(self._dates(), other._dates(), strict=True))
+            and self._mass()[0] <= other._mass()[1]
+            and other._mass()[0] <= self._mass()[1]
+        )
+
+    def _set(self, name: str) -> frozenset[str]:
+        """Allowed values of a set-like column; empty: all."""
+        value = getattr(self, name)
+        if value is None:
+            return frozenset()
+        return frozenset((value,) if isinstance(value, str) else value)
+
+    def _dates(self) -> tuple[tuple[date, date], tuple[date, date]]:
+        made = (self.made_from or date.min, self.made_to or date.max)
+        return made, (self.effective_from or date.min, self.effective_to or date.max)
+
+    def _mass(self) -> tuple[int, int]:
+        return self.gross_mass_from_kg or 0, self.gross_mass_to_kg or _HEAVIEST_KG
+
+    def _ratio(self) -> tuple[Decimal, bool]:
+        """Upper bound of gross ÷ kerb mass, and whether the bound itself is inside; ordered by width."""
+        if self.mass_ratio_below is not None:
+            return self.mass_ratio_below, False
+        return (Decimal("Infinity") if self.mass_ratio_to is None else self.mass_ratio_to), True
+
+    def _ratio_covers(self, vehicle: Vehicle) -> bool:
+        bound, inside = self._ratio()
+        gross, most = Decimal(vehicle.gross_mass_kg), bound * vehicle.kerb_mass_kg
+        return gross <= most if inside else gross < most
+
+
+def narrowest(rows: Iterable[_Row], case: Case) -> _Row | None:
+    """The row for a case that lies within all others for it; None when no row is for it."""
+    found = [row for row in rows if row.covers(case)]
+    return next((row for row in found if all(row.within(other) for other in found)), None)
+
+
+def must_be_ordered(rows: Sequence[tuple[str, _Row]], where: str) -> None:
+    """Raises RuleError unless of any two rows for one case, one is narrower. Rows come as (label, row)."""
+    for i, (label, row) in enumerate(rows):
+        for other_label, other in rows[:i]:
+            if row.overlaps(other) and row.within(other) == other.within(row):
+                raise RuleError(
+                    f"{where}: {other_label} and {label} can both be for the same vehicle and day, and "
+                    "neither is narrower; restrict or end one of them (classes, uses, made_*, effective_*)"
+                )
+
+
+def resolved(row: _Row, groups: Mapping[str, tuple[str, ...]]) -> _Row:
+    """The row with class groups replaced by their cllx beginnings; raises ValueError for an unknown name."""
+    prefixes: list[str] = []
+    for name in row.classes:
+        if name not in groups and not _is_prefix(name):
+            known = ", ".join(sorted(groups))
+            raise ValueError(
+                f"classes: {name!r} is neither a class group ({known}) nor the beginning of a cllx code"
+            )
+        prefixes.extend(groups.get(name, (name,)))
+    return msgspec.structs.replace(row, classes=tuple(prefixes))
+
+
+def _is_prefix(name: str) -> bool:
+    return 1 <= len(name) <= 3 and name.isascii() and name.isalnum() and name.isupper() and name[0].isalpha()
+
+
+def _inside(narrow: frozenset[str], wide: frozenset[str]) -> bool:
+    return not wide or bool(narrow) and narrow <= wide
+
+
+def _meet(one: frozenset[str], other: frozenset[str]) -> bool:
+    return not one or not other or bool(one & other)
+
+
+def _share(one: Sequence[str], other: Sequence[str]) -> bool:
+    return any(a.startswith(b) or b.startswith(a) for a in one for b in other)
