@@ -19,7 +19,9 @@ from lanes.weight import axle_load_kg, vehicle_load_kg
 
 STANDARD_GRAVITY = Decimal("9.8")  # m/s²; F: the stations' ×0.98 on daN
 WEAK_AXLE_PCT = Decimal(60)  # F: below this share of the axle load, imbalance is taken of the load
-CURVE_TOLERANCE_PCT = 10  # the curve's peaks must lie this near the reported maxima (M)
+CURVE_TOLERANCE_PCT = 10  # the curve's peaks must lie this near the reported maxima (M) …
+CURVE_TOLERANCE_DAN = 5  # … or this near, for weak brakes (M)
+PARKING_ITEM = "B0"
 STRONGEST_WHEEL_DAN = 10_000  # n6 ×10 N in the platform's field; no bench measures 100 kN at a wheel (M)
 
 
@@ -59,11 +61,12 @@ def imbalance(measured: BrakeMeasured, weighed: AxleWeighed) -> Derived:
 
 
 def drag_rate(measured: BrakeMeasured, weighed: AxleWeighed) -> Derived | None:
-    """The worse wheel's drag over that wheel's weight, % (M: of the wheel load); None: drag was not measured."""
+    """The worse wheel's drag over that wheel's weight, % (M: of the wheel load); None: not measured."""
     if measured.left_drag_dan is None or measured.right_drag_dan is None:
         return None
     wheels = ((measured.left_drag_dan, weighed.left_kg), (measured.right_drag_dan, weighed.right_kg))
-    value, dan, kg = max((percent(Decimal(dan * 10), kg * STANDARD_GRAVITY), dan, kg) for dan, kg in wheels)
+    shares = ((percent(Decimal(dan * 10), kg * STANDARD_GRAVITY), dan, kg) for dan, kg in wheels)
+    value, dan, kg = max(shares)
     return Derived(quantity="drag_rate", value=value, unit="%", working=f"{dan}×10 N ÷ ({plain(kg)} kg×9.8)")
 
 
@@ -81,18 +84,22 @@ def widest(curve: BrakeCurve) -> tuple[int, int, int]:
 
 
 def brake_problem(measured: BrakeMeasured) -> str | None:
-    """Why a measurement cannot be judged, or None. The curve must belong to the maxima it comes with."""
-    curve, sides = measured.curve, ("left", "right")
-    if len(curve.left_dan) != len(curve.right_dan) or not curve.left_dan or curve.interval_ms <= 0:
-        return f"{measured.item}: the curve is empty or its sides differ in length"
+    """Why a measurement cannot be judged, or None. A service brake needs a curve that fits its maxima."""
+    curve = measured.curve
     forces = (measured.left_max_dan, measured.right_max_dan)
     drags = (measured.left_drag_dan or 0, measured.right_drag_dan or 0)
     if any(
         not 0 <= dan <= STRONGEST_WHEEL_DAN for dan in (*forces, *drags, *curve.left_dan, *curve.right_dan)
     ):
         return f"{measured.item}: a force is not between 0 and {STRONGEST_WHEEL_DAN} daN"
-    for side, most, samples in zip(sides, forces, (curve.left_dan, curve.right_dan), strict=True):
-        if abs(max(samples) - most) * 100 > most * CURVE_TOLERANCE_PCT:
+    if measured.item == PARKING_ITEM:
+        return None
+    if len(curve.left_dan) != len(curve.right_dan) or not curve.left_dan or curve.interval_ms <= 0:
+        return f"{measured.item}: the curve is empty or its sides differ in length"
+    sides = (("left", forces[0], curve.left_dan), ("right", forces[1], curve.right_dan))
+    for side, most, samples in sides:
+        off = abs(max(samples) - most)
+        if off > CURVE_TOLERANCE_DAN and off * 100 > most * CURVE_TOLERANCE_PCT:
             return f"{measured.item}: {side} curve peaks at {max(samples)} daN, reported maximum {most} daN"
     return None
 

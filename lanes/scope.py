@@ -23,7 +23,7 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What a rule is looked up for. ``condition``: new or in_use; ``axle`` and ``bench`` where they matter."""
+    """What a rule is looked up for. ``condition``: new or in_use; ``axle``, ``bench`` where they matter."""
 
     vehicle: Vehicle
     business: str
@@ -75,9 +75,9 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ratio = getattr(self, name)
             if ratio is not None and not (ratio.is_finite() and ratio > 0):
                 raise ValueError(f"{name} = {ratio} is not a positive number")
-        for low, high in (*self._dates(), self._mass()):
-            if low > high:
-                raise ValueError(f"the range from {low} to {high} is empty")
+        low, high = self._mass()
+        if low > high or any(first > last for first, last in self._dates()):
+            raise ValueError("a range (gross_mass, made or effective) ends before it begins")
 
     def covers(self, case: Case) -> bool:
         """Whether this row is for this case."""
@@ -96,11 +96,7 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def within(self, other: "Scope") -> bool:
         """Whether every case of this row is a case of ``other`` too."""
         return (
-            (
-                not other.classes
-                or bool(self.classes)
-                and all(c.startswith(other.classes) for c in self.classes)
-            )
+            _within_classes(self.classes, other.classes)
             and all(_inside(self._set(n), other._set(n)) for n in self.SETS)
             and all(a[0] >= b[0] and a[1] <= b[1] for a, b in zip(self._dates(), other._dates(), strict=True))
             and (self._mass()[0] >= other._mass()[0] and self._mass()[1] <= other._mass()[1])
@@ -178,7 +174,11 @@ def _is_prefix(name: str) -> bool:
 
 
 def _inside(narrow: frozenset[str], wide: frozenset[str]) -> bool:
-    return not wide or bool(narrow) and narrow <= wide
+    return not wide or (bool(narrow) and narrow <= wide)
+
+
+def _within_classes(narrow: tuple[str, ...], wide: tuple[str, ...]) -> bool:
+    return not wide or (bool(narrow) and all(prefix.startswith(wide) for prefix in narrow))
 
 
 def _meet(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -1,0 +1,105 @@
+"""Evidence: everything an attempt is judged by, each fact with the seq of its record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from lanes.record import (
+    AxleWeighed,
+    BrakeMeasured,
+    Checked,
+    Photographed,
+    Reviewed,
+    Ruled,
+    SideslipMeasured,
+)
+from lanes.vehicle import Vehicle, fold
+
+_B = TypeVar("_B")
+Numbered: TypeAlias = tuple[int, _B]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Facts of one attempt as (seq, body), the latest of each; ``reviews``: all; ``rulings``: by review seq."""
+
+    vehicle: Vehicle
+    business: str
+    attempt: int = 1
+    checks: Mapping[str, Numbered[Checked]] = field(default_factory=dict)
+    brakes: Mapping[str, Numbered[BrakeMeasured]] = field(default_factory=dict)
+    weights: Mapping[int, Numbered[AxleWeighed]] = field(default_factory=dict)
+    sideslip: Numbered[SideslipMeasured] | None = None
+    reviews: tuple[Numbered[Reviewed], ...] = ()
+    rulings: Mapping[int, Numbered[Ruled]] = field(default_factory=dict)
+    photos: Mapping[str, Numbered[Photographed]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is known of one question about the photo that counts for a shot."""
+
+    shot: str
+    question: str
+    photo_seq: int
+    review: Numbered[Reviewed] | None
+    ruling: Numbered[Ruled] | None
+    agrees: bool
+
+    @property
+    def settled(self) -> bool:
+        """Whether it can be judged: the officer has ruled, or the model agrees."""
+        return self.agrees if self.ruling is None else self.ruling[1].decision != "retake"
+
+    @property
+    def basis(self) -> tuple[int, ...]:
+        """Seqs of photo, review and ruling."""
+        pairs = (self.review, self.ruling)
+        return (self.photo_seq, *(pair[0] for pair in pairs if pair is not None))
+
+
+def answers(evidence: Evidence, shot: str, questions: tuple[str, ...]) -> tuple[Answer, ...]:
+    """One Answer for each question that is due or was asked of the latest photo of a shot; empty: no photo.
+
+    Reviews of a photo that was taken again do not count. An officer's ruling is about photo and question: it
+    stands, whatever a model says of the same photo later.
+    """
+    if shot not in evidence.photos:
+        return ()
+    photo_seq = evidence.photos[shot][0]
+    found = sorted((pair for pair in evidence.reviews if pair[1].photo_seq == photo_seq), key=_seq)
+    asked = dict.fromkeys((*questions, *(review.question for _, review in found)))
+    return tuple(_answer(evidence, shot, question, photo_seq, found) for question in asked)
+
+
+def _answer(
+    evidence: Evidence, shot: str, question: str, photo_seq: int, found: list[Numbered[Reviewed]]
+) -> Answer:
+    mine = [pair for pair in found if pair[1].question == question]
+    ruled = sorted((evidence.rulings[seq] for seq, _ in mine if seq in evidence.rulings), key=_seq)
+    review = mine[-1] if mine else None
+    return Answer(
+        shot=shot,
+        question=question,
+        photo_seq=photo_seq,
+        review=review,
+        ruling=ruled[-1] if ruled else None,
+        agrees=review is not None
+        and review[1].opinion == "agree"
+        and _was_asked_rightly(evidence, review[1]),
+    )
+
+
+def _was_asked_rightly(evidence: Evidence, review: Reviewed) -> bool:
+    """Whether the model compared with what the papers say; agreeing with anything else proves nothing."""
+    plate = evidence.vehicle.plate
+    match review.question:
+        case "vin":
+            return fold(review.expected) == fold(evidence.vehicle.vin)
+        case "plate":
+            return plate is not None and fold(review.expected) == fold(plate.hphm)
+    return True
+
+
+def _seq(pair: tuple[int, object]) -> int:
+    return pair[0]

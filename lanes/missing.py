@@ -1,0 +1,130 @@
+"""What an attempt still lacks before it can be judged, in words for officer and operator."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from lanes.brakes import brake_problem
+from lanes.checklist import CheckItem, Checklist, Shot, axle_of
+from lanes.evidence import Answer, Evidence, answers
+from lanes.rulebook import Rulebook
+from lanes.sideslip import sideslip_problem
+from lanes.weight import weighing_problem
+
+QUESTIONS = {
+    "plate": ("号牌", "plate"),
+    "vin": ("车辆识别代号", "VIN"),
+    "quality": ("照片质量", "photo quality"),
+}
+
+
+class Missing(Struct, frozen=True, kw_only=True):
+    """One thing that is lacking; ``code``: what and which (item:01, shot:0113, weight:1, ruling:0113:vin)."""
+
+    code: str
+    zh: str
+    en: str
+
+
+def missing(evidence: Evidence, checklist: Checklist, rulebook: Rulebook) -> tuple[Missing, ...]:
+    """Everything that must still come, in the order of the form; empty: the attempt can be judged."""
+    return (
+        *(lack for item in checklist.checks for lack in _check(evidence, item)),
+        *_instruments(evidence, checklist, rulebook),
+        *(lack for shot in checklist.shots for lack in _shot(evidence, shot)),
+    )
+
+
+def _check(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:
+    """A required item must be judged; × or √, and — only where the tables allow it."""
+    checked = evidence.checks[item.item][1] if item.item in evidence.checks else None
+    if not item.required:
+        return
+    if checked is None:
+        yield _lack(f"item:{item.item}", f"{item.zh}：未查验", f"{item.en}: not checked yet")
+    elif checked.result == "not_applicable" and not item.may_not_apply:
+        yield _lack(
+            f"item:{item.item}", f"{item.zh}：必查项目，不能填“—”", f"{item.en}: required, cannot be left out"
+        )
+    elif item.writes_value and checked.result == "pass" and not checked.value.strip():
+        yield _lack(
+            f"value:{item.item}", f"{item.zh}：须填写确定值", f"{item.en}: write the determined value"
+        )
+
+
+def _instruments(evidence: Evidence, checklist: Checklist, rulebook: Rulebook) -> Iterator[Missing]:
+    """Required items must be measured; what was measured must be usable, and be weighed for."""
+    to_weigh: set[int] = set()
+    for item in checklist.instruments:
+        if item.item == "A1":
+            yield from _sideslip(evidence, item)
+        elif item.required or item.item in evidence.brakes:
+            axle = axle_of(item.item)
+            to_weigh |= set(range(1, evidence.vehicle.axles + 1)) if axle is None else {axle}
+            yield from _brake(evidence, item)
+    for axle in sorted(to_weigh):
+        yield from _weight(evidence, axle)
+
+
+def _brake(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:
+    if item.item not in evidence.brakes:
+        yield _lack(f"instrument:{item.item}", f"{item.zh}：未检测", f"{item.en}: not measured yet")
+        return
+    problem = brake_problem(evidence.brakes[item.item][1])
+    if problem is not None:
+        yield _again(f"instrument:{item.item}", item, problem)
+
+
+def _sideslip(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:
+    if evidence.sideslip is None:
+        if item.required:
+            yield _lack("instrument:A1", f"{item.zh}：未检测", f"{item.en}: not measured yet")
+        return
+    problem = sideslip_problem(evidence.sideslip[1])
+    if problem is not None:
+        yield _again("instrument:A1", item, problem)
+
+
+def _weight(evidence: Evidence, axle: int) -> Iterator[Missing]:
+    code, zh, en = f"weight:{axle}", f"第{axle}轴轴荷", f"load of axle {axle}"
+    if axle not in evidence.weights:
+        yield _lack(code, f"{zh}：未称重", f"{en}: not weighed yet")
+        return
+    problem = weighing_problem(evidence.weights[axle][1])
+    if problem is not None:
+        yield _lack(code, f"{zh}：数据无效，须重新称重（{problem}）", f"{en}: weigh again ({problem})")
+
+
+def _shot(evidence: Evidence, shot: Shot) -> Iterator[Missing]:
+    """A required photo must be there, and every question about a photo answered."""
+    if shot.shot not in evidence.photos:
+        if shot.required:
+            yield _lack(f"shot:{shot.shot}", f"{shot.zh}照片：未拍摄", f"photo {shot.en}: not taken yet")
+        return
+    found = answers(evidence, shot.shot, shot.questions)
+    if any(answer.ruling is not None and answer.ruling[1].decision == "retake" for answer in found):
+        yield _lack(f"shot:{shot.shot}", f"{shot.zh}照片：须重拍", f"photo {shot.en}: take it again")
+        return
+    for answer in found:
+        if not answer.settled:
+            yield _unsettled(answer, shot)
+
+
+def _unsettled(answer: Answer, shot: Shot) -> Missing:
+    zh, en = QUESTIONS[answer.question]
+    tail = f"{answer.shot}:{answer.question}"
+    if answer.review is None:
+        return _lack(
+            f"review:{tail}", f"{shot.zh}照片：{zh}待审核", f"photo {shot.en}: {en} not reviewed yet"
+        )
+    return _lack(f"ruling:{tail}", f"{shot.zh}照片：{zh}待查验员裁定", f"photo {shot.en}: rule on the {en}")
+
+
+def _again(code: str, item: CheckItem, problem: str) -> Missing:
+    return _lack(
+        code, f"{item.zh}：数据无效，须重新检测（{problem}）", f"{item.en}: measure again ({problem})"
+    )
+
+
+def _lack(code: str, zh: str, en: str) -> Missing:
+    return Missing(code=code, zh=zh, en=en)
