@@ -157,6 +157,11 @@ def encode_receipt(receipt: Receipt) -> bytes:
     return msgspec.json.encode(receipt)
 
 
+def countersigned(receipt: Receipt, registry_key: str, signature: str) -> Receipt:
+    """The receipt with the registry's own signature."""
+    return msgspec.structs.replace(receipt, registry_key=registry_key, countersignature=signature)
+
+
 def decode_receipt(data: bytes) -> Receipt:
     """Receipt from JSON bytes; raises WireError."""
     try:

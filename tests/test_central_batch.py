@@ -94,10 +94,18 @@ def test_no_bytes_break_the_reader(junk: bytes, cut: int) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("first_seq", 0), ("first_seq", 2**60), ("first_seq", "1"), ("records", []),
-        ("records", ["{}"] * 1001),        ("head", "AB" * 32), ("head", None), ("site", ""), ("signature", "x" * 500), ("records", [{}]),
+        ("first_seq", 0),
+        ("first_seq", 2**60),
+        ("first_seq", "1"),
+        ("records", []),
+        ("records", ["{}"] * 1001),
+        ("head", "AB" * 32),
+        ("head", None),
+        ("site", ""),
+        ("signature", "x" * 500),
+        ("records", [{}]),
     ],
-)  # fmt: skip
+)
 def test_a_field_out_of_range_is_named(field: str, value: object) -> None:
     content = msgspec.to_builtins(batch_of(chain("lane-1", 1))) | {field: value}
     with pytest.raises(b.WireError, match=field):

@@ -1,0 +1,1 @@
+"""The central side: accept batches any number of times, find any inspection, prove it."""

@@ -1,0 +1,270 @@
+"""accept(batch) -> Receipt, any number of times: the one way records enter the registry.
+
+The row of the node is locked while a batch is compared with what is held, so repeated and concurrent batches
+come one after the other. Overlap is compared by chain head: equal heads over SHA-256 mean equal bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from central_sync import batch as wire
+from central_sync.batch import Batch, Receipt, RefusedRecord, Standing
+from central_sync.registry import fold, tables
+from central_sync.registry.engines import writing
+from central_sync.registry.packing import pack
+from central_sync.registry.problems import Rejected
+from central_sync.seal import NodeKey, is_public_key, receipt_message
+from lanes.record import genesis, is_node_name
+
+WANTED_LIMIT = 200  # photos named in one answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What this registry takes, and the key it countersigns with."""
+
+    allow_simulated: bool = False
+    key: NodeKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Row of a node, under lock."""
+
+    public_key: str
+    allow_simulated: bool
+    through: int
+    head: bytes
+
+
+def enroll(engine: sa.Engine, site: str, node: str, public_key: str, allow_simulated: bool = False) -> None:
+    """Makes a node known; again with another key or flag: these are replaced, its records stay.
+
+    Raises ValueError for a name or key that cannot be one.
+    """
+    if not is_node_name(node) or not 1 <= len(site) <= 80 or "\0" in site:
+        raise ValueError(f"site {site!r} and node {node!r} cannot be enrolled: a node is named like lane-1")
+    if not is_public_key(public_key):
+        raise ValueError(f"{public_key!r} is no public key such as ed25519:BASE64")
+    row = {
+        "site": site,
+        "node": node,
+        "public_key": public_key,
+        "allow_simulated": allow_simulated,
+        "through_seq": 0,
+        "head": genesis(node),
+        "records": 0,
+    }
+    with writing(engine) as connection:
+        tables.insert_missing(connection, tables.nodes, [row])
+        connection.execute(
+            sa.update(tables.nodes)
+            .where(*_owned(tables.nodes, site, node))
+            .values(public_key=public_key, allow_simulated=allow_simulated)
+        )
+
+
+def accept(engine: sa.Engine, batch: Batch, policy: Policy) -> Receipt:
+    """Holds what is new in the batch and answers what is held; raises Rejected for the whole batch."""
+    data, heads = _sound(batch)
+    with writing(engine) as connection:
+        node = _locked(connection, batch)
+        new = _compare(connection, batch, heads, node)
+        rows = _read(batch, data, heads, new, node.allow_simulated and policy.allow_simulated)
+        if rows:
+            _store(connection, batch, rows)
+        receipt = _receipt(connection, batch, node, rows)
+    return _countersigned(receipt, policy.key)
+
+
+def standing(engine: sa.Engine, node: str, site: str | None = None) -> list[Standing]:
+    """How far the chains of nodes of this name are held."""
+    query = sa.select(tables.nodes).where(tables.nodes.c.node == node)
+    if site is not None:
+        query = query.where(tables.nodes.c.site == site)
+    with engine.connect() as connection:
+        return [
+            Standing(
+                site=row.site,
+                node=row.node,
+                through=row.through_seq,
+                head=row.head.hex(),
+                received_at=row.received_at and row.received_at.isoformat(),
+                wanted=_wanted(connection, row.site, row.node),
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def _sound(batch: Batch) -> tuple[list[bytes], list[bytes]]:
+    """Bytes and heads of a batch that holds by itself."""
+    if not is_node_name(batch.node) or "\0" in batch.site:
+        raise Rejected.malformed(f"{batch.site!r}, {batch.node!r} cannot name a site and a node")
+    data = wire.raw_records(batch)
+    heads = wire.heads_of(batch, data)
+    if heads[-1].hex() != batch.head:
+        raise Rejected.broken_chain(batch.first_seq, batch.last_seq)
+    if not wire.signature_holds(batch):
+        raise Rejected.bad_signature(f"head {batch.last_seq} of {batch.node}")
+    return data, heads
+
+
+def _locked(connection: sa.Connection, batch: Batch) -> Held:
+    query = sa.select(tables.nodes).where(*_owned(tables.nodes, batch.site, batch.node)).with_for_update()
+    row = connection.execute(query).first()
+    if row is None:
+        raise Rejected.unknown_node(batch.site, batch.node)
+    if row.public_key != batch.public_key:
+        raise Rejected.other_key(batch.node)
+    return Held(
+        public_key=row.public_key, allow_simulated=row.allow_simulated, through=row.through_seq, head=row.head
+    )
+
+
+def _compare(connection: sa.Connection, batch: Batch, heads: Sequence[bytes], node: Held) -> int:
+    """Index of the first new record; raises Rejected for a gap or for other bytes than those held."""
+    if batch.first_seq > node.through + 1:
+        raise Rejected.gap(node.through + 1, node.head)
+    overlap = min(node.through, batch.last_seq) - batch.first_seq + 1
+    before = _head_at(connection, batch, batch.first_seq - 1, node)
+    if before.hex() != batch.prev_head:
+        raise Rejected.conflict(batch.first_seq - 1)
+    if overlap and _head_at(connection, batch, batch.first_seq + overlap - 1, node) != heads[overlap - 1]:
+        raise Rejected.conflict(_first_other(connection, batch, heads[:overlap]))
+    return overlap
+
+
+def _head_at(connection: sa.Connection, batch: Batch, seq: int, node: Held) -> bytes:
+    if seq == 0:
+        return genesis(batch.node)
+    if seq == node.through:
+        return node.head
+    query = sa.select(tables.records.c.head).where(*_span(batch, seq, seq))
+    head: bytes = connection.execute(query).scalar_one()
+    return head
+
+
+def _first_other(connection: sa.Connection, batch: Batch, heads: Sequence[bytes]) -> int:
+    last = batch.first_seq + len(heads) - 1
+    query = sa.select(tables.records.c.seq, tables.records.c.head).where(*_span(batch, batch.first_seq, last))
+    held = connection.execute(query.order_by(tables.records.c.seq))
+    return next(int(seq) for (seq, head), sent in zip(held, heads, strict=True) if head != sent)
+
+
+def _read(
+    batch: Batch, data: Sequence[bytes], heads: Sequence[bytes], new: int, simulated: bool
+) -> list[fold.Read]:
+    return [fold.read(batch.first_seq + at, data[at], heads[at], simulated) for at in range(new, len(data))]
+
+
+def _store(connection: sa.Connection, batch: Batch, rows: Sequence[fold.Read]) -> None:
+    """Everything that new records change; one statement per table."""
+    owner = {"site": batch.site, "node": batch.node}
+    held = [row for row in rows if row.refused is None]
+    now = datetime.now(UTC)
+    tables.insert(connection, tables.records, [owner | _columns(row) for row in rows])
+    known = _summaries(connection, batch, {row.inspection for row in held} - {None})
+    named = fold.fold(batch.site, batch.node, held, known)
+    tables.upsert(connection, tables.inspections, list(known.values()))
+    tables.insert_missing(connection, tables.photos, [owner | _photo(photo) for photo in named])
+    signed = {
+        "seq": batch.last_seq,
+        "head": rows[-1].head,
+        "public_key": batch.public_key,
+        "signature": batch.signature,
+        "received_at": now,
+    }
+    tables.insert(connection, tables.heads, [owner | signed])
+    connection.execute(
+        sa.update(tables.nodes)
+        .where(*_owned(tables.nodes, batch.site, batch.node))
+        .values(
+            through_seq=batch.last_seq,
+            head=rows[-1].head,
+            records=tables.nodes.c.records + len(held),
+            received_at=now,
+        )
+    )
+
+
+def _columns(row: fold.Read) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "inspection": row.inspection,
+        "kind": row.kind,
+        "at": row.at,
+        "source": row.source,
+        "simulated": row.simulated,
+        "refused": row.refused,
+        "data": pack(row.data) if row.refused is None else sha256(row.data).digest(),
+        "head": row.head,
+    }
+
+
+def _photo(photo: fold.Named) -> dict[str, Any]:
+    return {
+        "sha256": photo.sha256,
+        "inspection": photo.inspection,
+        "shot": photo.shot,
+        "seq": photo.seq,
+        "held": False,
+        "size": photo.size,
+    }
+
+
+def _summaries(connection: sa.Connection, batch: Batch, wanted: set[str | None]) -> dict[str, dict[str, Any]]:
+    if not wanted:
+        return {}
+    query = sa.select(tables.inspections).where(
+        *_owned(tables.inspections, batch.site, batch.node), tables.inspections.c.inspection.in_(wanted)
+    )
+    return {row.inspection: dict(row._mapping) for row in connection.execute(query)}
+
+
+def _receipt(connection: sa.Connection, batch: Batch, node: Held, rows: Sequence[fold.Read]) -> Receipt:
+    through, head = (rows[-1].seq, rows[-1].head) if rows else (node.through, node.head)
+    query = sa.select(tables.records.c.seq, tables.records.c.refused).where(
+        *_span(batch, batch.first_seq, batch.last_seq), tables.records.c.refused.is_not(None)
+    )
+    refused = connection.execute(query.order_by(tables.records.c.seq))
+    return Receipt(
+        site=batch.site,
+        node=batch.node,
+        accepted_through=through,
+        head=head.hex(),
+        stored=sum(row.refused is None for row in rows),
+        duplicates=len(batch.records) - len(rows),
+        refused=[RefusedRecord(seq=seq, why=why) for seq, why in refused],
+        wanted=_wanted(connection, batch.site, batch.node),
+    )
+
+
+def _wanted(connection: sa.Connection, site: str, node: str) -> list[str]:
+    query = (
+        sa.select(tables.photos.c.sha256)
+        .where(*_owned(tables.photos, site, node), tables.photos.c.held.is_(False))
+        .order_by(tables.photos.c.seq)
+        .limit(WANTED_LIMIT)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def _countersigned(receipt: Receipt, key: NodeKey | None) -> Receipt:
+    if key is None:
+        return receipt
+    message = receipt_message(receipt.node, receipt.accepted_through, bytes.fromhex(receipt.head))
+    return wire.countersigned(receipt, key.public, key.sign(message))
+
+
+def _owned(table: sa.Table, site: str, node: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return table.c.site == site, table.c.node == node
+
+
+def _span(batch: Batch, first: int, last: int) -> tuple[sa.ColumnElement[bool], ...]:
+    owned = _owned(tables.records, batch.site, batch.node)
+    return *owned, tables.records.c.seq.between(first, last)

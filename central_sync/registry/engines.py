@@ -1,0 +1,67 @@
+"""Connections: SQLite in WAL by default, PostgreSQL by DSN; one writing transaction per node at a time."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from central_sync.registry.tables import metadata
+
+WRITES = "chayan_writes"  # execution option: this transaction will write
+LOCK = "chayan_lock"  # engine option: held while a SQLite transaction writes
+BUSY_MS = 15_000  # another process, such as a backup, may hold the file for a while
+
+
+class DsnError(ValueError):
+    """A DSN that this registry cannot use; the text shows one that it can."""
+
+
+def open_engine(dsn: str) -> sa.Engine:
+    """Engine for ``sqlite:///FILE`` or ``postgresql+psycopg://…``; raises DsnError."""
+    try:
+        url = sa.make_url(dsn)
+    except sa.exc.ArgumentError as trouble:
+        raise DsnError(
+            f"{dsn!r} is no DSN; for example sqlite:////var/lib/chayan/registry.sqlite"
+        ) from trouble
+    if url.drivername in ("postgresql", "postgresql+psycopg"):
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8)
+    if url.drivername not in ("sqlite", "sqlite+pysqlite") or not url.database:
+        raise DsnError(
+            f"{url.render_as_string()!r}: use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+        )
+    engine = sa.create_engine(url, poolclass=sa.pool.QueuePool, connect_args={"check_same_thread": False})
+    sa.event.listen(engine, "connect", _connected)
+    sa.event.listen(engine, "begin", _begin)
+    return engine.execution_options(**{LOCK: threading.Lock()})
+
+
+def create_all(engine: sa.Engine) -> None:
+    """Makes the tables that are not there yet."""
+    with writing(engine) as connection:
+        metadata.create_all(connection)
+
+
+@contextlib.contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that writes; committed at the end of the block, rolled back by an exception.
+
+    SQLite: one writer of this process at a time, which also keeps to one checkpointer (SQLite before 3.51.3
+    can damage a WAL that two connections check-point at once, sqlite.org/wal.html).
+    """
+    lock = engine.get_execution_options().get(LOCK, contextlib.nullcontext())
+    with lock, engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        yield connection
+
+
+def _connected(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours, see _begin
+    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

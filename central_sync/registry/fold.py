@@ -1,0 +1,203 @@
+"""From records to the promoted columns: what the office searches by.
+
+Folding goes on from the stored summary: the chain gives every record exactly once and in order, so a batch
+costs as much as its own records, not as much as the inspection.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lanes.record import (
+    Aborted,
+    AnyBody,
+    Arrived,
+    Captured,
+    Judged,
+    Key,
+    Moved,
+    Ordered,
+    Photographed,
+    Signed,
+    is_simulated,
+    parse,
+)
+
+PROMOTED = {"ordered", "arrived", "moved", "judged", "aborted", "photographed", "captured", "signed"}
+
+
+class Kind(Struct, frozen=True):
+    """The tag of a body of any version."""
+
+    kind: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class Envelope(Struct, frozen=True):
+    """What every record of every version carries, as far as the registry needs it."""
+
+    seq: int
+    at: Annotated[datetime, Meta(tz=True)]
+    source: Key
+    body: Kind
+    inspection: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
+
+
+_envelopes = msgspec.json.Decoder(Envelope)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One record as the registry reads it; ``refused`` says why it will not be held."""
+
+    seq: int
+    data: bytes
+    head: bytes
+    kind: str | None = None
+    at: datetime | None = None
+    source: str | None = None
+    inspection: str | None = None
+    simulated: bool = False
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A photo that a record names."""
+
+    sha256: str
+    shot: str
+    seq: int
+    inspection: str | None
+    size: int | None = None
+
+
+def read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
+    """One record; an unknown kind is held as it is, what is no record at all is refused."""
+    try:
+        envelope = _envelopes.decode(data)
+        at = envelope.at.astimezone(UTC)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as trouble:
+        return Read(seq=seq, data=data, head=head, refused=f"no record: {trouble}"[:500])
+    refused, simulated = None, is_simulated(envelope.source)
+    if envelope.seq != seq:
+        refused = f"the record says seq {envelope.seq} but stands at {seq}"
+    elif simulated and not allow_simulated:
+        refused = (
+            f"simulated source {envelope.source!r}: this registry takes no simulated records of this node"
+        )
+    elif any("\0" in text for text in (envelope.source, envelope.body.kind, envelope.inspection or "")):
+        refused = "a NUL character in source, kind or inspection"
+    return Read(
+        seq=seq,
+        data=data,
+        head=head,
+        kind=_plain(envelope.body.kind),
+        at=at,
+        source=_plain(envelope.source),
+        inspection=_plain(envelope.inspection),
+        simulated=simulated,
+        refused=refused and _plain(refused),
+    )
+
+
+def body_of(row: Read) -> AnyBody | None:
+    """The body where the summary needs it and this version can read it."""
+    if row.kind not in PROMOTED:
+        return None
+    try:
+        return parse(row.data).body
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def fresh(site: str, node: str, row: Read) -> dict[str, Any]:
+    """Summary of an inspection before its first record, as columns of ``tables.inspections``."""
+    unknown = ("plate", "plate_tail", "hpzl", "vin", "vin_last6", "business", "lane", "verdict", "ended_at")
+    return dict.fromkeys(unknown) | {
+        "site": site,
+        "node": node,
+        "inspection": row.inspection,
+        "failed": [],
+        "ordered_at": row.at,
+        "first_seq": row.seq,
+        "last_seq": row.seq,
+        "records": 0,
+        "photos": 0,
+        "simulated": False,
+    }
+
+
+def take(summary: dict[str, Any], row: Read, body: AnyBody | None) -> None:
+    """Adds one record to the summary of its inspection."""
+    summary["records"] += 1
+    summary["last_seq"] = row.seq
+    summary["simulated"] = summary["simulated"] or row.simulated
+    match body:
+        case Ordered() if summary["vin"] is None:
+            summary.update(_vehicle(body), ordered_at=row.at)
+        case Arrived():
+            summary["lane"] = _plain(body.lane)
+        case Moved(station="") | Aborted():
+            summary["ended_at"] = row.at
+        case Photographed():
+            summary["photos"] += 1
+        case Judged():
+            summary["verdict"] = body.verdict
+            summary["failed"] = list(
+                dict.fromkeys(_plain(f.item) for f in body.findings if f.result == "fail")
+            )
+        case _:
+            pass
+
+
+def photos_named(row: Read, body: AnyBody | None) -> Sequence[Named]:
+    """Photos whose bytes the registry wants because of this record."""
+    match body:
+        case Photographed():
+            return [_named(row, body.photo, body.shot, body.size_bytes)]
+        case Captured():
+            pairs = ((body.photo, "capture"), (body.crop, "crop"))
+            return [_named(row, sha256, shot) for sha256, shot in pairs if sha256 is not None]
+        case Signed(photo=str(sha256)):
+            return [_named(row, sha256, "signature")]
+        case _:
+            return ()
+
+
+def fold(site: str, node: str, rows: Iterable[Read], known: dict[str, dict[str, Any]]) -> list[Named]:
+    """Takes ``rows`` into ``known`` (inspection -> summary); returns the photos they name."""
+    named: list[Named] = []
+    for row in rows:
+        body = body_of(row)
+        named += photos_named(row, body)
+        if row.inspection is not None:
+            if row.inspection not in known:
+                known[row.inspection] = fresh(site, node, row)
+            take(known[row.inspection], row, body)
+    return named
+
+
+def _named(row: Read, sha256: str, shot: str, size: int | None = None) -> Named:
+    return Named(sha256=sha256, shot=_plain(shot), seq=row.seq, inspection=row.inspection, size=size)
+
+
+def _vehicle(body: Ordered) -> dict[str, Any]:
+    plate, vin = body.vehicle.plate, _plain(body.vehicle.vin)
+    hphm = None if plate is None else _plain(plate.hphm)
+    return {
+        "plate": hphm,
+        "plate_tail": hphm and hphm[1:],
+        "hpzl": plate and plate.hpzl,
+        "vin": vin,
+        "vin_last6": vin[-6:],
+        "business": _plain(body.business),
+    }
+
+
+def _plain(text: Any) -> Any:
+    """Text for a column: PostgreSQL holds no NUL. The record itself keeps its bytes."""
+    return text.replace("\0", "\ufffd") if isinstance(text, str) and "\0" in text else text

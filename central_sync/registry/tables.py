@@ -1,0 +1,167 @@
+"""Tables of the registry, and the one way to write rows of each.
+
+Rules that keep one code base running from SQLite to PostgreSQL to sharded engines: every primary key begins
+with site and node; one statement per table and batch; order is a dense seq allocated under the lock of the
+node's row, never a database sequence; no triggers, advisory locks, LISTEN or cross-shard foreign keys.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = sa.MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """Aware UTC time; SQLite keeps none of the zone, so it is put back on the way out."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Byte order on both engines, so that a range of texts is a prefix search that an index serves.
+Plain = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Count = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+def _owner() -> tuple[sa.Column[Any], sa.Column[Any]]:
+    return sa.Column("site", Plain, primary_key=True), sa.Column("node", Plain, primary_key=True)
+
+
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    *_owner(),
+    sa.Column("public_key", Plain, nullable=False),
+    sa.Column("allow_simulated", sa.Boolean, nullable=False),
+    sa.Column("through_seq", Count, nullable=False),
+    sa.Column("head", sa.LargeBinary, nullable=False),
+    sa.Column("records", Count, nullable=False),  # held; through_seq also counts the refused
+    sa.Column("received_at", Moment),
+    sa.Index("nodes_by_name", "node"),
+)
+
+heads = sa.Table(  # every signed head that moved the chain: the evidence for proofs
+    "heads",
+    metadata,
+    *_owner(),
+    sa.Column("seq", Count, primary_key=True, autoincrement=False),
+    sa.Column("head", sa.LargeBinary, nullable=False),
+    sa.Column("public_key", Plain, nullable=False),
+    sa.Column("signature", Plain, nullable=False),
+    sa.Column("received_at", Moment, nullable=False),
+)
+
+records = sa.Table(
+    "records",
+    metadata,
+    *_owner(),
+    sa.Column("seq", Count, primary_key=True, autoincrement=False),
+    sa.Column("inspection", Plain),
+    sa.Column("kind", Plain),  # nothing: the refused bytes were no record
+    sa.Column("at", Moment),
+    sa.Column("source", Plain),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Column("refused", Plain),  # why; such a row keeps its digest and head, not its bytes
+    sa.Column("data", sa.LargeBinary, nullable=False),  # canonical bytes, see packing.py; refused: SHA-256
+    sa.Column("head", sa.LargeBinary, nullable=False),
+    sa.Index("records_by_inspection", "site", "node", "inspection", "seq"),
+)
+
+inspections = sa.Table(
+    "inspections",
+    metadata,
+    *_owner(),
+    sa.Column("inspection", Plain, primary_key=True),
+    sa.Column("plate", Plain),
+    sa.Column("plate_tail", Plain),  # without the province, as people type it
+    sa.Column("hpzl", Plain),
+    sa.Column("vin", Plain),
+    sa.Column("vin_last6", Plain),
+    sa.Column("business", Plain),
+    sa.Column("lane", Plain),
+    sa.Column("verdict", Plain),
+    sa.Column("failed", Json, nullable=False),
+    sa.Column("ordered_at", Moment, nullable=False),  # of the order; without one, of the first record
+    sa.Column("ended_at", Moment),
+    sa.Column("first_seq", Count, nullable=False),
+    sa.Column("last_seq", Count, nullable=False),
+    sa.Column("records", Count, nullable=False),
+    sa.Column("photos", Count, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Index("inspections_by_id", "inspection"),
+    sa.Index("inspections_by_time", "ordered_at", "site", "node", "inspection"),
+    sa.Index("inspections_by_plate", "plate"),
+    sa.Index("inspections_by_plate_tail", "plate_tail"),
+    sa.Index("inspections_by_vin", "vin"),
+    sa.Index("inspections_by_vin_last6", "vin_last6"),
+)
+
+photos = sa.Table(
+    "photos",
+    metadata,
+    *_owner(),
+    sa.Column("sha256", Plain, primary_key=True),
+    sa.Column("inspection", Plain),
+    sa.Column("shot", Plain, nullable=False),
+    sa.Column("seq", Count, nullable=False),  # the record that named it first
+    sa.Column("held", sa.Boolean, nullable=False),
+    sa.Column("size", Count),  # bytes; what the record says until the photo is here
+    sa.Index("photos_wanted", "site", "node", "held", "seq"),
+)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
+    """New rows; an existing key is an error."""
+    if rows:
+        _run(connection, _insert(connection, table, rows), rows)
+
+
+def insert_missing(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
+    """New rows; an existing key keeps what it has."""
+    if rows:
+        _run(connection, _insert(connection, table, rows).on_conflict_do_nothing(), rows)
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
+    """New rows; an existing key takes the new values."""
+    if rows:
+        statement = _insert(connection, table, rows)
+        key = [column.name for column in table.primary_key]
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+        _run(connection, statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> Any:
+    """INSERT of all rows by one statement: arrays on PostgreSQL, the driver's executemany on SQLite."""
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table)
+    names = list(rows[0])
+    arrays = [
+        sa.func.unnest(sa.bindparam(name, type_=postgresql.ARRAY(table.c[name].type, dimensions=1)))
+        for name in names
+    ]
+    return postgresql.insert(table).from_select(names, sa.select(*arrays))
+
+
+def _run(connection: sa.Connection, statement: Any, rows: Rows) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(statement, {name: [row[name] for row in rows] for name in rows[0]})
+    else:
+        connection.execute(statement, rows)
