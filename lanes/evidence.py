@@ -21,7 +21,7 @@ Numbered: TypeAlias = tuple[int, _B]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Facts of one attempt as (seq, body), the latest of each; ``reviews``: all; ``rulings``: by review seq."""
+    """Facts of one attempt as (seq, body), the latest of each; all reviews; rulings by review seq."""
 
     vehicle: Vehicle
     business: str
