@@ -86,6 +86,8 @@ def widest(curve: BrakeCurve) -> tuple[int, int, int]:
 def brake_problem(measured: BrakeMeasured) -> str | None:
     """Why a measurement cannot be judged, or None. A service brake needs a curve that fits its maxima."""
     curve = measured.curve
+    if measured.item not in (PARKING_ITEM, f"B{measured.axle}"):
+        return f"{measured.item}: was measured on axle {measured.axle}"
     forces = (measured.left_max_dan, measured.right_max_dan)
     drags = (measured.left_drag_dan or 0, measured.right_drag_dan or 0)
     if any(

@@ -7,7 +7,6 @@ from msgspec import Struct
 from lanes.brakes import brake_problem
 from lanes.checklist import CheckItem, Checklist, Shot, axle_of
 from lanes.evidence import Answer, Evidence, answers
-from lanes.rulebook import Rulebook
 from lanes.sideslip import sideslip_problem
 from lanes.weight import weighing_problem
 
@@ -26,11 +25,11 @@ class Missing(Struct, frozen=True, kw_only=True):
     en: str
 
 
-def missing(evidence: Evidence, checklist: Checklist, rulebook: Rulebook) -> tuple[Missing, ...]:
+def missing(evidence: Evidence, checklist: Checklist) -> tuple[Missing, ...]:
     """Everything that must still come, in the order of the form; empty: the attempt can be judged."""
     return (
         *(lack for item in checklist.checks for lack in _check(evidence, item)),
-        *_instruments(evidence, checklist, rulebook),
+        *_instruments(evidence, checklist),
         *(lack for shot in checklist.shots for lack in _shot(evidence, shot)),
     )
 
@@ -52,7 +51,7 @@ def _check(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:
         )
 
 
-def _instruments(evidence: Evidence, checklist: Checklist, rulebook: Rulebook) -> Iterator[Missing]:
+def _instruments(evidence: Evidence, checklist: Checklist) -> Iterator[Missing]:
     """Required items must be measured; what was measured must be usable, and be weighed for."""
     to_weigh: set[int] = set()
     for item in checklist.instruments:
