@@ -179,7 +179,8 @@ class Broker:
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         for pattern in sorted({pattern for route in self._routes for pattern in route.filters}):
             for code in await client.subscribe(pattern, qos=1):
-                if int(getattr(code, "value", code)) >= REFUSED_SUBSCRIPTION:
+                granted = code if isinstance(code, int) else code.value
+                if granted >= REFUSED_SUBSCRIPTION:
                     raise BrokerLost(f"subscription to {pattern} refused")
 
     async def _receive(self, client: aiomqtt.Client, lanes: _Lanes) -> None:

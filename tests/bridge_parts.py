@@ -1,0 +1,34 @@
+"""What the tests of the bridge share: a Tell that remembers, and an end to tasks."""
+
+import asyncio
+
+from firmware_bridge.device import Said
+
+
+class Told:
+    """Collects what devices tell."""
+
+    def __init__(self) -> None:
+        self.said: list[Said] = []
+        self._news = asyncio.Condition()
+
+    async def __call__(self, said: Said) -> None:
+        async with self._news:
+            self.said.append(said)
+            self._news.notify_all()
+
+    def of(self, kind: type[Said]) -> list[Said]:
+        return [said for said in self.said if isinstance(said, kind)]
+
+    async def count(self, kind: type[Said], number: int, limit_s: float = 20.0) -> list[Said]:
+        """Waits until ``number`` of a kind were told."""
+        async with asyncio.timeout(limit_s), self._news:
+            await self._news.wait_for(lambda: len(self.of(kind)) >= number)
+        return self.of(kind)
+
+
+async def end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancels tasks and waits for their end."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
