@@ -138,13 +138,15 @@ class Journal:
         self._durable = (self._seq, self._head)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting: set[asyncio.Future[None]] = set()
+        self._fresh: list[Record] = []
+        self._listeners: list[Callable[[Sequence[Record]], None]] = []
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
 
     # ---- writing ---------------------------------------------------------------------------------
 
     async def append(self, *drafts: Draft) -> list[Appended]:
-        """Makes drafts durable records, in order, and returns after the commit; a repeated key: the old record.
+        """Makes drafts durable records, in order; returns after the commit. A repeated key: the old record.
 
         Raises JournalError when nothing was kept, msgspec.ValidationError when a draft cannot be written.
         """
@@ -162,6 +164,13 @@ class Journal:
             "data": data,
         }
         await self._submit(lambda connection: connection.execute(receipts.insert(), row) and None)
+
+    def listen(self, listener: Callable[[Sequence[Record]], None]) -> None:
+        """Calls ``listener`` with each group of new records, durable, in order, before ``append`` returns.
+
+        It runs in the loop that appended; a journal serves one loop.
+        """
+        self._listeners.append(listener)
 
     async def _submit(self, work: Callable[[sa.Connection], Any]) -> Any:
         if not self._thread.is_alive():
@@ -195,14 +204,16 @@ class Journal:
                 results = [job.work(self._connection) for job in group]
         except (sa.exc.SQLAlchemyError, OSError) as error:
             self._seq, self._head = self._durable
+            self._fresh = []
             why = JournalError(
                 f"{self.path}: {_plain(error)}. Nothing of it was acknowledged; it will be offered again"
             )
             _resolve(group, lambda job: _fail(job, why))
             return
         self._durable = (self._seq, self._head)
+        fresh, self._fresh = self._fresh, []
         answers = dict(zip(map(id, group), results, strict=True))
-        _resolve(group, lambda job: _answer(job, answers[id(job)]), then=self._wake)
+        _resolve(group, lambda job: _answer(job, answers[id(job)]), then=lambda: self._announce(fresh))
 
     def _append(self, connection: sa.Connection, drafts: Sequence[Draft]) -> list[Appended]:
         return [self._append_one(connection, draft) for draft in drafts]
@@ -239,6 +250,7 @@ class Journal:
             },
         )
         self._seq, self._head = record.seq, head
+        self._fresh.append(record)
         return Appended(record=record, fresh=True)
 
     # ---- reading ---------------------------------------------------------------------------------
@@ -260,6 +272,15 @@ class Journal:
         with self._reader.connect() as connection:
             return [parse(data) for (data,) in connection.execute(query)]
 
+    def find(self, source: str, source_key: str) -> Record | None:
+        """The record of a (source, source_key), if it is there."""
+        query = sa.select(records.c.data).where(
+            records.c.source == source, records.c.source_key == source_key
+        )
+        with self._reader.connect() as connection:
+            data = connection.execute(query).scalar()
+        return None if data is None else parse(data)
+
     def replay(self, after_seq: int = 0) -> Iterable[Record]:
         """Every durable record after ``after_seq``, read in pages."""
         while rows := self.rows(after_seq):
@@ -273,6 +294,11 @@ class Journal:
         with self._reader.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else (row[0], row[1])
+
+    def receipt_count(self) -> int:
+        """How many receipts all destinations have given."""
+        with self._reader.connect() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(receipts)).scalar_one()
 
     async def wait_beyond(self, seq: int) -> None:
         """Returns when a record after ``seq`` is durable; at once if there is one."""
@@ -293,7 +319,10 @@ class Journal:
         self._reader.dispose()
         os.close(self._lock)
 
-    def _wake(self) -> None:
+    def _announce(self, fresh: Sequence[Record]) -> None:
+        if fresh:
+            for listener in self._listeners:
+                listener(fresh)
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)

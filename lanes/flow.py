@@ -27,6 +27,7 @@ from lanes.record import (
 Output: TypeAlias = tuple[str, str, str]  # lane, station, actuator
 
 
+CAPTURES_KEPT = 50  # unused captures a lane remembers
 CAPTURE_LEAD = timedelta(seconds=30)  # a capture may be recorded this long before its vehicle is sensed
 
 
@@ -83,7 +84,8 @@ class Book:
             case Sensed():
                 self._sense(record.at, body)
             case Captured():
-                self.lane(body.lane).captures.append(Seen(record.seq, record.at, body))
+                lane = self.lane(body.lane)
+                lane.captures = [*lane.captures[-CAPTURES_KEPT:], Seen(record.seq, record.at, body)]
             case Arrived():
                 lane = self.lane(body.lane)
                 lane.captures = [
@@ -102,6 +104,13 @@ class Book:
             if isinstance(body, Moved):
                 self._move(body, inspection)
             inspection.take(record)
+
+    def _arrive(self, record: Record, body: Arrived) -> None:
+        lane, inspection = self.lane(body.lane), self.inspections.get(record.inspection or "")
+        for seen in lane.captures:
+            if inspection is not None and seen.seq == body.capture_seq:
+                inspection.capture = (seen.seq, seen.capture)
+        lane.captures = [seen for seen in lane.captures if seen.seq > (body.capture_seq or record.seq)]
 
     def _sense(self, at: datetime, body: Sensed) -> None:
         lane = self.lane(body.lane)
@@ -205,10 +214,11 @@ def _candidates(lane: Lane, state: LaneBook) -> list[Seen]:
 
 
 def matching(capture: Captured, waiting: list[Inspection]) -> Inspection | None:
-    """The waiting inspection of a capture: the plate's, or without a plate the oldest unplated one."""
+    """The waiting inspection of a capture: the plate's; without a plate the lane's oldest unplated one."""
     for inspection in waiting:
         plate = inspection.vehicle.plate
-        if (plate.hphm if plate else "") == capture.plate_text:
+        called_here = inspection.called_to in ("", capture.lane)
+        if (plate.hphm if plate else "") == capture.plate_text and (plate or called_here):
             return inspection
     return None
 

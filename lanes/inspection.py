@@ -10,6 +10,7 @@ from lanes.record import (
     Arrived,
     AxleWeighed,
     BrakeMeasured,
+    Captured,
     Checked,
     ItemFailed,
     ItemStarted,
@@ -46,11 +47,13 @@ class Inspection:
     ordered_seq: int
     ordered_at: datetime
     attempt: int = 1
+    called_to: str = ""
     phase: Phase = "waiting"
     lane: str | None = None
     station: str | None = None
     arrived_at: datetime | None = None
     arrived_tick_ms: int = 0
+    capture: tuple[int, Captured] | None = None
     entered_ms: dict[str, int] = field(default_factory=dict)
     left_ms: dict[str, int] = field(default_factory=dict)
     ended_at: datetime | None = None
@@ -171,4 +174,5 @@ def opened(record: Record, body: Ordered) -> Inspection:
         ordered_seq=record.seq,
         ordered_at=record.at,
         attempt=body.attempt,
+        called_to=body.lane,
     )

@@ -115,12 +115,13 @@ class Captured(Body, frozen=True, kw_only=True, tag="captured"):
 
 
 class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
-    """A vehicle was accepted for inspection (受理); opens the inspection."""
+    """A vehicle was accepted for inspection (受理); opens it. ``lane``: where it was called to."""
 
     vehicle: Vehicle
     business: Business
     ordered_by: Name
     attempt: int = 1
+    lane: Annotated[str, Meta(max_length=80)] = ""
 
 
 class Arrived(Body, frozen=True, kw_only=True, tag="arrived"):

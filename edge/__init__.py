@@ -1,0 +1,1 @@
+"""Composition and loops: the only place that names concrete classes."""

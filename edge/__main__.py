@@ -1,0 +1,223 @@
+"""chayan: the command line. Every command ends with status 0 only for success."""
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import structlog
+import typer
+
+app = typer.Typer(
+    name="chayan",
+    help="查验 Chayan: vehicle inspection from lane to registry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+review_app = typer.Typer(
+    help="Review photos with the models of this node: plates and VINs.", no_args_is_help=True
+)
+app.add_typer(review_app, name="review")
+
+SiteArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A site file, see configs/site.example.toml")
+]
+Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files (JPEG, PNG …)")]
+
+
+def fail(text: str) -> NoReturn:
+    """Ends the command with one clear error."""
+    typer.echo(text, err=True)
+    raise typer.Exit(1)
+
+
+def log_to_stderr() -> None:
+    """One JSON line an event, on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+@app.command()
+def run(file: SiteArgument) -> None:
+    """Run the agent of a lane node: devices, workflow, journal, pages, courier."""
+    from central_sync.journal import JournalError
+    from central_sync.seal import KeyTrouble
+    from edge.agent import AddressTaken
+    from edge.compose import run_node
+    from edge.rulebook import RulesError
+    from edge.settings import SettingsError
+
+    log_to_stderr()
+    try:
+        asyncio.run(run_node(file))
+    except (SettingsError, RulesError, JournalError, AddressTaken, KeyTrouble) as error:
+        fail(str(error))
+
+
+@app.command()
+def check(
+    file: SiteArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
+) -> None:
+    """Validate a site file and the rules without starting anything."""
+    from edge.rulebook import RulesError, read_rulebook
+    from edge.settings import SettingsError, load
+
+    try:
+        site, rules = load(file), read_rulebook()
+    except (SettingsError, RulesError) as error:
+        if as_json:
+            typer.echo(json.dumps({"ok": False, "problems": str(error).splitlines()}, ensure_ascii=False))
+            raise typer.Exit(1) from None
+        fail(str(error))
+    facts = {
+        "ok": True,
+        "site": site.site.id,
+        "node": site.node.name,
+        "lanes": [lane.name for lane in site.lanes],
+        "devices": [entry.name for entry in site.devices],
+        "rules": rules.name,
+        "rules_sha256": rules.rules_sha256,
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        typer.echo(f"{file}: good. {len(site.lanes)} lanes, {len(site.devices)} devices, rules {rules.name}")
+
+
+@review_app.command("plate")
+def review_plate(
+    photos: Photos,
+    expect: Annotated[str | None, typer.Option(help="The plate it should be, such as 浙A12345")] = None,
+) -> None:
+    """Read (and compare) the plate of photos; one JSON line each."""
+    _review("plate", photos, expect)
+
+
+@review_app.command("vin")
+def review_vin(
+    photos: Photos,
+    expect: Annotated[str | None, typer.Option(help="The VIN it should be, 17 characters")] = None,
+) -> None:
+    """Read (and compare) the VIN of photos; one JSON line each."""
+    _review("vin", photos, expect)
+
+
+def _review(question: str, photos: list[Path], expect: str | None) -> None:
+    from models.cli import review_photos
+
+    raise typer.Exit(review_photos(question, photos, expect, sys.stdout))
+
+
+@review_app.command("follow")
+def review_follow(
+    file: SiteArgument,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of the inference")] = 2,
+) -> None:
+    """Run the review process of a lane node: answers every review that is due."""
+    from edge.reviews import follow
+    from edge.settings import SettingsError
+
+    log_to_stderr()
+    try:
+        asyncio.run(follow(file, threads))
+    except SettingsError as error:
+        fail(str(error))
+
+
+@app.command()
+def central(
+    dsn: Annotated[str, typer.Option(help="Database: sqlite:///FILE or postgresql+psycopg://USER@HOST/DB")],
+    photos: Annotated[Path, typer.Option(help="Folder of the photos")],
+    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on")] = 8700,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(help="Enrol a node: SITE/NODE=PUBLICKEY, as `chayan node-key FILE` prints it"),
+    ] = None,
+    allow_simulated: Annotated[
+        bool, typer.Option(help="Take simulated records (never in production)")
+    ] = False,
+) -> None:
+    """Run the central registry: takes batches and photos, serves the office pages."""
+    from edge.agent import AddressTaken
+    from edge.centre import CentreError, run_centre
+
+    log_to_stderr()
+    try:
+        asyncio.run(run_centre(dsn, photos, host, port, tuple(node or ()), allow_simulated))
+    except (AddressTaken, CentreError) as error:
+        fail(str(error))
+
+
+@app.command("node-key")
+def node_key_command(file: SiteArgument) -> None:
+    """Print SITE/NODE=PUBLICKEY of a node, making its key at first use; a registry enrols it with --node."""
+    from central_sync.seal import KeyTrouble
+    from edge.compose import node_key
+    from edge.settings import SettingsError, load
+
+    try:
+        site = load(file)
+        typer.echo(f"{site.site.id}/{site.node.name}={node_key(site.node.folder).public}")
+    except (SettingsError, KeyTrouble) as error:
+        fail(str(error))
+
+
+@app.command()
+def demo(
+    vehicles: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Stop after that many vehicles; default: run on")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end")] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="Leave journal, photos and registry in this folder")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which vehicles come")] = 1,
+    pause: Annotated[float, typer.Option(min=0.0, help="Seconds between arrivals")] = 6.0,
+    fault_every: Annotated[int, typer.Option(min=0, help="One vehicle in so many has a planted fault")] = 8,
+    dsn: Annotated[
+        str | None, typer.Option(help="Database of the registry; default: SQLite in the folder")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=10, help="Give up after so many seconds, with --vehicles")
+    ] = 900.0,
+) -> None:
+    """Run the whole system on this machine with a virtual site of two lanes."""
+    from edge.demo import DemoError, Plan, run_demo
+
+    log_to_stderr()
+    plan = Plan(
+        vehicles=vehicles,
+        as_json=as_json,
+        keep=keep,
+        seed=seed,
+        pause_s=pause,
+        fault_every=fault_every,
+        dsn=dsn,
+        timeout_s=timeout,
+    )
+    try:
+        raise typer.Exit(asyncio.run(run_demo(plan)))
+    except DemoError as error:
+        fail(str(error))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

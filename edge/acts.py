@@ -1,0 +1,272 @@
+"""What an officer's PDA does, over HTTP or MQTT: one road, one set of rules, one record each."""
+
+import asyncio
+import hashlib
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge.desk import Desk
+from firmware_bridge.device import Act
+from lanes.inspection import Inspection
+from lanes.record import (
+    Aborted,
+    AnyBody,
+    Checked,
+    Decision,
+    Key,
+    Name,
+    Photographed,
+    Result,
+    Ruled,
+    Sha256,
+    Signed,
+    Text,
+    utc,
+)
+
+PHOTO_LIMIT = 12 * 1024 * 1024
+_IMAGE_STARTS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+
+
+class ActError(Exception):
+    """An act that cannot be recorded: HTTP status, problem code, and what to do in two languages."""
+
+    def __init__(self, status: int, code: str, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.status, self.code, self.zh, self.en = status, code, zh, en
+
+
+class _Act(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    pass
+
+
+class PhotographedAct(_Act, frozen=True, kw_only=True, tag="photographed"):
+    """A required picture was taken; its bytes were put first."""
+
+    shot: Name
+    photo: Sha256
+    taken_at: datetime | None = None
+
+
+class CheckedAct(_Act, frozen=True, kw_only=True, tag="checked"):
+    """An item of the form was checked."""
+
+    item: Name
+    result: Result
+    value: Text = ""
+    defects: tuple[Name, ...] = ()
+    remark: Text = ""
+
+
+class RuledAct(_Act, frozen=True, kw_only=True, tag="ruled"):
+    """A doubtful review was decided."""
+
+    review_seq: int
+    decision: Decision
+    reason: Text = ""
+
+
+class SignedAct(_Act, frozen=True, kw_only=True, tag="signed"):
+    """The form was signed."""
+
+    role: Literal["officer", "second_officer", "presenter"] = "officer"
+    photo: Sha256 | None = None
+    statement: Text = ""
+
+
+AnyAct: TypeAlias = PhotographedAct | CheckedAct | RuledAct | SignedAct
+
+
+class ActPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One act of one officer; ``key`` makes its repetition harmless."""
+
+    key: Key
+    officer: Annotated[str, Meta(min_length=1, max_length=80)]
+    act: AnyAct
+
+
+class PdaMessage(ActPost, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same over MQTT, where the inspection is named inside."""
+
+    inspection: Name
+
+
+class Acts:
+    """Checks an act against the book and appends it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._turn = asyncio.Lock()  # nothing slips in between a check of the book and its append
+        self._officers = {officer.officer for officer in desk.site.officers}
+
+    async def append(self, inspection: str, post: ActPost) -> tuple[int, bool]:
+        """(seq, fresh) of the record; raises ActError when it cannot be taken as it is.
+
+        The source is the officer, not the channel: a PDA that gave up on MQTT may repeat itself over HTTP.
+        """
+        known = self.desk.book.inspections.get(inspection)
+        if known is None:
+            raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
+        if post.officer not in self._officers:
+            raise ActError(
+                422,
+                "no-officer",
+                f"本站没有查验员 {post.officer}",
+                f"{post.officer} is no officer of this site",
+            )
+        body = self._body(known, post)
+        source = f"{self.desk.prefix}officer/{post.officer}"
+        repeated = self._repeated(source, post.key, body)
+        if repeated is not None:
+            return repeated, False
+        async with self._turn:
+            self._permit(known, body)
+            appended = await self.desk.append(source, post.key, body, inspection)
+        return self._same(appended.record.body, body, appended.record.seq), appended.fresh
+
+    async def from_pda(self, act: Act) -> tuple[int, bool]:
+        """An act that came over MQTT; its photo, if any, is made durable first."""
+        try:
+            message = msgspec.convert(act.fields, PdaMessage, strict=False)
+        except msgspec.ValidationError as error:
+            raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed act: {error}") from error
+        if act.photo is not None:
+            await self.put_photo(act.photo)
+        return await self.append(message.inspection, message)
+
+    async def abort(self, inspection: str, key: str, by: str, reason: str) -> tuple[int, bool]:
+        """(seq, fresh): stops an inspection with its reason; raises ActError when nothing can be stopped."""
+        source = f"{self.desk.prefix}operator/{by}"
+        body = Aborted(by=by, reason=reason)
+        repeated = self._repeated(source, key, body)
+        if repeated is not None:
+            return repeated, False
+        known = self.desk.book.inspections.get(inspection)
+        if known is None:
+            raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
+        if known.phase not in ("waiting", "on_lane"):
+            raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
+        appended = await self.desk.append(source, key, body, inspection)
+        return appended.record.seq, appended.fresh
+
+    async def put_photo(self, data: bytes, digest: str | None = None) -> tuple[str, bool]:
+        """(digest, fresh): keeps a photo; raises ActError for what is no image or has another digest."""
+        actual = hashlib.sha256(data).hexdigest()
+        if digest is not None and digest != actual:
+            raise ActError(
+                422, "digest", "照片内容与摘要不符", f"the bytes have SHA-256 {actual}, not {digest}"
+            )
+        if len(data) > PHOTO_LIMIT:
+            raise ActError(413, "too-large", "照片超过 12 MB", "the photo is larger than 12 MB")
+        if media_type(data) is None:
+            raise ActError(422, "no-image", "不是 JPEG 或 PNG 图像", "the bytes are neither JPEG nor PNG")
+        fresh = not self.desk.photos.has(actual)
+        return await self.desk.keep(data), fresh
+
+    def _repeated(self, source: str, key: str, body: AnyBody) -> int | None:
+        """Seq of the record this very act already is: a repetition is answered even after the verdict."""
+        record = self.desk.journal.find(source, key)
+        return None if record is None else self._same(record.body, body, record.seq)
+
+    def _same(self, stands: AnyBody, offered: AnyBody, seq: int) -> int:
+        if stands != offered:
+            raise ActError(
+                409,
+                "key-reused",
+                f"同一键值已用于另一内容（记录 {seq}）",
+                f"this key already stands for something else (record {seq}); use a new key",
+            )
+        return seq
+
+    def _body(self, inspection: Inspection, post: ActPost) -> AnyBody:
+        act, officer = post.act, post.officer
+        match act:
+            case PhotographedAct():
+                return self._photographed(act, officer)
+            case CheckedAct():
+                return Checked(
+                    item=act.item,
+                    result=act.result,
+                    officer=officer,
+                    value=act.value,
+                    defects=act.defects,
+                    remark=act.remark,
+                )
+            case RuledAct():
+                return Ruled(
+                    review_seq=act.review_seq, decision=act.decision, officer=officer, reason=act.reason
+                )
+            case SignedAct():
+                return Signed(officer=officer, role=act.role, photo=act.photo, statement=act.statement)
+
+    def _photographed(self, act: PhotographedAct, officer: str) -> Photographed:
+        data = self._stored(act.photo)
+        return Photographed(
+            shot=act.shot,
+            photo=act.photo,
+            size_bytes=len(data),
+            media=media_type(data) or "application/octet-stream",
+            officer=officer,
+            taken_at=None if act.taken_at is None else _aware(act.taken_at),
+        )
+
+    def _stored(self, digest: str) -> bytes:
+        if not self.desk.photos.has(digest):
+            raise ActError(
+                409, "photo-first", "照片尚未上传", f"put the photo first: PUT /api/v1/photos/{digest}"
+            )
+        return self.desk.photos.read(digest)
+
+    def _permit(self, inspection: Inspection, body: AnyBody) -> None:
+        """What the state of the inspection allows."""
+        if inspection.phase != "on_lane":
+            says = {"waiting": ("车辆尚未进入通道", "the vehicle has not arrived yet")}
+            zh, en = says.get(inspection.phase, ("该流水已结束", "this inspection has ended"))
+            raise ActError(409, "not-open", zh, en)
+        if "officer" in inspection.signatures:
+            raise ActError(409, "signed", "已签字，不能再修改", "it is signed; nothing can be added")
+        checklist = self.desk.checklist(inspection)
+        match body:
+            case Checked() if body.item not in {item.item for item in checklist.checks}:
+                raise ActError(
+                    422, "no-item", f"没有项目 {body.item}", f"this vehicle has no item {body.item}"
+                )
+            case Photographed() if body.shot not in {shot.shot for shot in checklist.shots}:
+                raise ActError(
+                    422, "no-shot", f"没有照片种类 {body.shot}", f"this vehicle has no shot {body.shot}"
+                )
+            case Ruled() if body.review_seq not in {seq for seq, _ in inspection.asks()}:
+                raise ActError(
+                    409, "no-ask", "该审核不需裁定或已裁定", "that review does not wait for a ruling"
+                )
+            case Signed():
+                self._may_sign(inspection)
+                if body.photo is not None:
+                    self._stored(body.photo)
+            case _:
+                pass
+
+    def _may_sign(self, inspection: Inspection) -> None:
+        gaps = self.desk.missing(inspection)
+        if gaps:
+            raise ActError(
+                409,
+                "incomplete",
+                "还缺：" + "、".join(gap.zh for gap in gaps),
+                "still missing: " + ", ".join(gap.en for gap in gaps),
+            )
+
+
+def media_type(data: bytes) -> str | None:
+    """image/jpeg or image/png by the first bytes, None for anything else."""
+    return next((media for start, media in _IMAGE_STARTS.items() if data.startswith(start)), None)
+
+
+def _aware(moment: datetime) -> datetime:
+    try:
+        return utc(moment)
+    except ValueError as error:
+        raise ActError(422, "no-zone", "时间缺少时区", str(error)) from error

@@ -1,0 +1,108 @@
+"""The agent: one node's loops, each restarted by itself when it falls, all ended together."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from edge.desk import Desk
+from lanes.record import NodeStarted
+
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # waits before a fallen loop is started again; the last one repeats
+GRACE_S = 2
+
+log = structlog.get_logger("chayan.agent")
+
+Loop = Callable[[], Awaitable[None]]
+
+
+class AddressTaken(Exception):
+    """The API's address cannot be bound; the text says which and why."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the agent ends everything together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def keep_running(name: str, loop: Loop) -> None:
+    """Runs a loop for ever; when it falls, says why and starts it again: the one place that catches all."""
+    fallen = 0
+    while True:
+        try:
+            await loop()
+            log.warning("loop ended", loop=name)
+        except Exception as error:  # one fallen device must not end the lane
+            log.error("loop fell", loop=name, why=f"{type(error).__name__}: {error}", exc_info=True)
+        await asyncio.sleep(RESTART_S[min(fallen, len(RESTART_S) - 1)])
+        fallen += 1
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; raises AddressTaken in plain words."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise AddressTaken(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    return listener
+
+
+async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serves an application until ``stop`` is set."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_S
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGINT and SIGTERM set ``stop``."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def run_agent(
+    desk: Desk,
+    loops: Mapping[str, Loop],
+    app: FastAPI,
+    started: NodeStarted,
+    stop: asyncio.Event,
+) -> None:
+    """Runs every loop and the API until ``stop``; the journal stays open."""
+    listener = bind(desk.site.api.host, desk.site.api.port)
+    stop_on_signals(stop)
+    await desk.append(f"{desk.prefix}agent", f"started-{started.boot}", started)
+    tasks = [asyncio.create_task(keep_running(name, loop), name=name) for name, loop in loops.items()]
+    log.info("node is up", node=desk.site.node.name, api=f"http://{desk.site.api.host}:{desk.site.api.port}")
+    try:
+        await serve(app, listener, stop)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def boot_id() -> str:
+    """The kernel's boot id: ``tick_ms`` of two records compare only within one."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"pid-{os.getpid()}"

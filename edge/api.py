@@ -1,0 +1,360 @@
+"""The edge node's HTTP API and pages: PDA, lane board, and the review process speak to it."""
+
+import asyncio
+import contextlib
+import hmac
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeVar
+
+import msgspec
+import uuid_utils
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from msgspec import Meta, Struct
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from central_sync.journal import JournalError
+from edge.acts import PHOTO_LIMIT, ActError, ActPost, Acts, media_type
+from edge.board import board, detail, site_view, summary
+from edge.desk import Desk
+from lanes.inspection import Inspection, fold
+from lanes.record import Business, Key, Name, Ordered, Reviewed
+from lanes.scope import RuleError
+from lanes.vehicle import Vehicle
+
+BODY_LIMIT = 256 * 1024
+BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
+LEAST_S = 0.2  # at most five snapshots a second
+WAIT_LIMIT_S = 25.0
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", PAGE_POLICY.encode()),
+]
+NO_PAGES = (
+    "<!doctype html><meta charset=utf-8><title>Chayan</title><h1>页面尚未构建 · pages not built</h1>"
+    "<p>在源码目录运行 <code>make pages</code>。Run <code>make pages</code> in the checkout.</p>"
+)
+
+T = TypeVar("T")
+
+
+class LinkState(Protocol):
+    """What the board says of the way to the registry."""
+
+    @property
+    def link(self) -> str: ...
+    @property
+    def accepted_through(self) -> int: ...
+
+
+class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A vehicle is accepted for inspection; ``key`` makes its repetition harmless."""
+
+    key: Key
+    vehicle: Vehicle
+    business: Business
+    ordered_by: Name
+    lane: Annotated[str, Meta(max_length=80)] = ""
+
+
+class ReviewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One review by the review process."""
+
+    inspection: Name
+    review: Reviewed
+
+
+class AbortPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The operator stops an inspection."""
+
+    key: Key
+    by: Name
+    reason: Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+
+def problem(status: int, code: str, zh: str, en: str) -> Response:
+    """An RFC 9457 problem in both languages."""
+    body = {
+        "type": f"urn:chayan:problem:{code}",
+        "title": en,
+        "title_zh": zh,
+        "status": status,
+        "detail": f"{zh} {en}",
+    }
+    return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The request's bytes; raises ActError 413 as soon as they exceed ``limit``."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > limit:
+            raise ActError(413, "too-large", f"请求超过 {limit} 字节", f"the body exceeds {limit} bytes")
+    return bytes(data)
+
+
+async def read_struct(request: Request, kind: type[T]) -> T:
+    """The body as a Struct; raises ActError 422 naming the field."""
+    try:
+        return msgspec.json.decode(await read_body(request, BODY_LIMIT), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed body: {error}") from error
+
+
+def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path | None) -> FastAPI:
+    """The node's application."""
+    app = FastAPI(title="Chayan edge", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
+    _errors(app)
+    app.add_middleware(_Secure)
+    _reading_routes(app, desk, link)
+    _writing_routes(app, desk, acts)
+    _review_routes(app, desk, token)
+    _pages(app, pages)
+    return app
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(ActError)
+    async def act_error(_: Request, error: ActError) -> Response:
+        return problem(error.status, error.code, error.zh, error.en)
+
+    @app.exception_handler(JournalError)
+    async def journal_error(_: Request, error: JournalError) -> Response:
+        return problem(
+            503, "journal", f"本机日志账暂不能写入，请稍后重试：{error}", f"not kept, try again: {error}"
+        )
+
+
+class _Secure:
+    """Adds the security headers to every answer; pages are asked for anew, hashed assets are kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", []), *HEADERS]
+                if b"cache-control" not in {name.lower() for name, _ in headers}:
+                    asset = scope.get("path", "").startswith("/assets/")
+                    headers.append(
+                        (b"cache-control", b"max-age=31536000, immutable" if asset else b"no-cache")
+                    )
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self.app(scope, receive, send_secured)
+
+
+def _reading_routes(app: FastAPI, desk: Desk, link: LinkState) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return answer({"ok": True, "node": desk.site.node.name, "seq": desk.book.seq})
+
+    @app.get("/api/v1/status")
+    async def status() -> Response:
+        seq, head = desk.journal.head()
+        return answer(
+            {
+                "node": desk.site.node.name,
+                "site": desk.site.site.id,
+                "records": seq,
+                "receipts": desk.journal.receipt_count(),
+                "head": {"seq": seq, "hash": head.hex()},
+                "sent_through": link.accepted_through,
+                "link": link.link,
+                "reviews_due": len(desk.unreviewed()),
+                "devices": {name: body.state for name, body in desk.book.devices.items()},
+            }
+        )
+
+    @app.get("/api/v1/site")
+    async def site() -> Response:
+        return answer(site_view(desk))
+
+    @app.get("/api/v1/board")
+    async def snapshot() -> Response:
+        return answer(board(desk, link.link, link.accepted_through))
+
+    @app.get("/api/v1/events")
+    async def events() -> Response:
+        return StreamingResponse(
+            _events(desk, link), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        )
+
+    @app.get("/api/v1/inspections")
+    async def inspections(state: str = "open", limit: int = 50) -> Response:
+        return answer({"inspections": [summary(each) for each in _listed(desk, state)[: max(1, limit)]]})
+
+    @app.get("/api/v1/inspections/{inspection}")
+    async def one(inspection: str) -> Response:
+        records = desk.journal.of_inspection(inspection)
+        known = desk.book.inspections.get(inspection) or fold(records)
+        if known is None:
+            raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
+        return answer(detail(desk, known, records))
+
+    @app.get("/api/v1/photos/{digest}")
+    async def photo(digest: str) -> Response:
+        if not _held(desk, digest):
+            raise ActError(404, "no-photo", "没有这张照片", "no such photo")
+        data = await asyncio.to_thread(desk.photos.read, digest)
+        headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+        return Response(data, media_type=media_type(data) or "application/octet-stream", headers=headers)
+
+
+def _held(desk: Desk, digest: str) -> bool:
+    try:
+        return desk.photos.has(digest)
+    except ValueError as error:
+        raise ActError(422, "digest", "照片摘要格式错误", str(error)) from error
+
+
+def _listed(desk: Desk, state: str) -> list[Inspection]:
+    phases = {"open": ("waiting", "on_lane"), "closed": ("judged", "gone", "aborted")}
+    wanted = phases.get(state)
+    found = [each for each in desk.book.inspections.values() if wanted is None or each.phase in wanted]
+    return sorted(found, key=lambda each: each.ordered_seq, reverse=True)
+
+
+async def _events(desk: Desk, link: LinkState) -> AsyncIterator[bytes]:
+    with desk.bell() as bell:
+        bell.set()
+        while True:
+            try:
+                await asyncio.wait_for(bell.wait(), BEAT_S)
+            except TimeoutError:
+                yield b"event: beat\ndata: " + msgspec.json.encode({"at": datetime.now(UTC)}) + b"\n\n"
+                continue
+            bell.clear()
+            data = msgspec.json.encode(board(desk, link.link, link.accepted_through))
+            yield b"event: board\ndata: " + data + b"\n\n"
+            await asyncio.sleep(LEAST_S)
+
+
+def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
+    @app.post("/api/v1/orders")
+    async def order(request: Request) -> Response:
+        post = await read_struct(request, OrderPost)
+        return await _order(desk, post)
+
+    @app.post("/api/v1/inspections/{inspection}/acts")
+    async def act(inspection: str, request: Request) -> Response:
+        seq, fresh = await acts.append(inspection, await read_struct(request, ActPost))
+        return answer({"seq": seq}, 201 if fresh else 200)
+
+    @app.post("/api/v1/inspections/{inspection}/abort")
+    async def abort(inspection: str, request: Request) -> Response:
+        post = await read_struct(request, AbortPost)
+        seq, fresh = await acts.abort(inspection, post.key, post.by, post.reason)
+        return answer({"seq": seq}, 201 if fresh else 200)
+
+    @app.put("/api/v1/photos/{digest}")
+    async def put_photo(digest: str, request: Request) -> Response:
+        _held(desk, digest)
+        kept, fresh = await acts.put_photo(await read_body(request, PHOTO_LIMIT), digest)
+        return answer({"photo": kept}, 201 if fresh else 200)
+
+
+async def _order(desk: Desk, post: OrderPost) -> Response:
+    known = desk.journal.find(f"{desk.prefix}clerk/{post.ordered_by}", post.key)
+    if known is None:
+        _orderable(desk, post)
+    body = Ordered(vehicle=post.vehicle, business=post.business, ordered_by=post.ordered_by, lane=post.lane)
+    appended = await desk.append(
+        f"{desk.prefix}clerk/{post.ordered_by}", post.key, body, str(uuid_utils.uuid7())
+    )
+    if appended.record.body != body:
+        raise ActError(
+            409, "key-reused", "同一键值已用于另一受理", "this key already stands for another order"
+        )
+    seen = {"inspection": appended.record.inspection, "seq": appended.record.seq}
+    return answer(seen, 201 if appended.fresh else 200)
+
+
+def _orderable(desk: Desk, post: OrderPost) -> None:
+    """Refuses what could not be inspected: rules that do not cover it, or the same vehicle still open."""
+    try:
+        desk.rules_cover(post.vehicle, post.business)
+    except RuleError as error:
+        raise ActError(422, "no-rules", f"规则未覆盖该车辆或业务：{error}", str(error)) from error
+    lanes = {lane.name for lane in desk.site.lanes}
+    if post.lane and post.lane not in lanes:
+        raise ActError(422, "no-lane", f"没有检测线 {post.lane}", f"no lane {post.lane}; {sorted(lanes)}")
+    for each in desk.book.inspections.values():
+        if each.phase in ("waiting", "on_lane") and each.vehicle.vin == post.vehicle.vin:
+            raise ActError(
+                409,
+                "open-already",
+                f"该车辆已有未结束的流水 {each.inspection}",
+                f"this vehicle already has the open inspection {each.inspection}",
+            )
+
+
+def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:
+    def permit(request: Request) -> None:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            raise ActError(401, "token", "需要本机审核进程的令牌", "the review process's token is needed")
+
+    @app.get("/api/v1/reviews/due")
+    async def due(request: Request, wait: float = 0.0) -> Response:
+        permit(request)
+        return answer({"due": await _due(desk, min(wait, WAIT_LIMIT_S))})
+
+    @app.post("/api/v1/reviews")
+    async def reviewed(request: Request) -> Response:
+        permit(request)
+        post = await read_struct(request, ReviewPost)
+        review = post.review
+        if desk.book.inspections.get(post.inspection) is None:
+            raise ActError(404, "no-inspection", f"没有流水号 {post.inspection}", "no such inspection")
+        key = f"{review.photo_seq}/{review.question}"
+        appended = await desk.append(f"{desk.prefix}reviewer", key, review, post.inspection)
+        return answer({"seq": appended.record.seq}, 201 if appended.fresh else 200)
+
+
+async def _due(desk: Desk, wait_s: float) -> list[dict[str, Any]]:
+    """Reviews that are due, waiting up to ``wait_s`` for the first."""
+    with desk.bell() as bell, contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            while not desk.unreviewed():
+                await bell.wait()
+                bell.clear()
+    return [
+        {
+            "inspection": inspection.inspection,
+            "photo_seq": seq,
+            "photo": photo,
+            "shot": shot,
+            "question": question,
+            "expected": desk.expected(inspection, question) or "",
+        }
+        for inspection, seq, photo, shot, question in desk.unreviewed()
+    ]
+
+
+def _pages(app: FastAPI, pages: Path | None) -> None:
+    @app.get("/")
+    async def root() -> Response:
+        if pages is None:
+            return Response(NO_PAGES, 503, media_type="text/html; charset=utf-8")
+        return RedirectResponse("/board/")
+
+    for name in ("board", "pda", "assets"):
+        if pages is not None and (pages / name).is_dir():
+            app.mount(f"/{name}", StaticFiles(directory=pages / name, html=True), name=name)

@@ -1,0 +1,177 @@
+"""Names every concrete class: a site file becomes a running node, settings become a registry."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import httpx
+
+from central_sync.courier import Courier
+from central_sync.journal import Journal
+from central_sync.photos import Photos
+from central_sync.seal import NodeKey
+from edge.acts import Acts
+from edge.agent import Loop, boot_id, run_agent
+from edge.api import build_api
+from edge.desk import Desk
+from edge.intake import Intake
+from edge.marshal import LaneDevices, Marshal
+from edge.rulebook import read_rulebook
+from edge.settings import SiteFile, load
+from firmware_bridge.catalog import KINDS
+from firmware_bridge.device import Device
+from firmware_bridge.mqtt import Broker
+from lanes.record import NodeStarted
+
+JOURNAL_FILE = "journal.sqlite"
+KEY_FILE = "node.key"
+TOKEN_FILE = "worker.token"  # noqa: S105 - a file's name
+CONNECT_S, EXCHANGE_S = 5.0, 60.0
+
+
+class NoLink:
+    """The board's words for a node that reports to nobody."""
+
+    link = "none"
+    accepted_through = 0
+
+
+class CourierLink:
+    """The board's words for the way to the registry."""
+
+    def __init__(self, courier: Courier) -> None:
+        self._courier = courier
+
+    @property
+    def link(self) -> str:
+        return self._courier.progress.link
+
+    @property
+    def accepted_through(self) -> int:
+        return self._courier.progress.accepted_through
+
+
+def pages_folder() -> Path | None:
+    """Where the built pages lie: inside the installed package, or in a checkout's web/dist."""
+    here = Path(str(files("edge")))
+    for folder in (here / "pages", here.parent / "web" / "dist"):
+        if (folder / "board" / "index.html").is_file():
+            return folder
+    return None
+
+
+def worker_token(folder: Path) -> str:
+    """The token by which this node knows its review process; made at first use, its user's alone."""
+    path = folder / TOKEN_FILE
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32), encoding="ascii")
+    return path.read_text(encoding="ascii")
+
+
+def make_brokers(site: SiteFile) -> dict[str, Broker]:
+    """The site's MQTT connections by name."""
+    broker = site.broker
+    user = ""
+    if broker.username:
+        password = broker.password_file.read_text("utf-8").strip() if broker.password_file else ""
+        user = f"{broker.username}:{password}@"
+    return {
+        "main": Broker(
+            f"mqtt://{user}{broker.host}:{broker.port}",
+            identifier=f"chayan-{site.node.name}",
+            payload_limit_bytes=broker.payload_limit_mb * 1024 * 1024,
+        )
+    }
+
+
+def make_devices(site: SiteFile, brokers: Mapping[str, Broker]) -> dict[str, Device]:
+    """Every device of a site by name."""
+    return {entry.name: KINDS[entry.kind].build(entry.name, entry.config, brokers) for entry in site.devices}
+
+
+def lane_devices(site: SiteFile, devices: Mapping[str, Device], lane: str) -> LaneDevices:
+    """The instruments and switchboards of one lane."""
+    mine = [entry for entry in site.devices if entry.lane == lane]
+    return LaneDevices(
+        instruments={
+            entry.role: devices[entry.name]  # type: ignore[misc]
+            for entry in mine
+            if entry.role in ("weigh", "brake", "sideslip")
+        },
+        switchboards=tuple(devices[entry.name] for entry in mine if entry.role == "io"),  # type: ignore[misc]
+    )
+
+
+async def run_node(path: Path) -> None:
+    """Runs the node of a site file until SIGINT or SIGTERM."""
+    site = load(path)
+    rulebook = read_rulebook()
+    folder = site.node.folder
+    journal = Journal(folder / JOURNAL_FILE, site.node.name)
+    try:
+        desk = Desk(site, journal, Photos(folder / "photos"), rulebook)
+        acts = Acts(desk)
+        brokers = make_brokers(site)
+        devices = make_devices(site, brokers)
+        loops = _loops(desk, acts, devices, brokers)
+        async with httpx.AsyncClient(
+            base_url=site.registry.url if site.registry else "http://none.invalid",
+            timeout=httpx.Timeout(EXCHANGE_S, connect=CONNECT_S),
+        ) as client:
+            link: NoLink | CourierLink = NoLink()
+            if site.registry is not None:
+                courier = make_courier(desk, client)
+                loops["courier"] = courier.run
+                link = CourierLink(courier)
+            app = build_api(desk, acts, link, worker_token(folder), pages_folder())
+            started = NodeStarted(
+                version=version("chayan"),
+                boot=f"{boot_id()}-{secrets.token_hex(4)}",
+                site=site.site.id,
+                config_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            )
+            await run_agent(desk, loops, app, started, asyncio.Event())
+    finally:
+        journal.close()
+
+
+def make_courier(desk: Desk, client: httpx.AsyncClient) -> Courier:
+    """The way to the site's registry."""
+    site = desk.site
+    return Courier(
+        site=site.site.id,
+        node=site.node.name,
+        journal=desk.journal,
+        photos=desk.photos,
+        signer=node_key(site.node.folder),
+        client=client,
+        destination=site.registry.name if site.registry else "centre",
+        told=lambda _: desk.ring(),
+    )
+
+
+def node_key(folder: Path) -> NodeKey:
+    """The node's signing key; made at first use."""
+    return NodeKey.load_or_create(folder / KEY_FILE)
+
+
+def _loops(
+    desk: Desk, acts: Acts, devices: Mapping[str, Device], brokers: Mapping[str, Broker]
+) -> dict[str, Loop]:
+    """Every loop of a node: its brokers, its devices, one marshal a lane."""
+    intake = Intake(desk, acts)
+    run = secrets.token_hex(4)
+    loops: dict[str, Loop] = {f"broker {name}": broker.run for name, broker in brokers.items()}
+    for entry in desk.site.devices:
+        device, tell = devices[entry.name], intake.tell_for(entry, devices[entry.name])
+        loops[f"device {entry.name}"] = lambda device=device, tell=tell: device.run(tell)  # type: ignore[misc]
+    for lane in desk.site.lanes:
+        marshal = Marshal(desk, lane, lane_devices(desk.site, devices, lane.name), run)
+        loops[f"marshal {lane.name}"] = marshal.run
+    return loops

@@ -1,0 +1,145 @@
+"""Desk: what every loop of a node works at: site, journal, photos, rules, and the book of the journal."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from central_sync.journal import Appended, Journal
+from central_sync.photos import Photos
+from edge.settings import SiteFile
+from lanes.checklist import Checklist, checklist
+from lanes.flow import Book
+from lanes.inspection import Inspection
+from lanes.judge import Evidence, Missing, measured, missing
+from lanes.record import AnyBody, Draft, Finding, Record
+from lanes.rulebook import Rulebook
+from lanes.vehicle import Vehicle
+
+GATE_QUESTIONS = ("plate",)  # asked of the plate camera's own photo
+
+
+class Desk:
+    """A node's shared state. All of it can be made again from the journal."""
+
+    def __init__(self, site: SiteFile, journal: Journal, photos: Photos, rulebook: Rulebook) -> None:
+        self.site, self.journal, self.photos, self.rulebook = site, journal, photos, rulebook
+        self.prefix = "virtual+" if site.site.simulated else ""
+        self.book = Book()
+        self.version = 0
+        self._checklists: dict[str, Checklist] = {}
+        self._bells: set[asyncio.Event] = set()
+        for record in journal.replay():
+            self.book.take(record)
+        journal.listen(self._taken)
+
+    def _taken(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self.book.take(record)
+        self.ring()
+
+    def ring(self) -> None:
+        """Tells every loop that something changed."""
+        self.version += 1
+        for bell in self._bells:
+            bell.set()
+
+    @contextmanager
+    def bell(self) -> Iterator[asyncio.Event]:
+        """An event that is set at each change; its holder clears it."""
+        bell = asyncio.Event()
+        self._bells.add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells.discard(bell)
+
+    async def append(self, source: str, key: str, body: AnyBody, inspection: str | None = None) -> Appended:
+        """Makes one fact durable."""
+        draft = Draft(source=source, source_key=key, body=body, inspection=inspection)
+        return (await self.journal.append(draft))[0]
+
+    async def keep(self, data: bytes) -> str:
+        """Makes photo bytes durable without holding the loop; the digest."""
+        return await asyncio.to_thread(self.photos.put, data)
+
+    # ---- questions to the book -------------------------------------------------------------------
+
+    def checklist(self, inspection: Inspection) -> Checklist:
+        """What this vehicle must pass, by the rules of the day it was ordered."""
+        known = self._checklists.get(inspection.inspection)
+        if known is None:
+            on = inspection.ordered_at.date()
+            known = checklist(inspection.vehicle, inspection.business, on, self.rulebook)
+            self._checklists[inspection.inspection] = known
+        return known
+
+    def rules_cover(self, vehicle: Vehicle, business: str) -> None:
+        """Raises RuleError when today's rules cannot tell what this vehicle must pass."""
+        checklist(vehicle, business, datetime.now(UTC).date(), self.rulebook)
+
+    def instruments(self) -> dict[str, tuple[str, ...]]:
+        """Instrument items of each inspection that is on a lane."""
+        return {
+            each.inspection: tuple(item.item for item in self.checklist(each).instruments)
+            for each in self.book.inspections.values()
+            if each.phase in ("on_lane", "judged", "aborted") and each.station is not None
+        }
+
+    def missing(self, inspection: Inspection) -> tuple[Missing, ...]:
+        """What keeps this inspection from its verdict, but for the signature."""
+        return missing(evidence(inspection), self.checklist(inspection), self.rulebook)
+
+    def instrument_findings(self, inspection: Inspection) -> tuple[Finding, ...]:
+        """Findings of what has been measured so far; the verdict's own once it is judged."""
+        if inspection.judged is not None:
+            codes = {item.item for item in self.checklist(inspection).instruments}
+            return tuple(f for f in inspection.judged[1].findings if f.item in codes)
+        return measured(evidence(inspection), self.rulebook, inspection.ordered_at.date())
+
+    def unreviewed(self) -> list[tuple[Inspection, int, str, str, str]]:
+        """(inspection, photo_seq, digest, shot, question) of each review that is due, oldest first."""
+        due = []
+        for inspection in self.book.inspections.values():
+            if inspection.phase != "on_lane":
+                continue
+            asked = {shot.shot: shot.questions for shot in self.checklist(inspection).shots}
+            for shot, seq, photo in _photos(inspection):
+                answered = {review.question for _, review in inspection.reviews.get(seq, [])}
+                due += [
+                    (inspection, seq, photo, shot, question)
+                    for question in asked.get(shot, GATE_QUESTIONS)
+                    if question not in answered and self.expected(inspection, question) is not None
+                ]
+        return sorted(due, key=lambda each: each[1])
+
+    @staticmethod
+    def expected(inspection: Inspection, question: str) -> str | None:
+        """What a photo of this vehicle should show; None when the question cannot be asked of it."""
+        if question == "plate":
+            return inspection.vehicle.plate.hphm if inspection.vehicle.plate else None
+        return inspection.vehicle.vin if question == "vin" else ""
+
+
+def evidence(inspection: Inspection) -> Evidence:
+    """An inspection as the judge wants it."""
+    return Evidence(
+        vehicle=inspection.vehicle,
+        business=inspection.business,
+        attempt=inspection.attempt,
+        checks=dict(inspection.checks),
+        brakes=dict(inspection.brakes),
+        weights=dict(inspection.weights),
+        sideslip=inspection.sideslip,
+        reviews=tuple(each for _, reviews in sorted(inspection.reviews.items()) for each in reviews),
+        rulings=dict(inspection.rulings),
+        photos=inspection.latest_photos(),
+    )
+
+
+def _photos(inspection: Inspection) -> list[tuple[str, int, str]]:
+    """(shot, seq, digest) of every photo that counts, the gate camera's first."""
+    photos = [(shot, seq, taken.photo) for shot, (seq, taken) in inspection.latest_photos().items()]
+    if inspection.capture is not None and inspection.capture[1].photo is not None:
+        photos.insert(0, ("gate", inspection.capture[0], inspection.capture[1].photo))
+    return photos

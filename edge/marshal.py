@@ -1,0 +1,212 @@
+"""The marshal: does what the lane's flow says is due: recognises, follows, measures, switches, judges."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from central_sync.journal import JournalError
+from edge.desk import Desk, evidence
+from firmware_bridge.device import Instrument, MeasureError, Switchboard
+from lanes.brakes import brake_problem
+from lanes.flow import Arrive, Measure, Move, Step, outputs, steps
+from lanes.inspection import Inspection
+from lanes.judge import judge
+from lanes.layout import Lane
+from lanes.record import (
+    AnyBody,
+    Arrived,
+    AxleWeighed,
+    BrakeMeasured,
+    ItemFailed,
+    ItemStarted,
+    Judged,
+    Moved,
+    SideslipMeasured,
+    Switched,
+)
+from lanes.sideslip import sideslip_problem
+from lanes.weight import weighing_problem
+
+TICK_S = 1.0  # looks again this often even when nothing was heard
+RETRY_S = (2.0, 5.0, 10.0, 30.0)  # waits after the first, second … failure of one item; the last one repeats
+
+log = structlog.get_logger("chayan.marshal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneDevices:
+    """What the marshal may move and ask on one lane: instruments by role, switchboards by what they drive."""
+
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    switchboards: tuple[Switchboard, ...] = ()
+
+
+class Marshal:
+    """Runs one lane. Everything it does follows from the book, so it may be killed at any moment."""
+
+    def __init__(self, desk: Desk, lane: Lane, devices: LaneDevices, run: str) -> None:
+        self.desk, self.lane, self.devices, self.run_id = desk, lane, devices, run
+        self._measuring: dict[str, asyncio.Task[None]] = {}
+        self._not_before: dict[tuple[str, str], float] = {}
+        self._tries: dict[tuple[str, str], int] = {}
+        self._count = 0
+
+    async def run(self) -> None:
+        """Acts at each change and each tick until cancelled."""
+        with self.desk.bell() as bell:
+            try:
+                while True:
+                    bell.clear()
+                    await self._round()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(bell.wait(), TICK_S)
+            finally:
+                for task in self._measuring.values():
+                    task.cancel()
+
+    async def _round(self) -> None:
+        for step in list(steps(self.lane, self.desk.book, self.desk.instruments())):
+            await self._do(step)
+        for inspection in list(self.desk.book.inspections.values()):
+            if inspection.lane == self.lane.name and inspection.phase == "on_lane":
+                await self._judge(inspection)
+        await self._switch()
+
+    async def _do(self, step: Step) -> None:
+        match step:
+            case Arrive():
+                await self._arrive(step)
+            case Move():
+                body = Moved(lane=step.lane, station=step.station)
+                await self._append(f"{step.inspection}/moved/{step.station or 'out'}", body, step.inspection)
+            case Measure():
+                self._measure(step)
+
+    async def _append(self, key: str, body: Arrived | Moved | Judged, inspection: str) -> None:
+        await self.desk.append(f"{self.desk.prefix}agent", key, body, inspection)
+
+    async def _arrive(self, step: Arrive) -> None:
+        arrived = Arrived(lane=step.lane, capture_seq=step.capture_seq, how=step.how)  # type: ignore[arg-type]
+        await self._append(f"{step.inspection}/arrived", arrived, step.inspection)
+        moved = Moved(lane=step.lane, station=step.gate)
+        await self._append(f"{step.inspection}/moved/{step.gate}", moved, step.inspection)
+
+    async def _judge(self, inspection: Inspection) -> None:
+        if "officer" not in inspection.signatures or self.desk.missing(inspection):
+            return
+        rules = self.desk.rulebook
+        findings, verdict = judge(evidence(inspection), rules, inspection.ordered_at.date())
+        body = Judged(
+            verdict=verdict,
+            findings=findings,
+            rules=rules.name,
+            rules_sha256=rules.rules_sha256,
+            attempt=inspection.attempt,
+        )
+        await self._append(
+            f"{inspection.inspection}/judged/{inspection.attempt}", body, inspection.inspection
+        )
+
+    # ---- measuring -------------------------------------------------------------------------------
+
+    def _measure(self, step: Measure) -> None:
+        running = self._measuring.get(step.station)
+        due = self._not_before.get((step.inspection, step.item), 0.0)
+        if (running is not None and not running.done()) or time.monotonic() < due:
+            return
+        self._measuring[step.station] = asyncio.create_task(self._measured(step))
+
+    async def _measured(self, step: Measure) -> None:
+        """One item on one instrument; a failure is recorded and tried again while the vehicle stands."""
+        instrument = self.devices.instruments.get(step.role)
+        try:
+            if instrument is None:
+                raise MeasureError(f"lane {step.lane} has no {step.role} instrument")
+            self._count += 1
+            started = ItemStarted(
+                lane=step.lane, station=step.station, item=step.item, device=instrument.name
+            )
+            key = f"{step.inspection}/{step.item}/started/{self.run_id}-{self._count}"
+            await self.desk.append(f"{self.desk.prefix}agent", key, started, step.inspection)
+            body = await instrument.measure(step.lane, step.station, step.item, step.axle)
+            _must_be_usable(body)
+            if step.inspection != self.desk.book.lane(step.lane).at.get(step.station):
+                raise MeasureError(f"the vehicle left {step.station} while {step.item} was measured")
+            key = f"{step.inspection}/{step.item}/{step.axle}/{self.run_id}-{self._count}"
+            await self.desk.append(instrument.source, key, body, step.inspection)
+            self._tries.pop((step.inspection, step.item), None)
+        except (MeasureError, JournalError) as error:
+            await self._failed(step, instrument.name if instrument else "none", str(error))
+        finally:
+            self.desk.ring()
+
+    async def _failed(self, step: Measure, device: str, why: str) -> None:
+        tried = self._tries.get((step.inspection, step.item), 0)
+        self._tries[step.inspection, step.item] = tried + 1
+        wait = RETRY_S[min(tried, len(RETRY_S) - 1)]
+        self._not_before[step.inspection, step.item] = time.monotonic() + wait
+        log.warning("item failed", lane=step.lane, item=step.item, device=device, why=why, again_in_s=wait)
+        body = ItemFailed(lane=step.lane, station=step.station, item=step.item, device=device, why=why[:2000])
+        key = f"{step.inspection}/{step.item}/failed/{self.run_id}-{self._count}"
+        try:
+            await self.desk.append(f"{self.desk.prefix}agent", key, body, step.inspection)
+        except JournalError as error:
+            log.error("the journal takes nothing", why=str(error))
+
+    # ---- lights and barriers ---------------------------------------------------------------------
+
+    def _done(self) -> dict[str, frozenset[str]]:
+        """Kinds of station whose own work is complete, for each inspection on this lane."""
+        on_lane = [each for each in self.desk.book.inspections.values() if each.lane == self.lane.name]
+        return {
+            each.inspection: frozenset({"exterior"} if not self._exterior_gaps(each) else ())
+            for each in on_lane
+            if each.station is not None
+        }
+
+    def _exterior_gaps(self, inspection: Inspection) -> bool:
+        """Whether a check or a photo of the exterior station is still to be taken; reviews may still run."""
+        checklist = self.desk.checklist(inspection)
+        items = {item.item for item in checklist.checks if item.required}
+        shots = {shot.shot for shot in checklist.shots if shot.required}
+        return not (items <= set(inspection.checks) and shots <= set(inspection.photos))
+
+    async def _switch(self) -> None:
+        wanted = outputs(self.lane, self.desk.book, self.desk.instruments(), self._done())
+        for board in self.devices.switchboards:
+            for (station, actuator), on in board.outputs().items():
+                goal = wanted.get((station, actuator))
+                if goal is not None and goal.on is not on:
+                    await self._switch_one(board, station, actuator, goal.on, goal.why)
+
+    async def _switch_one(self, board: Switchboard, station: str, actuator: str, on: bool, why: str) -> None:
+        try:
+            await board.switch(station, actuator, on)
+        except MeasureError as error:
+            log.warning(
+                "not switched", lane=self.lane.name, station=station, actuator=actuator, why=str(error)
+            )
+            return
+        self._count += 1
+        body = Switched(lane=self.lane.name, station=station, actuator=actuator, on=on, why=why)
+        key = f"{self.run_id}-{self._count}-{station}-{actuator}"
+        await self.desk.append(f"{self.desk.prefix}agent", key, body)
+
+
+def _must_be_usable(body: AnyBody) -> None:
+    """Raises MeasureError for a measurement that the rules cannot judge: it is better measured again."""
+    match body:
+        case BrakeMeasured():
+            problem = brake_problem(body)
+        case AxleWeighed():
+            problem = weighing_problem(body)
+        case SideslipMeasured():
+            problem = sideslip_problem(body)
+        case _:
+            problem = None
+    if problem is not None:
+        raise MeasureError(problem)

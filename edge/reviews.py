@@ -1,0 +1,85 @@
+"""The review process: asks the node which reviews are due and answers them. Its own process, no state."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+
+from edge.agent import stop_on_signals
+from edge.compose import worker_token
+from edge.settings import load
+from lanes.record import Reviewed
+from models.reviewer import Reviewer, to_body
+
+WAIT_S = 20.0  # one long poll
+AGAIN_S = (0.5, 1.0, 2.0, 5.0)  # waits while the node is away; the last one repeats
+
+log = structlog.get_logger("chayan.reviews")
+
+
+async def follow(path: Path, threads: int) -> None:
+    """Reviews the photos of the node of a site file until SIGINT or SIGTERM."""
+    site = load(path)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    reviewer = await asyncio.to_thread(Reviewer, threads)
+    headers = {"Authorization": f"Bearer {worker_token(site.node.folder)}"}
+    base = f"http://{site.api.host}:{site.api.port}"
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=WAIT_S + 15) as client:
+        working = asyncio.create_task(_work(client, reviewer))
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
+        stopping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        for task in done - {stopping}:
+            task.result()
+
+
+async def _work(client: httpx.AsyncClient, reviewer: Reviewer) -> None:
+    away = 0
+    while True:
+        try:
+            answer = await client.get("/api/v1/reviews/due", params={"wait": WAIT_S})
+            answer.raise_for_status()
+            for due in answer.json()["due"]:
+                await _answer(client, reviewer, due)
+            away = 0
+        except httpx.HTTPError as error:
+            wait = AGAIN_S[min(away, len(AGAIN_S) - 1)]
+            log.warning("the node does not answer", why=str(error) or type(error).__name__, again_in_s=wait)
+            away += 1
+            await asyncio.sleep(wait)
+
+
+async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> None:
+    photo = await client.get(f"/api/v1/photos/{due['photo']}")
+    photo.raise_for_status()
+    body = await asyncio.to_thread(review, reviewer, photo.content, due)
+    posted = await client.post(
+        "/api/v1/reviews",
+        content=msgspec.json.encode({"inspection": due["inspection"], "review": body}),
+    )
+    posted.raise_for_status()
+
+
+def review(reviewer: Reviewer, photo: bytes, due: dict[str, Any]) -> Reviewed:
+    """The answer to one due question."""
+    question, expected = due["question"], due["expected"] or None
+    if question == "plate":
+        reading = reviewer.plate(photo, expected)
+    elif question == "vin":
+        reading = reviewer.vin(photo, expected)
+    else:
+        reading = reviewer.quality(photo, question_of(due["shot"]))
+    return to_body(reading, due["photo_seq"], due["photo"], due["shot"])
+
+
+def question_of(shot: str) -> str:
+    """What the quality of a shot is measured on: the VIN line, the plate, or the whole frame."""
+    return {"0113": "vin", "0111": "plate", "0112": "plate", "gate": "plate"}.get(shot, "frame")

@@ -1,0 +1,248 @@
+"""The site file: typed, strict, and clear about what is wrong where.
+
+An unknown key is an error that names file, table, key and the nearest known key; so is a value out of range.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from firmware_bridge.catalog import KINDS
+from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
+from lanes.record import is_node_name
+
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
+Role: TypeAlias = Literal["camera", "pda", "io", "weigh", "brake", "sideslip"]
+
+
+class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[site]: the licensed place."""
+
+    id: Word
+    title: Title
+    simulated: bool = False
+
+
+class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[node]: this edge box. ``folder`` holds its journal, photos and key."""
+
+    name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{1,62}$")]
+    folder: Path
+
+
+class BrokerAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[broker]: the MQTT 3.1.1 broker of the site."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 1883
+    username: str = ""
+    password_file: Path | None = None
+    payload_limit_mb: Annotated[int, Meta(ge=1, le=64)] = 8
+
+
+class Api(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[api]: where PDA pages, lane board and PDAs reach this node."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8600
+
+
+class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[registry]: the central registration database this node reports to."""
+
+    url: Annotated[str, Meta(pattern="^https?://")]
+    name: Word = "centre"
+
+
+class Officer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[[officers]]: who may check vehicles here."""
+
+    officer: Word
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class DeviceEntry(Struct, frozen=True, kw_only=True):
+    """[[devices]]: one device; the other keys of its table are those of its kind."""
+
+    name: Word
+    kind: str
+    role: Role
+    lane: str = ""
+    station: str = ""
+    config: Any = None
+
+
+class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole site file."""
+
+    site: Site
+    node: Node
+    lanes: Annotated[tuple[Lane, ...], Meta(min_length=1)]
+    broker: BrokerAddress = BrokerAddress()
+    api: Api = Api()
+    registry: Registry | None = None
+    officers: tuple[Officer, ...] = ()
+    devices: tuple[DeviceEntry, ...] = ()
+
+    def lane(self, name: str) -> Lane:
+        """The lane of that name; raises KeyError."""
+        return {lane.name: lane for lane in self.lanes}[name]
+
+
+class SettingsError(Exception):
+    """The site file is wrong; one problem a line, each naming file, table and key."""
+
+
+_COMMON = {"name", "kind", "role", "lane", "station"}
+
+
+def load(path: Path) -> SiteFile:
+    """Reads and validates a site file; relative paths in it start at its own folder. Raises SettingsError."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from error
+    devices = tables.pop("devices", [])
+    problems = [f"{path}: {line}" for line in unknown_keys(tables, SiteFile, "")]
+    site = None if problems else _convert(path, tables, SiteFile, "", problems)
+    entries = _devices(path, devices, problems)
+    if site is not None:
+        site = msgspec.structs.replace(site, devices=tuple(entries), node=_placed(site.node, path.parent))
+        problems += [f"{path}: {line}" for line in _cross_problems(site)]
+    if problems or site is None:
+        raise SettingsError("\n".join(problems))
+    return site
+
+
+def _placed(node: Node, folder: Path) -> Node:
+    return msgspec.structs.replace(node, folder=(folder / node.folder).resolve())
+
+
+def _devices(path: Path, tables: Any, problems: list[str]) -> list[DeviceEntry]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        problems.append(f"{path}: devices must be [[devices]] tables")
+        return []
+    entries = []
+    for number, table in enumerate(tables, 1):
+        where = f"[[devices]] number {number} ({table.get('name', 'without name')})"
+        entry = _device(path, table, where, problems)
+        if entry is not None:
+            entries.append(entry)
+    return entries
+
+
+def _device(path: Path, table: Mapping[str, Any], where: str, problems: list[str]) -> DeviceEntry | None:
+    kind = KINDS.get(str(table.get("kind")))
+    if kind is None:
+        near = nearest(str(table.get("kind")), KINDS)
+        problems.append(f"{path}: {where}: kind = {table.get('kind')!r} is no kind of device{near}")
+        return None
+    common = {key: value for key, value in table.items() if key in _COMMON}
+    own = {key: value for key, value in table.items() if key not in _COMMON}
+    known = _COMMON | {field.encode_name for field in msgspec.structs.fields(kind.config)}
+    wrong = [f"{path}: {where}: unknown key {key!r}{nearest(key, known)}" for key in own if key not in known]
+    nested = [f"{path}: {line}" for line in unknown_keys(own, kind.config, where)] if not wrong else []
+    problems += wrong + nested
+    if wrong or nested:
+        return None
+    config = _convert(path, own, kind.config, where, problems)
+    entry = _convert(path, common, DeviceEntry, where, problems)
+    return None if config is None or entry is None else msgspec.structs.replace(entry, config=config)
+
+
+def _convert(path: Path, table: Mapping[str, Any], kind: Any, where: str, problems: list[str]) -> Any:
+    try:
+        return msgspec.convert(dict(table), kind, strict=True, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at ")
+        spot = place.strip("`").removeprefix("$").lstrip(".") or "the table"
+        problems.append(f"{path}: {where + ': ' if where else ''}{spot}: {text}")
+        return None
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise msgspec.ValidationError(f"Expected a path, got {value!r}")
+
+
+def unknown_keys(table: Any, kind: Any, where: str) -> list[str]:
+    """One line for each key of ``table`` that the Struct ``kind`` does not have, however deep."""
+    if isinstance(table, list):
+        inner = next(iter(getattr(kind, "__args__", ())), None)
+        return [
+            line for n, each in enumerate(table, 1) for line in unknown_keys(each, inner, f"{where}[{n}]")
+        ]
+    struct = _struct_in(kind)
+    if struct is None or not isinstance(table, dict):
+        return []
+    known = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+    lines = []
+    for key, value in table.items():
+        if key not in known:
+            lines.append(f"[{where or 'top level'}]: unknown key {key!r}{nearest(key, known)}")
+        else:
+            lines += unknown_keys(value, _bare(known[key]), f"{where}.{key}" if where else key)
+    return lines
+
+
+def _bare(kind: Any) -> Any:
+    return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+
+
+def _struct_in(kind: Any) -> type[Struct] | None:
+    options = [kind, *getattr(kind, "__args__", ())]
+    return next((each for each in options if isinstance(each, type) and issubclass(each, Struct)), None)
+
+
+def nearest(word: str, known: Any) -> str:
+    """'; did you mean …' for the closest known word, or the list of known ones."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
+
+
+def _cross_problems(site: SiteFile) -> list[str]:
+    """What no single table can know: names that meet each other."""
+    problems = layout_problems(site.lanes)
+    if not is_node_name(site.node.name):
+        problems.append(f"node.name {site.node.name!r} must be lower-case letters, digits and hyphens")
+    names = [entry.name for entry in site.devices]
+    problems += [f"[[devices]] {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})]
+    stations = {lane.name: {station.name for station in lane.stations} for lane in site.lanes}
+    for entry in site.devices:
+        if entry.role == "pda":
+            continue
+        if entry.lane not in stations:
+            problems.append(f"[[devices]] {entry.name}: lane = {entry.lane!r}{nearest(entry.lane, stations)}")
+        elif entry.role != "io" and entry.station not in stations[entry.lane]:
+            near = nearest(entry.station, stations[entry.lane])
+            problems.append(f"[[devices]] {entry.name}: station = {entry.station!r}{near}")
+        if entry.config is not None and getattr(entry.config, "simulated", False) and not site.site.simulated:
+            problems.append(
+                f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
+            )
+    return problems + _unwired(site)
+
+
+def _unwired(site: SiteFile) -> list[str]:
+    """Sensors that no I/O module of their lane reads: the agent could not follow a vehicle there."""
+    wired = {
+        (entry.lane, point.station, point.sensor)
+        for entry in site.devices
+        if entry.role == "io"
+        for point in getattr(entry.config, "inputs", ())
+    }
+    return [
+        f"lane {lane.name}, station {station.name}: no I/O device reads its sensor {sensor!r}"
+        for lane in site.lanes
+        for station in lane.stations
+        for sensor in SENSORS[station.kind]
+        if (lane.name, station.name, sensor) not in wired
+    ]
