@@ -53,8 +53,8 @@ _FORMATS: dict[str, re.Pattern[str]] = {
     for hpzl, pattern in {
         "01": _CIVIL,
         "02": _CIVIL,
-        "03": r"使\d{6}|\d{6}使",
-        "04": rf"{_P}{_A}?\d{{4,5}}领",
+        "03": "使[0-9]{6}|[0-9]{6}使",
+        "04": f"{_P}{_A}?[0-9]{{4,5}}领",
         "07": _CIVIL,
         "08": _CIVIL,
         "13": _CIVIL,
@@ -64,10 +64,10 @@ _FORMATS: dict[str, re.Pattern[str]] = {
         "23": f"{_TAILED}警",
         "26": f"粤Z{_N}{{4}}港",
         "27": f"粤Z{_N}{{4}}澳",
-        "31": rf"WJ{_P}?\d{{4}}[A-Z0-9]",
+        "31": f"WJ{_P}?[0-9]{{4}}[A-Z0-9]",
         "32": "[A-Z]{2}[A-Z0-9]{5}",
-        "51": rf"{_P}{_A}\d{{5}}{_ELECTRIC}",
-        "52": rf"{_P}{_A}{_ELECTRIC}{_N}\d{{4}}",
+        "51": f"{_P}{_A}[0-9]{{5}}{_ELECTRIC}",
+        "52": f"{_P}{_A}{_ELECTRIC}{_N}[0-9]{{4}}",
     }.items()
 }
 _AT_MOST_TWO_LETTERS = frozenset({"01", "02", "07", "08", "13"})
