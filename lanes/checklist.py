@@ -41,6 +41,12 @@ class ShotNeed(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
     questions: tuple[Question, ...] = ()
 
 
+class Outside(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of checklists.toml, outside: vehicles these lists are not for, and why."""
+
+    why: str
+
+
 class CheckItem(Struct, frozen=True, kw_only=True):
     """One item of a checklist: an officer's check (01…20) or an instrument item (B1, B0, A1 …)."""
 
@@ -101,6 +107,11 @@ def checklist(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook") -
         known = ", ".join(rulebook.names["businesses"])
         raise RuleError(f"rulebook.toml, business: no business {business!r} (known: {known})")
     case = Case(vehicle=vehicle, business=business, on=on)
+    for row in rulebook.outside:
+        if row.covers(case):
+            raise RuleError(
+                f"checklists.toml, outside: class {vehicle.vehicle_class}, use {vehicle.use}: {row.why}"
+            )
     items = tuple(_items(case, rulebook))
     shots = tuple(_shots(case, rulebook))
     if not items or not shots:

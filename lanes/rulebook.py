@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from lanes.checklist import ItemKind, ItemNeed, ShotNeed
+from lanes.checklist import ItemKind, ItemNeed, Outside, ShotNeed
 from lanes.limits import Condition, Limit, Limits
 from lanes.scope import Confidence, RuleError, Scope, must_be_ordered, resolved
 from lanes.tables import (
@@ -28,7 +28,7 @@ from lanes.tables import (
 FILES: dict[str, tuple[str, ...]] = {
     "rulebook": ("name", "source", "class_group", "business"),
     "limits": ("limit",),
-    "checklists": ("item", "shot"),
+    "checklists": ("item", "shot", "outside"),
     "names": ("item", "shot", "quantity", "plate_kind", "use", "vehicle_class", "colour"),
 }
 #: what pages find in Rulebook.names, beside "items" and "businesses", and the table it comes from
@@ -77,6 +77,7 @@ class Rulebook:
     limits: Limits
     item_needs: tuple[ItemNeed, ...]
     shot_needs: tuple[ShotNeed, ...]
+    outside: tuple[Outside, ...]
     item_kinds: Mapping[str, ItemKind]
     businesses: Mapping[str, BusinessRow]
     names: Mapping[str, Mapping[str, Label]]
@@ -97,6 +98,7 @@ class Rulebook:
         limits = _scoped(docs, "limits", "limit", Limit, sources, businesses)
         item_needs = _scoped(docs, "checklists", "item", ItemNeed, sources, businesses)
         shot_needs = _scoped(docs, "checklists", "shot", ShotNeed, sources, businesses)
+        outside = _scoped(docs, "checklists", "outside", Outside, sources, businesses)
         for label, row in limits:
             must_know(label, "quantity", [row.quantity], names["quantities"])
         for label, need in item_needs:
@@ -113,6 +115,7 @@ class Rulebook:
             limits=Limits([row for _, row in limits], {c: b.condition for c, b in businesses.items()}),
             item_needs=tuple(row for _, row in item_needs),
             shot_needs=tuple(row for _, row in shot_needs),
+            outside=tuple(row for _, row in outside),
             item_kinds={code: row.kind for code, row in items.items()},
             businesses=businesses,
             names=names,

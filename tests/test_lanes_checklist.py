@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from lanes_parts import ON, car, rulebook, tables
+from lanes_parts import ON, RULES, car, rulebook, tables
 
-from lanes.checklist import Checklist, axle_of, checklist
-from lanes.rulebook import Rulebook
+from lanes.checklist import Checklist, ItemNeed, Outside, ShotNeed, axle_of, checklist
+from lanes.limits import Limit
+from lanes.rulebook import FILES, Rulebook
 from lanes.scope import RuleError
 from lanes.vehicle import Vehicle
 
@@ -104,6 +105,8 @@ def test_names_in_both_languages() -> None:
     [
         (car(vehicle_class="H11"), "periodic", ON, "no rows for class H11, use A, periodic on 2026-11-22"),
         (car(vehicle_class="K38"), "periodic", ON, "no rows for class K38"),
+        (car(use="P"), "periodic", ON, "class K33, use P: school buses have a form of their own"),
+        (car(use="R"), "registration", ON, "dangerous goods"),
         (car(), "transfer", ON, "no business 'transfer' \\(known: registration, periodic\\)"),
         (car(axles=3), "periodic", ON, "no row B3 for class K33"),
         (
@@ -308,3 +311,17 @@ def test_a_fraction_in_toml_is_taken_as_written() -> None:
     found = Rulebook.from_tables(files).limits.find("axle_rate", car(), "periodic", ON, axle="front")
     assert found is not None
     assert str(found.value) == "59.55"
+
+
+def test_the_page_on_rules_names_every_file_table_and_column() -> None:
+    page = (RULES.parent.parent / "docs" / "rules.md").read_text(encoding="utf-8")
+    columns = {
+        *Limit.__struct_fields__,
+        *ItemNeed.__struct_fields__,
+        *ShotNeed.__struct_fields__,
+        *Outside.__struct_fields__,
+    }
+    names = (
+        {f"{stem}.toml" for stem in FILES} | {table for known in FILES.values() for table in known} | columns
+    )
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
