@@ -1,0 +1,349 @@
+"""The flow of a lane: followed by levels alone, so a restart at any moment changes nothing."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lanes.flow import Arrive, Book, Measure, Move, outputs, steps, unmatched
+from lanes.inspection import fold
+from lanes.layout import Lane, Station, StationKind, Title, layout_problems
+from lanes.record import (
+    AnyBody,
+    Arrived,
+    AxleWeighed,
+    BrakeCurve,
+    BrakeMeasured,
+    Captured,
+    Checked,
+    ItemStarted,
+    Judged,
+    Moved,
+    NodeStarted,
+    Ordered,
+    Photographed,
+    Record,
+    Reviewed,
+    Ruled,
+    Sensed,
+    SideslipMeasured,
+    Switched,
+)
+from lanes.vehicle import Plate, Vehicle
+
+KINDS: tuple[StationKind, ...] = ("gate", "exterior", "brake", "sideslip", "exit")
+LANE = Lane(
+    name="1",
+    title=Title(zh="一", en="one"),
+    stations=tuple(Station(name=kind, kind=kind, title=Title(zh=kind, en=kind)) for kind in KINDS),
+)
+ITEMS = ("B1", "B2", "B0", "A1")
+START = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+def car(number: int, plated: bool = True) -> Vehicle:
+    return Vehicle(
+        vin=f"LTEST1A27R{number:07d}",
+        vehicle_class="K33",
+        use="A",
+        made_on=date(2020, 5, 1),
+        gross_mass_kg=1800,
+        kerb_mass_kg=1300,
+        plate=Plate(hpzl="02", hphm=f"浙A{number:05d}") if plated else None,
+    )
+
+
+class World:
+    """One lane, its cars and its journal: an agent without wires."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.book = Book()
+        self.coils: dict[tuple[str, str], bool] = {}
+
+    def add(self, body: AnyBody, inspection: str | None = None) -> None:
+        seq = len(self.records) + 1
+        record = Record(
+            seq=seq,
+            at=START + timedelta(seconds=seq),
+            tick_ms=seq * 1000,
+            source="virtual+test",
+            source_key=str(seq),
+            inspection=inspection,
+            body=body,
+        )
+        self.records.append(record)
+        self.book.take(record)
+
+    def restart(self) -> None:
+        """The agent is killed: all it knows is the journal."""
+        self.book = Book()
+        for record in self.records:
+            self.book.take(record)
+        self.add(NodeStarted(version="1", boot="b", site="s", config_sha256="0" * 64))
+
+    def sense(self, station: str, on: bool, sensor: str = "occupied") -> None:
+        self.add(Sensed(lane="1", station=station, sensor=sensor, on=on))
+
+    def capture(self, text: str) -> None:
+        self.add(Captured(lane="1", station="gate", device="cam", plate_text=text))
+
+    def order(self, name: str, vehicle: Vehicle, lane: str = "") -> None:
+        self.add(Ordered(vehicle=vehicle, business="periodic", ordered_by="clerk", lane=lane), name)
+
+    def instruments(self) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(self.book.inspections, ITEMS)
+
+    def done(self) -> dict[str, frozenset[str]]:
+        return {
+            name: frozenset({"exterior"} if each.checks else ())
+            for name, each in self.book.inspections.items()
+        }
+
+    def settle(self) -> list[Measure]:
+        """Does what is due until nothing is; the measurements that wait for an instrument."""
+        for _ in range(50):
+            due = list(steps(LANE, self.book, self.instruments()))
+            acts = [step for step in due if not isinstance(step, Measure)]
+            if not acts:
+                break
+            for step in acts[:1]:
+                self.do(step)
+        wanted = outputs(LANE, self.book, self.instruments(), self.done())
+        for place, goal in wanted.items():
+            if self.coils.get(place, False) != goal.on:
+                self.coils[place] = goal.on
+                self.add(Switched(lane="1", station=place[0], actuator=place[1], on=goal.on))
+        return [step for step in due if isinstance(step, Measure)]
+
+    def do(self, step: Arrive | Move | Measure) -> None:
+        match step:
+            case Arrive():
+                self.add(Arrived(lane="1", capture_seq=step.capture_seq), step.inspection)
+                self.add(Moved(lane="1", station=step.gate), step.inspection)
+            case Move():
+                self.add(Moved(lane="1", station=step.station), step.inspection)
+            case Measure():
+                self.add(
+                    ItemStarted(lane="1", station=step.station, item=step.item, device="d"), step.inspection
+                )
+                self.add(measured(step), step.inspection)
+
+
+def measured(step: Measure) -> AnyBody:
+    if step.role == "weigh":
+        load = Decimal(300)
+        return AxleWeighed(lane="1", station="brake", device="w", axle=step.axle, left_kg=load, right_kg=load)
+    if step.role == "brake":
+        curve = BrakeCurve(interval_ms=10, left_dan=(0, 200), right_dan=(0, 200))
+        return BrakeMeasured(
+            lane="1",
+            station="brake",
+            device="b",
+            item=step.item,
+            axle=step.axle,
+            left_max_dan=200,
+            right_max_dan=200,
+            curve=curve,
+        )
+    return SideslipMeasured(lane="1", station="sideslip", device="s", item="A1", slip_m_per_km=Decimal("1.2"))
+
+
+def drive_through(world: World, name: str, vehicle: Vehicle, restarts: set[int]) -> list[str]:
+    """One car from gate to exit, obeying the outputs; the items in the order they were measured."""
+    tick, items = 0, []
+
+    def beat() -> list[Measure]:
+        nonlocal tick
+        tick += 1
+        if tick in restarts:
+            world.restart()
+        return world.settle()
+
+    def until(station: str, actuator: str, level: bool = True) -> None:
+        for _ in range(40):
+            due = beat()
+            if world.coils.get((station, actuator), False) is level:
+                return
+            if due:
+                items.append(due[0].item)
+                world.do(due[0])
+        raise AssertionError(f"{station} {actuator} never became {level}")
+
+    world.order(name, vehicle)
+    world.sense("gate", True)
+    beat()
+    world.capture(vehicle.plate.hphm if vehicle.plate else "")
+    until("gate", "barrier")
+    world.sense("gate", False)
+    beat()
+    world.sense("exterior", True)
+    beat()
+    assert not world.coils.get(("exterior", "light"), False)
+    world.add(Checked(item="01", result="pass", officer="o"), name)
+    until("exterior", "light")
+    world.sense("exterior", False)
+    world.sense("brake", True)
+    for axle in (1, 2):
+        until("brake", "advance")
+        world.sense("brake", False, "axle")
+        beat()
+        world.sense("brake", axle > 1, "beyond")
+        world.sense("brake", True, "axle")
+        until("brake", "advance", level=False)
+    until("brake", "light")
+    for sensor in ("axle", "beyond", "occupied"):
+        world.sense("brake", False, sensor)
+    world.sense("sideslip", True)
+    until("sideslip", "light")
+    world.sense("sideslip", False)
+    world.sense("exit", True)
+    beat()
+    assert not world.coils.get(("exit", "barrier"), False)
+    world.add(Judged(verdict="pass", findings=(), rules="r", rules_sha256="0" * 64), name)
+    until("exit", "barrier")
+    world.sense("exit", False)
+    beat()
+    return items
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.integers(1, 60), max_size=12))
+def test_a_car_passes_whatever_the_restarts(restarts: set[int]) -> None:
+    world = World()
+    items = drive_through(world, "i1", car(1), restarts)
+    inspection = world.book.inspections["i1"]
+    assert items == ["W1", "B1", "W2", "B2", "B0", "A1"]
+    assert (inspection.phase, inspection.station) == ("gone", None)
+    moves = [r.body.station for r in world.records if isinstance(r.body, Moved)]
+    assert moves == [*KINDS, ""]
+    assert world.book.lane("1").at == {}
+    assert not any(world.coils.values())
+    folded = fold(record for record in world.records if record.inspection == "i1")
+    assert folded is not None and folded.phase == "gone"
+
+
+def test_the_next_car_waits_until_the_station_is_free() -> None:
+    world = World()
+    for name, vehicle in (("i1", car(1)), ("i2", car(2))):
+        world.order(name, vehicle)
+    world.sense("gate", True)
+    world.capture("浙A00001")
+    world.settle()
+    assert world.coils.get(("gate", "barrier"), False)
+    world.sense("gate", False)
+    world.sense("exterior", True)
+    world.settle()
+    assert not world.coils.get(("gate", "barrier"), False)
+    world.sense("gate", True)
+    world.capture("浙A00002")
+    world.settle()
+    assert world.book.inspections["i2"].station == "gate"
+    assert not world.coils.get(("gate", "barrier"), False), "two cars would stand on one station"
+
+
+def test_a_repeated_capture_of_a_car_on_the_lane_is_nobody_else() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.sense("gate", True)
+    world.capture("浙A00001")
+    world.settle()
+    world.capture("浙A00001")
+    world.settle()
+    assert world.book.inspections["i1"].station == "gate"
+    assert sum(isinstance(record.body, Arrived) for record in world.records) == 1
+
+
+def test_a_stranger_at_the_gate_is_an_alarm_and_stays_out() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.sense("gate", True)
+    world.capture("京B99999")
+    world.settle()
+    seen = unmatched(LANE, world.book)
+    assert seen is not None and seen.plate_text == "京B99999"
+    assert not world.coils.get(("gate", "barrier"), False)
+    world.capture("浙A00001")
+    world.settle()
+    assert unmatched(LANE, world.book) is None
+    assert world.coils.get(("gate", "barrier"), False)
+
+
+def test_a_car_without_plate_is_the_oldest_called_to_this_lane() -> None:
+    world = World()
+    world.order("elsewhere", car(1, plated=False), lane="2")
+    world.order("here", car(2, plated=False), lane="1")
+    world.order("later", car(3, plated=False), lane="1")
+    world.sense("gate", True)
+    world.capture("")
+    world.settle()
+    assert {name for name, each in world.book.inspections.items() if each.station} == {"here"}
+
+
+def test_an_old_capture_is_not_taken_for_a_new_car() -> None:
+    world = World()
+    world.order("i1", car(1, plated=False))
+    world.capture("")  # somebody passed the camera and turned back
+    for _ in range(40):
+        world.sense("exit", False)  # forty seconds of other news
+    world.sense("gate", True)
+    world.settle()
+    assert world.book.inspections["i1"].station is None
+
+
+def test_the_barrier_stays_open_while_a_car_is_under_it() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.sense("gate", True)
+    world.capture("浙A00001")
+    world.settle()
+    world.sense("exterior", True)  # its front is in, its tail still under the barrier
+    world.settle()
+    assert world.book.inspections["i1"].station == "exterior"
+    assert world.coils.get(("gate", "barrier"), False)
+    world.sense("gate", False)
+    world.settle()
+    assert not world.coils.get(("gate", "barrier"), False)
+
+
+def test_asks_are_of_photos_that_count_and_have_no_ruling() -> None:
+    world = World()
+    world.order("i1", car(1))
+
+    def photograph(digest: str) -> int:
+        world.add(Photographed(shot="0113", photo=digest * 64, size_bytes=1), "i1")
+        return len(world.records)
+
+    def doubt(photo_seq: int, digest: str) -> int:
+        body = Reviewed(
+            photo_seq=photo_seq,
+            photo=digest * 64,
+            shot="0113",
+            question="vin",
+            opinion="unsure",
+            model="m",
+        )
+        world.add(body, "i1")
+        return len(world.records)
+
+    first = photograph("a")
+    doubt(first, "a")
+    second = photograph("b")
+    review = doubt(second, "b")
+    inspection = world.book.inspections["i1"]
+    assert [seq for seq, _ in inspection.asks()] == [review]
+    world.add(Ruled(review_seq=review, decision="pass", officer="o"), "i1")
+    assert inspection.asks() == []
+
+
+def test_layout_problems_name_lane_and_station() -> None:
+    gate, *rest = LANE.stations
+    twice = Lane(name="1", title=LANE.title, stations=(gate, gate, *rest))
+    backwards = Lane(name="2", title=LANE.title, stations=tuple(reversed(LANE.stations)))
+    assert layout_problems((LANE,)) == []
+    assert layout_problems((twice, backwards)) == [
+        "lane 1: station gate is named twice",
+        "lane 2: the first station must be of kind gate",
+        "lane 2: the last station must be of kind exit",
+    ]
