@@ -5,14 +5,14 @@ what was hashed. On the wire: JSON in one zstd frame (``Content-Encoding: zstd``
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import msgspec
 import zstandard
 from msgspec import Meta, Struct
 
 from central_sync.seal import SealedRow, head_message, verify
-from lanes.record import Key, Name, Sha256, Text, is_node_name, link
+from lanes.record import Key, Name, Text, is_node_name, link
 
 MAX_RECORDS = 1000  # per batch; a registry answers 413 beyond it
 MAX_RECORD_BYTES = 4 << 20  # a sender closes its batch here; one greater record still travels, alone
@@ -24,6 +24,7 @@ LEVEL = 3  # zstd; 1.2 ms for 400 KB, 5.3 : 1 (measured)
 
 Seq: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]  # 2**53: what every JSON reader can hold
 Through: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]  # "$" lets a newline by
 KeyText: TypeAlias = Annotated[str, Meta(min_length=8, max_length=400)]
 
 
@@ -103,6 +104,9 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: int | None = None
 
 
+Answer = TypeVar("Answer", Receipt, Standing, Problem)
+
+
 class Signer(Protocol):
     """Whoever holds a private key: ``seal.NodeKey``, later a card or a cryptographic machine."""
 
@@ -162,12 +166,17 @@ def countersigned(receipt: Receipt, registry_key: str, signature: str) -> Receip
     return msgspec.structs.replace(receipt, registry_key=registry_key, countersignature=signature)
 
 
+def decode_answer(data: bytes, kind: type[Answer]) -> Answer:
+    """Receipt, Standing or Problem from JSON bytes; raises WireError."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as trouble:
+        raise WireError(f"the answer is no {kind.__name__.lower()}: {trouble}") from trouble
+
+
 def decode_receipt(data: bytes) -> Receipt:
     """Receipt from JSON bytes; raises WireError."""
-    try:
-        return _receipts.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as trouble:
-        raise WireError(f"the answer is no receipt: {trouble}") from trouble
+    return decode_answer(data, Receipt)
 
 
 def raw_records(batch: Batch) -> list[bytes]:
@@ -223,4 +232,3 @@ def _decompress(wire: bytes) -> bytes:
 
 
 _batches = msgspec.json.Decoder(Batch)
-_receipts = msgspec.json.Decoder(Receipt)

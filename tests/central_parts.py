@@ -1,18 +1,24 @@
 """Parts that the tests of ``central_sync`` share: chains, a lane that writes, registries on both engines."""
 
 import secrets
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import uvicorn
+from starlette.types import ASGIApp
 
 from central_sync import batch as b
 from central_sync.registry.accept import enroll
+from central_sync.registry.api import Enrolled, RegistrySettings
 from central_sync.registry.engines import create_all, open_engine
 from central_sync.seal import NodeKey
 from lanes import record as r
@@ -152,3 +158,34 @@ def engine(dsn: str) -> Iterator[sa.Engine]:
 def enrolled(engine: sa.Engine, lane: Lane, simulated: bool = True) -> Lane:
     enroll(engine, lane.site, lane.node, lane.key.public, simulated)
     return lane
+
+
+class Serving:
+    """A real HTTP server on a free port of 127.0.0.1, in a thread of this process."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=5)
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]})
+
+    def __enter__(self) -> "Serving":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.thread.join(30)
+        self.socket.close()
+        assert not self.thread.is_alive()
+
+
+def settings_for(dsn: str, folder: Path, *lanes: Lane, **more: Any) -> RegistrySettings:
+    """Settings of a registry that knows ``lanes``, simulated sources allowed."""
+    nodes = tuple(
+        Enrolled(site=lane.site, node=lane.node, public_key=lane.key.public, allow_simulated=True)
+        for lane in lanes
+    )
+    fixed = {"dsn": dsn, "photos_dir": folder / "photos", "nodes": nodes, "allow_simulated": True}
+    return RegistrySettings(**(fixed | more))

@@ -193,6 +193,7 @@ def test_records_of_a_newer_version_are_held_as_they_are(engine: sa.Engine) -> N
     assert held(engine, lane) == sent(lane)
 
 
+LONG = b"i" * 81
 JUNK = [
     b"", b"junk", b"{}", b"\xc3\xa4", b'{"seq":1}', b'"' + b"x" * 2000 + b'"',
     b'{"at":"2026-11-22T08:00:00","body":{"kind":"x"},"seq":SEQ,"source":"a"}',
@@ -201,7 +202,7 @@ JUNK = [
     b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x"},"seq":SEQ,"source":"a\\u0000b"}',
     b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x"},"inspection":"\\u0000","seq":SEQ,"source":"a"}',
     b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x\\u0000"},"seq":SEQ,"source":"virtual+a\\u0000"}',
-    b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x"},"inspection":"' + b"i" * 99 + b'","seq":SEQ,"source":"a"}',
+    b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x"},"inspection":"' + LONG + b'","seq":SEQ,"source":"a"}',
 ]  # fmt: skip
 
 

@@ -158,14 +158,15 @@ def photos_named(row: Read, body: AnyBody | None) -> Sequence[Named]:
     """Photos whose bytes the registry wants because of this record."""
     match body:
         case Photographed():
-            return [_named(row, body.photo, body.shot, body.size_bytes)]
+            pairs: Sequence[tuple[str | None, str]] = [(body.photo, body.shot)]
         case Captured():
-            pairs = ((body.photo, "capture"), (body.crop, "crop"))
-            return [_named(row, sha256, shot) for sha256, shot in pairs if sha256 is not None]
-        case Signed(photo=str(sha256)):
-            return [_named(row, sha256, "signature")]
+            pairs = [(body.photo, "capture"), (body.crop, "crop")]
+        case Signed():
+            pairs = [(body.photo, "signature")]
         case _:
             return ()
+    size = body.size_bytes if isinstance(body, Photographed) else None
+    return [_named(row, sha256, shot, size) for sha256, shot in pairs if sha256 and len(sha256) == 64]
 
 
 def fold(site: str, node: str, rows: Iterable[Read], known: dict[str, dict[str, Any]]) -> list[Named]:
@@ -181,7 +182,7 @@ def fold(site: str, node: str, rows: Iterable[Read], known: dict[str, dict[str, 
     return named
 
 
-def _named(row: Read, sha256: str, shot: str, size: int | None = None) -> Named:
+def _named(row: Read, sha256: str, shot: str, size: int | None) -> Named:
     return Named(sha256=sha256, shot=_plain(shot), seq=row.seq, inspection=row.inspection, size=size)
 
 

@@ -7,6 +7,10 @@ MAGIC = b"\x28\xb5\x2f\xfd"  # RFC 8878 section 3.1.1; no JSON text begins with 
 LIMIT = 64 << 20
 
 
+class Damaged(ValueError):
+    """Bytes in the column are not what was written there."""
+
+
 def pack(data: bytes) -> bytes:
     """Bytes for the column."""
     if len(data) < WORTH and not data.startswith(MAGIC):
@@ -15,7 +19,10 @@ def pack(data: bytes) -> bytes:
 
 
 def unpack(stored: bytes) -> bytes:
-    """The exact canonical bytes again."""
+    """The exact canonical bytes again; raises Damaged."""
     if not stored.startswith(MAGIC):
         return stored
-    return zstandard.ZstdDecompressor().decompress(stored, max_output_size=LIMIT)
+    try:
+        return zstandard.ZstdDecompressor().decompress(stored, max_output_size=LIMIT)
+    except zstandard.ZstdError as trouble:
+        raise Damaged(f"{len(stored)} bytes: {trouble}") from trouble

@@ -1,0 +1,170 @@
+"""A registry as the courier sees it: three questions over HTTP, and what counts as an answer.
+
+Whatever is not a well-formed answer of this protocol, such as the log-in page of a firewall, is a Trouble.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import httpx
+
+from central_sync import batch as wire
+from central_sync.batch import Problem, Receipt, Standing, WireError
+from central_sync.seal import photo_message
+
+ANSWER_LIMIT = 300.0  # s for one exchange; a photo of 12 MB over 1 Mbit/s takes 100 s
+RETRY_AFTER_LIMIT = 300.0  # s; a centre may ask for more, but is asked again after this
+PROBLEM = "urn:chayan:problem:"
+
+
+class Trouble(Exception):
+    """An exchange that brought nothing; text in both languages, and how long the centre asks to wait (s)."""
+
+    def __init__(self, zh: str, en: str, wait: float = 0.0) -> None:
+        super().__init__(en)
+        self.zh, self.en, self.wait = zh, en, wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """The centre wants records from ``expected``; ``head`` is what it holds before that."""
+
+    expected: int
+    head: str
+
+
+class Smaller:
+    """The centre takes no batch of this size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoRefused:
+    """The centre will not have this photo, also not later."""
+
+    why: str
+
+
+Answered: TypeAlias = Receipt | Gap | Smaller
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    retry_after: str
+    body: bytes
+
+
+class Centre:
+    """One registry, over an HTTP client whose base URL is its address."""
+
+    def __init__(self, client: httpx.AsyncClient, site: str, node: str, signer: wire.Signer) -> None:
+        self._client, self._site, self._node, self._signer = client, site, node, signer
+
+    async def standing(self) -> Standing:
+        """How far the centre holds the chain of this node; raises Trouble."""
+        answer = await self._exchange("GET", f"/v1/nodes/{self._node}", params={"site": self._site})
+        _ok(answer)
+        standing = _decoded(answer, Standing)
+        if (standing.site, standing.node) != (self._site, self._node):
+            raise nonsense(f"it speaks of {standing.site}/{standing.node}")
+        return standing
+
+    async def send(self, body: bytes) -> Answered:
+        """Hands over an encoded batch; raises Trouble."""
+        headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
+        answer = await self._exchange("POST", "/v1/batches", content=body, headers=headers)
+        problem = _problem(answer)
+        if answer.status == 413:
+            return Smaller()
+        if answer.status == 409 and problem.type == PROBLEM + "gap":
+            if problem.expected is None or problem.head is None:
+                raise nonsense("a gap without expected and head")
+            return Gap(expected=problem.expected, head=problem.head)
+        _ok(answer)
+        return _decoded(answer, Receipt)
+
+    async def hand_photo(self, sha256: str, photo: bytes) -> PhotoRefused | None:
+        """Hands over a photo; returns why it is not wanted, raises Trouble."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Chayan-Site": self._site,
+            "Chayan-Node": self._node,
+            "Chayan-Signature": self._signer.sign(photo_message(self._node, sha256)),
+        }
+        answer = await self._exchange("PUT", f"/v1/photos/{sha256}", content=photo, headers=headers)
+        if answer.status in (409, 413, 422):
+            return PhotoRefused(why=_problem(answer).detail or f"HTTP {answer.status}")
+        _ok(answer)
+        return None
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        params: dict[str, str] | None = None,
+    ) -> _Answer:
+        """One request; at most MAX_ANSWER_BYTES of its answer, which may not be compressed."""
+        request = self._client.build_request(method, path, content=content, headers=headers, params=params)
+        request.headers["Accept-Encoding"] = "identity"
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                response = await self._client.send(request, stream=True)
+                try:
+                    return _Answer(
+                        response.status_code, response.headers.get("Retry-After", ""), await _body(response)
+                    )
+                finally:
+                    await response.aclose()
+        except TimeoutError as trouble:
+            raise Trouble("中心未在时限内应答", "the centre did not answer in time") from trouble
+        except (httpx.HTTPError, httpx.InvalidURL) as trouble:
+            said = str(trouble) or type(trouble).__name__
+            raise Trouble(f"无法连接中心:{said}", f"the centre cannot be reached: {said}") from trouble
+
+
+def nonsense(what: str) -> Trouble:
+    """An answer that cannot be from a registry of this protocol, or that our own journal disproves."""
+    return Trouble(
+        f"中心应答不可信,未结清:{what}", f"the centre's answer is not believed, nothing is settled: {what}"
+    )
+
+
+async def _body(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > wire.MAX_ANSWER_BYTES:
+            raise nonsense(f"more than {wire.MAX_ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _ok(answer: _Answer) -> None:
+    """Raises Trouble unless the centre took it."""
+    if answer.status in (200, 201):
+        return
+    if answer.status < 400:
+        raise nonsense(f"HTTP {answer.status}")
+    problem = _problem(answer)
+    said = f"HTTP {answer.status} {problem.title} {problem.detail}".rstrip()
+    zh = f"HTTP {answer.status} {problem.title_zh or problem.title} {problem.detail}".rstrip()
+    wait = float(answer.retry_after) if answer.retry_after.isdecimal() else 0.0
+    raise Trouble(f"中心拒绝:{zh}", f"the centre turned it down: {said}", min(wait, RETRY_AFTER_LIMIT))
+
+
+def _decoded(answer: _Answer, kind: type[wire.Answer]) -> wire.Answer:
+    try:
+        return wire.decode_answer(answer.body, kind)
+    except WireError as trouble:
+        raise nonsense(str(trouble)) from trouble
+
+
+def _problem(answer: _Answer) -> Problem:
+    """The problem as far as the answer is one; empty for anything else."""
+    try:
+        return wire.decode_answer(answer.body, Problem)
+    except WireError:
+        return Problem(status=answer.status)

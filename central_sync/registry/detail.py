@@ -1,0 +1,228 @@
+"""One inspection with everything that is known of it, from its records."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Raw, Struct
+
+from central_sync.registry.packing import Damaged, unpack
+from central_sync.registry.problems import Rejected
+from central_sync.registry.search import brief
+from central_sync.registry.tables import inspections, photos, records
+from lanes.record import (
+    Arrived,
+    AxleWeighed,
+    BrakeMeasured,
+    Captured,
+    Checked,
+    Finding,
+    Judged,
+    Ordered,
+    Photographed,
+    Record,
+    Reviewed,
+    Ruled,
+    SideslipMeasured,
+    Signed,
+    parse,
+)
+
+NO_INSTRUMENT = ("check", "review")  # quantities of findings that no instrument measured
+REVIEW = (
+    "question", "opinion", "expected", "text", "confidence", "characters", "score", "reasons", "model",
+)  # fmt: skip
+
+
+class _Opaque(Struct):
+    """A record of any version: its body as it stands."""
+
+    body: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the parsed records of one inspection say, each with its seq."""
+
+    records: Sequence[Record]
+
+    def of(self, kind: type[Any]) -> Iterable[tuple[int, Any]]:
+        return ((record.seq, record.body) for record in self.records if isinstance(record.body, kind))
+
+    def findings(self) -> Sequence[Finding]:
+        """Findings of the last judgement."""
+        judged = [body for _, body in self.of(Judged)]
+        return judged[-1].findings if judged else ()
+
+
+def one(connection: sa.Connection, inspection: str, node: str = "") -> sa.Row[Any]:
+    """The row of an inspection; raises Rejected when there is none, or one on several nodes."""
+    query = sa.select(inspections).where(inspections.c.inspection == inspection.replace("\0", ""))
+    if node:
+        query = query.where(inspections.c.node == node)
+    rows = connection.execute(query.limit(2)).all()
+    if not rows:
+        raise Rejected.not_found(f"no inspection {inspection!r}")
+    if len(rows) > 1:
+        raise Rejected.ambiguous(f"inspection {inspection!r} is held of several nodes; add ?node=NODE")
+    return rows[0]
+
+
+def detail(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
+    """Everything of one inspection, as the office shows it."""
+    with engine.connect() as connection:
+        row = one(connection, inspection, node)
+        stored = _records_of(connection, row)
+        told = Told(list(_parsed(stored)))
+        pictures = [*_captures(connection, row, told), *_photographs(told)]
+        held = _held(connection, row, [photo for _, _, photo, _ in pictures])
+    return brief(row) | {
+        "vehicle": next((body.vehicle for _, body in told.of(Ordered)), None),
+        "readings": readings(told),
+        "curves": [_curve(body) for _, body in told.of(BrakeMeasured)],
+        "photos": [_picture(told, picture, held) for picture in pictures],
+        "checks": [_checked(body) for _, body in told.of(Checked)],
+        "findings": [msgspec.structs.asdict(finding) for finding in told.findings()],
+        "signed": [
+            {"officer": record.body.officer, "role": record.body.role, "at": record.at}
+            for record in told.records
+            if isinstance(record.body, Signed)
+        ],
+        "records": [_record(each) for each in stored],
+    }
+
+
+def readings(told: Told) -> list[dict[str, Any]]:
+    """What the instruments said, then what was derived from it with its limit."""
+    rows = []
+    for _, body in told.of(AxleWeighed):
+        for side, value in (("left_load", body.left_kg), ("right_load", body.right_kg)):
+            rows.append(_reading(f"W{body.axle}", side, str(value), "kg", axle=body.axle))
+    for _, body in told.of(BrakeMeasured):
+        for side, dan in (("left_max", body.left_max_dan), ("right_max", body.right_max_dan)):
+            rows.append(_reading(body.item, side, str(dan), "daN", axle=body.axle))
+    derived = [finding for finding in told.findings() if finding.quantity not in NO_INSTRUMENT]
+    if not any(finding.quantity == "sideslip" for finding in derived):
+        for _, body in told.of(SideslipMeasured):
+            rows.append(_reading(body.item, "sideslip", str(body.slip_m_per_km), "m/km"))
+    for one in derived:
+        rows.append(_reading(one.item, one.quantity, one.value, one.unit, limit=one.limit, result=one.result))
+    return rows
+
+
+def _reading(
+    item: str,
+    quantity: str,
+    value: str,
+    unit: str,
+    *,
+    axle: int | None = None,
+    limit: str = "",
+    result: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "item": item,
+        "axle": axle,
+        "quantity": quantity,
+        "value": value,
+        "unit": unit,
+        "limit": limit,
+        "result": result,
+    }
+
+
+def _curve(body: BrakeMeasured) -> dict[str, Any]:
+    curve = body.curve
+    return {
+        "item": body.item,
+        "axle": body.axle,
+        "interval_ms": curve.interval_ms,
+        "left_dan": curve.left_dan,
+        "right_dan": curve.right_dan,
+    }
+
+
+def _checked(body: Checked) -> dict[str, Any]:
+    return {name: getattr(body, name) for name in ("item", "result", "officer", "value", "remark", "defects")}
+
+
+def _photographs(told: Told) -> Iterable[tuple[int, str, str, Any]]:
+    for record in told.records:
+        if isinstance(record.body, Photographed):
+            yield record.seq, record.body.shot, record.body.photo, record.body.taken_at or record.at
+
+
+def _captures(connection: sa.Connection, row: sa.Row[Any], told: Told) -> Iterable[tuple[int, str, str, Any]]:
+    """The gate camera's picture by which the vehicle was recognised; its record belongs to no inspection."""
+    wanted = [body.capture_seq for _, body in told.of(Arrived) if body.capture_seq is not None]
+    if not wanted:
+        return
+    query = sa.select(records).where(*_of_node(records, row), records.c.seq.in_(wanted))
+    for record in _parsed(connection.execute(query.where(records.c.refused.is_(None))).all()):
+        if isinstance(record.body, Captured) and record.body.photo is not None:
+            yield record.seq, "capture", record.body.photo, record.body.taken_at or record.at
+
+
+def _picture(told: Told, picture: tuple[int, str, str, Any], held: set[str]) -> dict[str, Any]:
+    seq, shot, photo, taken_at = picture
+    reviews = {review: body for review, body in told.of(Reviewed) if body.photo_seq == seq}
+    return {
+        "shot": shot,
+        "photo": photo,
+        "taken_at": taken_at,
+        "held": photo in held,
+        "reviews": [{name: getattr(body, name) for name in REVIEW} for body in reviews.values()],
+        "rulings": [
+            {"decision": body.decision, "officer": body.officer, "reason": body.reason}
+            for _, body in told.of(Ruled)
+            if body.review_seq in reviews
+        ],
+    }
+
+
+def _held(connection: sa.Connection, row: sa.Row[Any], wanted: Sequence[str]) -> set[str]:
+    query = sa.select(photos.c.sha256).where(
+        *_of_node(photos, row), photos.c.sha256.in_(wanted), photos.c.held.is_(True)
+    )
+    return set(connection.execute(query).scalars())
+
+
+def _records_of(connection: sa.Connection, row: sa.Row[Any]) -> Sequence[sa.Row[Any]]:
+    query = sa.select(records).where(
+        *_of_node(records, row), records.c.inspection == row.inspection, records.c.refused.is_(None)
+    )
+    return connection.execute(query.order_by(records.c.seq)).all()
+
+
+def _of_node(table: sa.Table, row: sa.Row[Any]) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return table.c.site == row.site, table.c.node == row.node
+
+
+def _parsed(stored: Iterable[sa.Row[Any]]) -> Iterable[Record]:
+    """Records that this version can read; those of a newer one are shown but not interpreted."""
+    for row in stored:
+        try:
+            yield parse(unpack(row.data))
+        except (msgspec.MsgspecError, UnicodeDecodeError, Damaged):
+            continue
+
+
+def _record(row: sa.Row[Any]) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "at": row.at,
+        "kind": row.kind,
+        "source": row.source,
+        "body": _body(row),
+        "hash": row.head.hex(),
+    }
+
+
+def _body(row: sa.Row[Any]) -> Raw | None:
+    """The body as it stands; None for bytes that somebody damaged, which the proof then shows."""
+    try:
+        return msgspec.json.decode(unpack(row.data), type=_Opaque).body
+    except (msgspec.MsgspecError, UnicodeDecodeError, Damaged):
+        return None

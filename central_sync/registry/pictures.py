@@ -1,0 +1,58 @@
+"""Photos at the centre: wanted by a record, handed over by the node that signed it, kept by digest."""
+
+import hashlib
+
+import sqlalchemy as sa
+
+from central_sync.photos import Photos
+from central_sync.registry.engines import writing
+from central_sync.registry.problems import Rejected
+from central_sync.registry.tables import nodes, photos
+from central_sync.seal import photo_message, verify
+
+MAX_BYTES = 12 << 20
+MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+
+
+def media_type(data: bytes) -> str | None:
+    """What kind of image begins like this; None for anything that is not kept here."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((media for magic, media in MAGIC.items() if data.startswith(magic)), None)
+
+
+def sender(engine: sa.Engine, sha256: str, node: str, signature: str) -> str:
+    """Site of the enrolled node that signed for this photo and whose records name it; raises Rejected."""
+    query = sa.select(nodes.c.site, nodes.c.public_key).where(nodes.c.node == node.replace("\0", ""))
+    with engine.connect() as connection:
+        known = connection.execute(query).all()
+        if not known:
+            raise Rejected.unknown_node("*", node)
+        message = photo_message(node, sha256)
+        sites = [row.site for row in known if verify(row.public_key, message, signature)]
+        if not sites:
+            raise Rejected.bad_signature(f"photo {sha256} of {node}")
+        named = sa.select(photos.c.site).where(
+            photos.c.site.in_(sites), photos.c.node == node, photos.c.sha256 == sha256
+        )
+        site = connection.execute(named.limit(1)).scalar()
+    if site is None:
+        raise Rejected.photo_not_wanted(sha256, node)
+    return str(site)
+
+
+def keep(engine: sa.Engine, store: Photos, site: str, node: str, sha256: str, data: bytes) -> bool:
+    """Makes the photo durable, then marks it held; returns whether it was new. Raises Rejected."""
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Rejected.wrong_photo(f"the SHA-256 of the body is not {sha256}")
+    if media_type(data) is None:
+        raise Rejected.wrong_photo("the body begins like no JPEG, PNG or WebP image")
+    new = not store.has(sha256)
+    store.put(data)
+    with writing(engine) as connection:
+        connection.execute(
+            sa.update(photos)
+            .where(photos.c.site == site, photos.c.node == node, photos.c.sha256 == sha256)
+            .values(held=True, size=len(data))
+        )
+    return new

@@ -1,0 +1,111 @@
+"""Proof that the records of an inspection are what the node signed, computed afresh from the stored bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from central_sync.registry.detail import one
+from central_sync.registry.packing import Damaged, unpack
+from central_sync.registry.tables import heads, records
+from central_sync.seal import head_message, verify
+from lanes.record import genesis, link
+
+PAGE = 1000  # rows read at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One step of the chain. ``ok`` is None where the bytes were refused and only their head is held."""
+
+    row: sa.Row[Any]
+    prev: bytes
+    ok: bool | None
+
+
+def proof(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
+    """Every link from the first record of the inspection to the first signed head after its last one."""
+    with engine.connect() as connection:
+        row = one(connection, inspection, node)
+        signed = _signed_head(connection, row)
+        rows, checked, refused, broken, head = [], 0, 0, 0, b""
+        for step in _links(connection, row, row.last_seq if signed is None else signed.seq):
+            checked, refused = checked + (step.ok is not None), refused + (step.ok is None)
+            broken, head = broken + (step.ok is False), step.row.head
+            if step.row.inspection == row.inspection and step.row.refused is None:
+                rows.append(_shown(step))
+    signed_ok = signed is not None and head == signed.head and _is_signed(row.node, signed)
+    ok = signed_ok and not broken and len(rows) == row.records
+    return {
+        "node": row.node,
+        "inspection": row.inspection,
+        "ok": ok,
+        "checked": checked,
+        "refused": refused,
+        "rows": rows,
+        "head": {
+            "seq": row.last_seq if signed is None else signed.seq,
+            "hash": head.hex() if signed is None else signed.head.hex(),
+            "signature": signed and signed.signature,
+            "public_key": signed and signed.public_key,
+            "signed_ok": signed_ok,
+        },
+        "says": _says(ok, len(rows), refused, signed_ok),
+    }
+
+
+def _is_signed(node: str, signed: sa.Row[Any]) -> bool:
+    return verify(signed.public_key, head_message(node, signed.seq, signed.head), signed.signature)
+
+
+def _signed_head(connection: sa.Connection, row: sa.Row[Any]) -> sa.Row[Any] | None:
+    query = sa.select(heads).where(
+        heads.c.site == row.site, heads.c.node == row.node, heads.c.seq >= row.last_seq
+    )
+    return connection.execute(query.order_by(heads.c.seq).limit(1)).first()
+
+
+def _links(connection: sa.Connection, row: sa.Row[Any], last: int) -> Iterator[Link]:
+    owned = (records.c.site == row.site, records.c.node == row.node)
+    before = sa.select(records.c.head).where(*owned, records.c.seq == row.first_seq - 1)
+    prev = genesis(row.node) if row.first_seq == 1 else connection.execute(before).scalar() or b""
+    query = sa.select(records).where(*owned, records.c.seq.between(row.first_seq, last))
+    for expected, each in enumerate(
+        connection.execute(query.order_by(records.c.seq).execution_options(yield_per=PAGE)), row.first_seq
+    ):
+        yield Link(row=each, prev=prev, ok=_holds(each, expected, prev))
+        prev = each.head
+
+
+def _holds(row: sa.Row[Any], expected: int, prev: bytes) -> bool | None:
+    if row.seq != expected:
+        return False
+    if row.refused is not None:
+        return None
+    try:
+        return bool(link(prev, unpack(row.data)) == row.head)
+    except Damaged:
+        return False
+
+
+def _shown(step: Link) -> dict[str, Any]:
+    row = step.row
+    return {"seq": row.seq, "kind": row.kind, "prev": step.prev.hex(), "hash": row.head.hex(), "ok": step.ok}
+
+
+def _says(ok: bool, count: int, refused: int, signed_ok: bool) -> dict[str, str]:
+    if not ok:
+        where_zh, where_en = (
+            ("链条断裂", "the chain is broken") if signed_ok else ("签名不符", "the signature fails")
+        )
+        return {
+            "zh": f"验证未通过:{where_zh}。库内数据与节点签名的不一致,请勿采信,并与检验机构的日志账核对。",
+            "en": f"Not proven: {where_en}. Do not rely on it; compare with the journal of the node.",
+        }
+    zh = f"本检验的 {count} 条记录与节点签名的哈希链一致,写入之后未被改动、删除或插入。"
+    en = f"All {count} records fit the chain that the node signed: none was changed, removed or added."
+    if refused:
+        zh += f"其间 {refused} 条被本库拒收的记录只存链头,其内容须在节点核对。"
+        en += f" Of {refused} refused records in between only the head is held; check them at the node."
+    return {"zh": zh, "en": en}
