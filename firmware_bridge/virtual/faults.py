@@ -55,13 +55,15 @@ def _turned(rng: random.Random, sent: bytes) -> bytes:
     return sent[:at] + bytes([sent[at] ^ (1 << rng.randrange(8))]) + sent[at + 1 :]
 
 
-def at_write(number: int, fault: Fault) -> Fault:
-    """``fault`` at the write of this number (from 0) only."""
-    seen = -1
+def once(fits: Callable[[bytes], bool], fault: Fault) -> Fault:
+    """``fault`` at the first write that fits, and never again."""
+    struck = False
 
     def apply(sent: bytes) -> list[Part]:
-        nonlocal seen
-        seen += 1
-        return fault(sent) if seen == number else whole(sent)
+        nonlocal struck
+        if struck or not fits(sent):
+            return whole(sent)
+        struck = True
+        return fault(sent)
 
     return apply

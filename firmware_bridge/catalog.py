@@ -1,0 +1,104 @@
+"""KINDS: every kind of device the bridge knows, one line each, with its rhythm ("silence is a fault")."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from firmware_bridge.device import Device
+from firmware_bridge.devices import (
+    brake_roller,
+    instrument,
+    io_module,
+    pda,
+    scale_xk3190,
+    side_slip,
+    vzenith,
+    wheel_load,
+)
+from firmware_bridge.mqtt import Broker
+
+Build: TypeAlias = Callable[[str, Any, Mapping[str, Broker]], Device]
+
+
+class UnknownBroker(ValueError):
+    """A device names a broker that the site does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind: how its table decodes, how it is built, how often it must be heard (s)."""
+
+    config: type[Struct]
+    build: Build
+    rhythm_s: float
+    zh: str
+    en: str
+
+
+def _on_broker(make: Callable[[str, Any, Broker], Device]) -> Build:
+    def build(name: str, config: Any, brokers: Mapping[str, Broker]) -> Device:
+        if config.broker not in brokers:
+            known = ", ".join(sorted(brokers)) or "none"
+            raise UnknownBroker(f"device {name}: no broker {config.broker!r} in this site; known: {known}")
+        return make(name, config, brokers[config.broker])
+
+    return build
+
+
+def _on_wire(make: Callable[[str, Any], Device]) -> Build:
+    return lambda name, config, _brokers: make(name, config)
+
+
+KINDS: Mapping[str, Kind] = {
+    "vzenith-mqtt": Kind(
+        config=vzenith.Config,
+        build=_on_broker(vzenith.Vzenith),
+        rhythm_s=vzenith.RHYTHM_S,
+        zh="臻识车牌识别相机 (MQTT)",
+        en="Vzenith plate camera over MQTT",
+    ),
+    "pda-mqtt": Kind(
+        config=pda.Config,
+        build=_on_broker(pda.Pda),
+        rhythm_s=pda.RHYTHM_S,
+        zh="查验终端 (MQTT)",
+        en="Officers' PDAs over MQTT",
+    ),
+    "modbus-io": Kind(
+        config=io_module.Config,
+        build=_on_wire(io_module.IoModule),
+        rhythm_s=io_module.RHYTHM_S,
+        zh="Modbus 开关量模块 (地感、光电、信号灯、道闸)",
+        en="Modbus I/O module: loops, photocells, lights, barriers",
+    ),
+    "brake-roller": Kind(
+        config=brake_roller.Config,
+        build=_on_wire(brake_roller.BrakeRoller),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="滚筒反力式制动检验台 (江新帧)",
+        en="Roller brake bench, JX frames",
+    ),
+    "wheel-load-jx": Kind(
+        config=wheel_load.Config,
+        build=_on_wire(wheel_load.WheelLoad),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="轮重仪 (江新 JXZB10)",
+        en="Wheel-load scale, JXZB10 style",
+    ),
+    "scale-xk3190": Kind(
+        config=scale_xk3190.Config,
+        build=_on_wire(scale_xk3190.ScaleXk3190),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="轮重仪 (两台耀华 XK3190-A9 连续输出)",
+        en="Wheel-load scale of two XK3190-A9 indicators",
+    ),
+    "side-slip-modbus": Kind(
+        config=side_slip.Config,
+        build=_on_wire(side_slip.SideSlip),
+        rhythm_s=side_slip.RHYTHM_S,
+        zh="侧滑检验台 (Modbus RTU)",
+        en="Side-slip plate over Modbus RTU",
+    ),
+}

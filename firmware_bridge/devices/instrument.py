@@ -1,0 +1,122 @@
+"""SerialInstrument: what instruments on a byte stream share: line, frames, health, one asker at a time."""
+
+import asyncio
+from contextlib import suppress
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from firmware_bridge.device import MeasureError, Tell
+from firmware_bridge.devices.pulse import Pulse
+from firmware_bridge.link import Line, LinkError
+
+F = TypeVar("F")
+PROBE_S = 2.0  # s between two signs of life asked for
+RHYTHM_S = 3 * PROBE_S
+
+
+class Heard(NamedTuple, Generic[F]):
+    """A frame and the loop's time when it arrived."""
+
+    frame: F
+    at: float
+
+
+class Deframer(Protocol[F]):
+    """Whole frames out of a byte stream; ``skipped`` counts the bytes that belonged to none."""
+
+    skipped: int
+
+    def feed(self, chunk: bytes) -> list[F]: ...
+
+    def drop(self) -> None: ...
+
+
+class SerialInstrument(Generic[F]):
+    """The line, its Deframer and the frames heard. What speaks only when asked has a ``probe``."""
+
+    def __init__(self, name: str, address: str, deframer: Deframer[F], *, simulated: bool) -> None:
+        self.name = name
+        source = f"serial://{name}"
+        self.source = f"virtual+{source}" if simulated else source
+        self.deframer = deframer
+        self._line = Line(address, self._hear)
+        self._frames: asyncio.Queue[Heard[F] | None] = asyncio.Queue()
+        self._lock = asyncio.Lock()
+        self._up = asyncio.Event()
+        self._bytes_heard = self._frames_heard = 0
+        self._why_down = "not connected yet"
+
+    async def probe(self) -> None:
+        """Asks for a sign of life; raises MeasureError."""
+
+    async def run(self, tell: Tell) -> None:
+        """Keeps the line and tells its health, until cancelled."""
+        pulse = Pulse(tell, RHYTHM_S)
+
+        async def changed(up: bool, why: str) -> None:
+            self._why_down = why
+            if up:
+                self._up.set()
+            else:
+                self._up.clear()
+                self._frames.put_nowait(None)
+                await pulse.lost(why)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._line.keep(changed))
+            tasks.create_task(self._watch(pulse))
+
+    async def _watch(self, pulse: Pulse) -> None:
+        while True:
+            await self._up.wait()
+            bytes_before, frames_before = self._bytes_heard, self._frames_heard
+            if not self._lock.locked():
+                async with self._lock:
+                    with suppress(MeasureError):
+                        await self.probe()
+            if self._frames_heard == frames_before:
+                await asyncio.sleep(PROBE_S)  # what speaks unasked has its time
+            await self._judge(pulse, self._bytes_heard - bytes_before, self._frames_heard - frames_before)
+            await asyncio.sleep(PROBE_S)
+
+    async def _judge(self, pulse: Pulse, new_bytes: int, new_frames: int) -> None:
+        if new_frames:
+            await pulse.beat()
+        elif new_bytes:
+            await pulse.set("faulty", "bytes arrive but no whole frame: check baud rate, parity, wiring")
+        elif self._up.is_set() and not self._lock.locked():
+            await pulse.check()
+
+    def _hear(self, chunk: bytes) -> None:
+        now = asyncio.get_running_loop().time()
+        self._bytes_heard += len(chunk)
+        for frame in self.deframer.feed(chunk):
+            self._frames_heard += 1
+            if self._lock.locked():
+                self._frames.put_nowait(Heard(frame, now))
+
+    def forget(self) -> None:
+        """Frames heard until now are nobody's answer."""
+        self.deframer.drop()
+        while not self._frames.empty():
+            self._frames.get_nowait()
+
+    async def send(self, sent: bytes, doing: str) -> None:
+        """Writes a command; raises MeasureError."""
+        if not self._up.is_set():
+            raise MeasureError(f"{self.name}: {doing}: no link ({self._why_down})")
+        try:
+            await self._line.send(sent)
+        except LinkError as lost:
+            raise MeasureError(f"{self.name}: {doing}: {lost}") from lost
+
+    async def next(self, limit_s: float, doing: str) -> Heard[F]:
+        """The next frame; raises MeasureError when none comes in time or the link is lost."""
+        try:
+            async with asyncio.timeout(limit_s):
+                heard = await self._frames.get()
+        except TimeoutError:
+            advice = "check power, cable and line settings"
+            raise MeasureError(f"{self.name}: {doing}: nothing for {limit_s:g} s; {advice}") from None
+        if heard is None:
+            raise MeasureError(f"{self.name}: {doing}: link lost ({self._why_down})")
+        return heard
