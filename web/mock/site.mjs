@@ -72,20 +72,22 @@ function curve(item, left, right, seed = 1) {
 
 const reading = (item, quantity, value, unit, limit, result) => ({ item, quantity, value, unit, limit, result });
 const BRAKES = [
-  reading("B1", "rate", "74.6", "%", "≥60", "pass"),
+  reading("B1", "axle_rate", "74.6", "%", "≥60", "pass"),
   reading("B1", "imbalance", "8.2", "%", "≤24", "pass"),
-  reading("B2", "rate", "52.3", "%", "≥20", "pass"),
+  reading("B2", "axle_rate", "52.3", "%", "≥20", "pass"),
   reading("B2", "imbalance", "11.4", "%", "≤30", "pass"),
-  reading("B0", "rate", "28.1", "%", "≥20", "pass"),
+  reading("B0", "parking_rate", "28.1", "%", "≥20", "pass"),
 ];
 const WEAK = [
-  reading("B1", "rate", "51.2", "%", "≥60", "fail"),
+  reading("B1", "axle_rate", "51.2", "%", "≥60", "fail"),
   reading("B1", "imbalance", "27.8", "%", "≤24", "fail"),
-  reading("B2", "rate", "44.0", "%", "≥20", "pass"),
+  reading("B2", "axle_rate", "44.0", "%", "≥20", "pass"),
   reading("B2", "imbalance", "9.1", "%", "≤30", "pass"),
-  reading("B0", "rate", "23.5", "%", "≥20", "pass"),
+  reading("B0", "parking_rate", "23.5", "%", "≥20", "pass"),
 ];
-const SLIP = reading("A1", "slip", "-1.8", "m/km", "−5…+5", "pass");
+const CLAUSES = { axle_rate: "GB 7258-2017 台试制动力", imbalance: "GB 7258-2017 制动力平衡", parking_rate: "GB 7258-2017 驻车制动", sideslip: "GB 7258-2017 转向轮横向侧滑量" };
+const WORKINGS = { "74.6": "(240+228)×10 N ÷ (640 kg×9.8) = 74.6 %", "8.2": "(240−220) ÷ 244 = 8.2 %", "51.2": "(186+135)×10 N ÷ (640 kg×9.8) = 51.2 %", "27.8": "(186−134) ÷ 187 = 27.8 %" };
+const SLIP = reading("A1", "sideslip", "-1.8", "m/km", "−5…+5", "pass");
 
 function visit(n, more) {
   const [plate, hpzl, vin, business] = CARS[n];
@@ -98,11 +100,11 @@ const shots = (n, opinions) => Object.entries(opinions).map(([shot, opinion]) =>
 
 const ON_STATION = {
   "lane-1": {
-    exterior: visit(1, { elapsed_s: 171, next: ["0124", "05", "signature"], done: ["01", "03", "04"], photos: shots(1, { "0111": "agree", "0112": "agree", "0113": "unsure", "0157": null }) }),
-    brake: visit(0, { elapsed_s: 402, running: "B2", done: ["W1", "B1", "W2"], readings: [reading("W1", "load", "640", "kg", "", null), ...BRAKES.slice(0, 2), reading("W2", "load", "512", "kg", "", null)], curve: curve("B1", 240, 228) }),
+    exterior: visit(1, { elapsed_s: 171, next: ["item:05", "item:06", "item:07", "shot:0124", "ruling:0113:vin", "instrument:B1"], done: ["01", "03", "04"], photos: shots(1, { "0111": "agree", "0112": "agree", "0113": "unsure", "0157": null }) }),
+    brake: visit(0, { elapsed_s: 402, running: "B2", done: ["W1", "B1", "W2"], readings: BRAKES.slice(0, 2), curve: curve("B1", 240, 228) }),
   },
   "lane-2": {
-    brake: visit(4, { elapsed_s: 778, next: ["sideslip"], done: ["W1", "B1", "W2", "B2", "B0"], alarms: [{ code: "brake_weak", zh: "一轴制动率不足", en: "Axle 1 brake below its limit" }], readings: WEAK, curve: curve("B1", 186, 134, 2) }),
+    brake: visit(4, { elapsed_s: 778, next: ["instrument:A1", "shot:0124"], done: ["W1", "B1", "W2", "B2", "B0"], alarms: [{ code: "brake_weak", zh: "一轴制动率不足", en: "Axle 1 brake below its limit" }], readings: WEAK, curve: curve("B1", 186, 134, 2) }),
     exit: visit(3, { elapsed_s: 655, done: ["01", "B1", "B2", "B0", "A1"], readings: [...BRAKES, SLIP], photos: shots(3, { "0111": "agree", "0112": "agree", "0113": "agree" }), verdict: "pass" }),
   },
 };
@@ -161,7 +163,7 @@ const vinReview = (seq, n, doubts = {}) => {
 const plateReview = (seq, n, shot) => ({ seq, photo: PICTURES[n][shot], shot, question: "plate", opinion: "agree", expected: CARS[n][0], text: CARS[n][0], confidence: "0.991", characters: chars(CARS[n][0]), reasons: [], model: "plate-rec-1", score: "0.99" });
 const vehicleOf = (n) => ({
   vin: CARS[n][2], vehicle_class: "K33", use: "A", made_on: "2021-05-14", gross_mass_kg: 1755, kerb_mass_kg: 1340, plate: CARS[n][0] ? { hpzl: CARS[n][1], hphm: CARS[n][0] } : null,
-  brand: "比亚迪", model: "BYD7009BEV", colour: "H", seats: 5, fuel: "C", axles: 2, registered_on: "2021-06-02",
+  brand: "比亚迪", model: "BYD7009BEV", colour: "H", fuel: "C", registered_on: "2021-06-02",
 });
 
 const open = new Map();
@@ -210,7 +212,7 @@ export function inspection(key) {
   return {
     inspection: key, vehicle: vehicleOf(state.n), business: CARS[state.n][3], lane: "lane-1", station: "exterior", attempt: 1, ordered_at: ago(171), verdict: null,
     items: [
-      ...CHECKS.map(([item, zh, en]) => ({ item, name: name(zh, en), kind: "check", required: true, state: state.checks[item]?.result ?? "missing", value: "", officer: state.checks[item] ? (state.checks[item].officer ?? "330401001") : "" })),
+      ...CHECKS.map(([item, zh, en]) => ({ item, name: name(zh, en), kind: "check", required: true, writes_value: item === "05", may_not_apply: item === "09", state: state.checks[item]?.result ?? "missing", value: "", officer: state.checks[item] ? (state.checks[item].officer ?? "330401001") : "" })),
       { item: "B1", name: name("一轴制动", "Axle 1 brake"), kind: "instrument", required: true, state: "missing", value: "", officer: "" },
       { item: "B2", name: name("二轴制动", "Axle 2 brake"), kind: "instrument", required: true, state: "missing", value: "", officer: "" },
       { item: "B0", name: name("驻车制动", "Parking brake"), kind: "instrument", required: true, state: "missing", value: "", officer: "" },
@@ -283,7 +285,7 @@ export function registryInspection(key) {
   const { n, ...plain } = row;
   const bad = row.verdict === "fail";
   const readings = [...(bad ? WEAK : BRAKES), SLIP];
-  const finding = (r) => ({ item: r.item, quantity: r.quantity, value: r.value, unit: r.unit, limit: r.limit, result: r.result, clause: { rate: "GB 7258-2017 7.10.2", imbalance: "GB 7258-2017 7.10.2.2", slip: "GB 7258-2017 6.11" }[r.quantity] ?? "", arithmetic: r.quantity === "rate" ? `(240 + 228) ÷ (640 × 0.98) × 100 = ${r.value} %` : r.quantity === "imbalance" ? `(240 − 221) ÷ 240 × 100 = ${r.value} %` : "", basis: [8212, 8214] });
+  const finding = (r) => ({ item: r.item, quantity: r.quantity, value: r.value, unit: r.unit, limit: r.limit, result: r.result, clause: CLAUSES[r.quantity] ?? "", arithmetic: WORKINGS[r.value] ?? "", basis: [8212, 8214] });
   const doubts = bad ? { 9: ["8", "0.930"], 12: ["1", "0.742"] } : {};
   const vinSeen = { ...vinReview(3200, n, doubts), opinion: bad ? "disagree" : "agree" };
   return {
@@ -297,7 +299,7 @@ export function registryInspection(key) {
       { shot: "0124", photo: sha("absent"), taken_at: ago(460), held: false, reviews: [], rulings: [] },
     ],
     checks: CHECKS.map(([item]) => ({ item, result: bad && item === "01" ? "fail" : "pass", officer: "330401001", value: "", remark: bad && item === "01" ? "第 10 位字符与行驶证不符" : "" })),
-    findings: row.verdict ? [...CHECKS.map(([item]) => ({ item, quantity: "check", result: bad && item === "01" ? "fail" : "pass", clause: "GA 801 附录 A" })), ...readings.map(finding)] : [],
+    findings: row.verdict ? [...CHECKS.map(([item]) => ({ item, quantity: "check", result: bad && item === "01" ? "fail" : "pass", clause: "GA 801 查验记录表" })), ...readings.map(finding)] : [],
     signed: row.verdict ? [{ officer: "330401001", role: "officer", at: ago(60) }] : [],
     records: recordsOf(row),
   };

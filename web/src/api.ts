@@ -147,8 +147,10 @@ export interface OpenInspection {
   station: string | null;
   verdict: Verdict | null;
   ordered_at: string;
+  phase?: string;
 }
 
+/** Fields that hold the default of the schema are left out of an answer. */
 export interface Vehicle {
   vin: string;
   vehicle_class: string;
@@ -173,7 +175,7 @@ export interface Character {
 }
 
 export interface Review {
-  seq?: number;
+  review_seq?: number;
   photo?: string;
   question: Question;
   opinion: Opinion;
@@ -191,6 +193,10 @@ export interface Item {
   name: Bilingual;
   kind: "check" | "instrument" | "review";
   required: boolean;
+  /** The officer must write down what was found (colour, seats). */
+  writes_value?: boolean;
+  /** False: a dash is not an answer. */
+  may_not_apply?: boolean;
   state: "missing" | Result;
   value: string;
   officer: string;
@@ -212,11 +218,11 @@ export interface Ask {
   shot: string;
   question: Question;
   opinion: Opinion;
-  expected: string;
-  text: string;
-  characters: Character[];
-  reasons: string[];
-  confidence: Amount;
+  expected?: string;
+  text?: string;
+  characters?: Character[];
+  reasons?: string[];
+  confidence?: Amount;
 }
 
 export interface Finding {
@@ -325,6 +331,8 @@ export interface Stats {
   verdicts: { pass: number; fail: number };
 }
 
+export const DEFAULT_SEATS = 5; // lanes/vehicle.py
+
 // ---- asking --------------------------------------------------------------------------------------
 
 export const EDGE = "../api/v1";
@@ -356,7 +364,7 @@ export async function problemOf(answer: Response): Promise<Problem> {
   const fields = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
   const title = TEXT(fields.title) || answer.statusText || `HTTP ${answer.status}`;
   const detail = TEXT(fields.detail);
-  const tail = detail && detail !== title ? `: ${detail}` : "";
+  const tail = detail && !detail.includes(title) ? `: ${detail}` : ""; // some details repeat the title
   return new Problem(answer.status, { en: title + tail, zh: (TEXT(fields.title_zh) || title) + tail });
 }
 
@@ -376,13 +384,22 @@ export async function ask(url: string, init: RequestInit = {}, waitMs = 15_000):
   }
 }
 
+/** The body as JSON; a page that some proxy answered with 200 is no answer. */
+async function read<T>(answer: Response): Promise<T> {
+  try {
+    return (await answer.json()) as T;
+  } catch {
+    throw new Problem(0, { en: "the answer is not from this server", zh: "应答不是来自本服务器" });
+  }
+}
+
 export async function getJson<T>(url: string): Promise<T> {
-  return (await (await ask(url, { headers: { accept: "application/json" }, cache: "no-store" })).json()) as T;
+  return read<T>(await ask(url, { headers: { accept: "application/json" }, cache: "no-store" }));
 }
 
 export async function postJson<T>(url: string, body: unknown): Promise<T> {
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  return (await (await ask(url, init)).json()) as T;
+  return read<T>(await ask(url, init));
 }
 
 export const edgePhoto = (photo: string): string => `${EDGE}/photos/${photo}`;

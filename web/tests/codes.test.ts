@@ -1,0 +1,38 @@
+import { beforeAll, expect, it } from "vitest";
+import { latestReadings } from "../src/board/show";
+import { gapName, nearestFirst } from "../src/codes";
+import { locale, word } from "../src/i18n";
+
+beforeAll(() => (locale.value = "zh-CN"));
+
+it.each([
+  ["item:01", "车辆识别代号"],
+  ["value:05", "核定载人数"],
+  ["instrument:B1", "一轴制动"],
+  ["weight:2", "二轴轮重"],
+  ["shot:0111", "左前方45°照片"],
+  ["ruling:0113:vin", "VIN裁定"],
+  ["review:0111:plate", "号牌审核"],
+  ["item:99", "99"],
+  ["signature", "签字"],
+])("%s is called %s", (code, name) => expect(gapName(code)).toBe(name));
+
+it("names first what can be done where the vehicle stands", () => {
+  const gaps = ["item:01", "instrument:B1", "weight:1", "instrument:A1", "shot:0113"];
+  expect(nearestFirst(gaps, "brake")).toEqual(["instrument:B1", "weight:1", "item:01", "instrument:A1", "shot:0113"]);
+  expect(nearestFirst(gaps, "sideslip")[0]).toBe("instrument:A1");
+  expect(nearestFirst(gaps, "exterior")).toEqual(["item:01", "shot:0113", "instrument:B1", "weight:1", "instrument:A1"]);
+});
+
+it("shows a code that the catalogue does not know as it is", () => {
+  expect(word("record", "teleported")).toBe("teleported");
+  expect(word("record", null)).toBe("");
+});
+
+it("never hides a failed reading for want of room", () => {
+  const reading = (item: string, result: "pass" | "fail") => ({ item, quantity: "axle_rate", value: "1", unit: "%", limit: "", result });
+  const readings = [reading("B1", "fail"), reading("B2", "pass"), reading("B3", "pass"), reading("B4", "fail"), reading("B5", "pass")];
+  expect(latestReadings(readings, 3).map((each) => each.item)).toEqual(["B1", "B4", "B5"]);
+  expect(latestReadings(readings, 9)).toEqual(readings);
+  expect(latestReadings([], 3)).toEqual([]);
+});
