@@ -16,6 +16,7 @@ from firmware_bridge.virtual.lens import Camera, Corner, Points, sixteenths
 
 Surface: TypeAlias = Callable[[Points, Points], Points]
 
+MIDDLE = np.array([0.0, 0.0, 0.7])  # within every body; normals point away from it
 LIGHT = np.array([0.35, 0.25, 0.9]) / np.linalg.norm([0.35, 0.25, 0.9])
 
 
@@ -190,7 +191,7 @@ def paint_body(picture: Picture, camera: Camera, body: Body, colour: Colour, glo
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     views = middle - camera.at
     views /= np.linalg.norm(views, axis=1, keepdims=True)
-    outward = np.sign(np.sum(normals * (middle - (0, 0, 0.7)), axis=1, keepdims=True))
+    outward = np.sign(np.sum(normals * (middle - MIDDLE), axis=1, keepdims=True))
     normals *= outward
     facing = -np.sum(normals * views, axis=1)
     light = 0.46 + 0.48 * np.clip(normals @ LIGHT, 0, 1) + 0.10 * np.clip(normals[:, 2], 0, 1)
@@ -201,7 +202,7 @@ def paint_body(picture: Picture, camera: Camera, body: Body, colour: Colour, glo
     pixels = sixteenths(camera.project(quads))
     layer, mask = np.zeros_like(picture), np.zeros(picture.shape[:2], np.uint8)
     for i in np.argsort(-np.linalg.norm(middle - camera.at, axis=1)):
-        if facing[i] > -0.02:
+        if facing[i] > 0:
             cv2.fillConvexPoly(layer, pixels[i], tones[i].tolist(), cv2.LINE_8, 4)
             cv2.fillConvexPoly(mask, pixels[i], (255, 0, 0), cv2.LINE_8, 4)
     blend(picture, layer, mask)
@@ -222,11 +223,11 @@ def blend(picture: Picture, layer: Picture, mask: Picture) -> None:
     window[:] = cv2.blendLinear(soft, np.ascontiguousarray(window), edge, 1 - edge)
 
 
-def outline(surface: Surface, corners: Iterable[Corner], *, rounded: bool = True) -> Points:
-    """A closed line on a surface through its parameter corners."""
+def outline(corners: Iterable[Corner], *, rounded: bool = True) -> Points:
+    """Surface parameters along a closed line through corners, which are rounded off."""
     points: NDArray[Any] = np.array(list(corners), float)
     if rounded:
         after = np.roll(points, -1, axis=0)
         dense = np.stack([points, points * 0.8 + after * 0.2, points * 0.2 + after * 0.8], axis=1)
         points = smooth(dense.reshape(-1, 2), closed=True, times=2)
-    return surface(points[:, 0], points[:, 1])
+    return points

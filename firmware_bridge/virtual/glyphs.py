@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from threading import Lock
 from typing import Any, TypeAlias
 
 import cv2
@@ -15,6 +16,7 @@ Colour: TypeAlias = tuple[int, int, int]  # BGR
 
 FONT_PACKAGE = "cvttf_NotoSansCJK_Bold"  # Noto Sans CJK Bold, SIL Open Font License 1.1
 FONT_FILE = "NotoSansCJKtc-Bold.otf"
+_press = Lock()  # a FreeType face serves one thread at a time; photos are rendered in several
 
 
 class FontMissing(RuntimeError):
@@ -33,13 +35,25 @@ def font(size_px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size_px)
 
 
+def printed(text: str, size_px: int) -> Image.Image:
+    """Coverage of a line of text, as large as its bounding box and one pixel round it."""
+    with _press:
+        left, top, right, bottom = font(size_px).getbbox(text)
+        sheet = Image.new("L", (int(right - left) + 2, int(bottom - top) + 2), 0)
+        ImageDraw.Draw(sheet).text((1 - left, 1 - top), text, fill=255, font=font(size_px))
+    return sheet
+
+
+def text_width(text: str, size_px: int) -> float:
+    """How far a line of text runs, px."""
+    with _press:
+        return font(size_px).getlength(text)
+
+
 @cache
 def glyph(text: str, width_px: int, height_px: int) -> Picture:
     """Ink of ``text`` stretched to exactly width x height: coverage 0..255 (do not write to it)."""
-    size = max(24, int(height_px * 1.4))
-    left, top, right, bottom = font(size).getbbox(text)
-    sheet = Image.new("L", (int(right - left) + 2, int(bottom - top) + 2), 0)
-    ImageDraw.Draw(sheet).text((1 - left, 1 - top), text, fill=255, font=font(size))
+    sheet = printed(text, max(24, int(height_px * 1.4)))
     ink = sheet.crop(sheet.getbbox())
     return np.asarray(ink.resize((width_px, height_px), Image.Resampling.LANCZOS), np.uint8)
 
@@ -58,10 +72,7 @@ def plate_glyph(char: str, width_px: int, height_px: int) -> Picture:
 
 def write(picture: Picture, text: str, at: tuple[int, int], size_px: int, colour: Colour) -> None:
     """Prints ``text`` into the picture with its upper left corner at ``at``; what falls outside is cut."""
-    left, top, right, bottom = font(size_px).getbbox(text)
-    sheet = Image.new("L", (int(right - left), int(bottom - top)), 0)
-    ImageDraw.Draw(sheet).text((-left, -top), text, fill=255, font=font(size_px))
-    ink(picture, np.asarray(sheet, np.uint8), at, colour)
+    ink(picture, np.asarray(printed(text, size_px), np.uint8), at, colour)
 
 
 def ink(picture: Picture, coverage: Picture, at: tuple[int, int], colour: Colour) -> None:

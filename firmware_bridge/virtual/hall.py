@@ -5,7 +5,7 @@ from random import Random
 import cv2
 import numpy as np
 
-from firmware_bridge.virtual.glyphs import Colour, Picture, font, write
+from firmware_bridge.virtual.glyphs import Colour, Picture, text_width, write
 from firmware_bridge.virtual.lens import Camera, Points, before_lens, lay, paint, shade
 
 LONG, WIDE, HIGH = 13.0, 5.4, 4.6  # m from the middle of the car to the ends, to the walls; height
@@ -126,7 +126,7 @@ def hang(picture: Picture, camera: Camera, text: str, corners: Points) -> None:
         return
     face = np.full((96, 470, 3), (140, 74, 20), np.uint8)
     size = min(64, 430 // len(text))
-    write(face, text, (int(235 - font(size).getlength(text) / 2), 48 - size // 2), size, (245, 245, 245))
+    write(face, text, (int(235 - text_width(text, size) / 2), 48 - size // 2), size, (245, 245, 245))
     lay(picture, face, camera.project(corners))
 
 

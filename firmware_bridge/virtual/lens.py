@@ -77,6 +77,8 @@ def paint(picture: Picture, pixels: Points, colour: Colour) -> None:
 
 def trace(picture: Picture, pixels: Points, colour: Colour, width: int = 1, *, closed: bool = False) -> None:
     """A line through pixels."""
+    if not len(pixels):
+        return
     cv2.polylines(picture, [sixteenths(pixels)], closed, colour, max(1, width), cv2.LINE_AA, shift=4)
 
 

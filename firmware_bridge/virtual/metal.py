@@ -36,7 +36,7 @@ def struck_metal(vin: str, dice: Random) -> Picture:
     dx, dy = cv2.Sobel(depth, cv2.CV_32F, 1, 0, scale=1 / 4), cv2.Sobel(depth, cv2.CV_32F, 0, 1, scale=1 / 4)
     slope = dx * np.float32(np.cos(angle)) + dy * np.float32(np.sin(angle))
     shine = np.clip(0.78 - slope * np.float32(steep), 0.12, 1.9) + grain(dice)
-    lit = shine * lamp(dice) + depth * np.float32(dice.uniform(0.02, 0.10))  # dirt stays in the grooves
+    lit = shine * lamp(dice) + depth * np.float32(dice.uniform(0.05, 0.12))  # dirt stays in the grooves
     picture = np.clip(lit[..., None] * np.array(dice.choice(METALS), np.float32), 0, 255).astype(np.uint8)
     return age(picture, dice)
 

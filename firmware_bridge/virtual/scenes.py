@@ -14,10 +14,10 @@ from firmware_bridge.virtual import details, finish, metal
 from firmware_bridge.virtual.bodywork import SHAPES, Body
 from firmware_bridge.virtual.finish import is_marked_simulated
 from firmware_bridge.virtual.fleet import Car
-from firmware_bridge.virtual.glyphs import Picture
+from firmware_bridge.virtual.glyphs import Picture, plate_face, plate_layout
 from firmware_bridge.virtual.hall import paint_hall
-from firmware_bridge.virtual.lens import Camera, Points
-from firmware_bridge.virtual.trim import Trim, mount_plate, plate_corners
+from firmware_bridge.virtual.lens import Camera, Points, lay, paint
+from firmware_bridge.virtual.trim import Trim
 from lanes.vehicle import Plate
 
 __all__ = (
@@ -27,6 +27,10 @@ __all__ = (
 
 GATE_SIZE = (1280, 720)
 PDA_SIZE = (1600, 1200)
+
+PLATE_HEIGHT_M = 0.14
+PLATE_TILT = 0.02  # m the upper edge leans back
+PLATE_DENSITY = 1.6  # px per mm of the face before perspective
 
 Box = tuple[int, int, int, int]
 
@@ -62,7 +66,7 @@ def gate_view(car: Car, seed: int = 0, *, blurred: bool = False) -> GateView:
 def front45_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
     """Shot 0111, from the car's front left; it carries ``shown_plate``, which may be another's."""
     dice = Random(f"0111/{car.seed}/{seed}")
-    angle, far = np.radians(dice.uniform(31, 40)), dice.uniform(5.2, 5.7)
+    angle, far = np.radians(dice.uniform(26, 34)), dice.uniform(5.2, 5.7)
     at = (far * float(np.cos(angle)) + 0.4, min(far * float(np.sin(angle)), 4.9), dice.uniform(1.35, 1.7))
     camera = Camera.aimed(at, (0.8, 0.25, 0.64), dice.uniform(1670, 1780), PDA_SIZE)
     picture, pixels = car_picture(car, camera, PDA_SIZE, car.shown_plate, dice)
@@ -72,7 +76,7 @@ def front45_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
 def rear45_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
     """Shot 0112, from the car's rear right, with its own plate."""
     dice = Random(f"0112/{car.seed}/{seed}")
-    angle, far = np.radians(dice.uniform(31, 40)), dice.uniform(5.2, 5.7)
+    angle, far = np.radians(dice.uniform(26, 34)), dice.uniform(5.2, 5.7)
     at = (-far * float(np.cos(angle)) - 0.4, -min(far * float(np.sin(angle)), 4.9), dice.uniform(1.35, 1.7))
     camera = Camera.aimed(at, (-0.8, -0.25, 0.64), dice.uniform(1670, 1780), PDA_SIZE)
     picture, pixels = car_picture(car, camera, PDA_SIZE, car.vehicle.plate, dice)
@@ -135,6 +139,28 @@ def car_picture(
     return picture, mount_plate(picture, camera, corners, plate)
 
 
+def plate_corners(body: Body, plate: Plate, *, nose: bool, z: float) -> Points:
+    """The plate's corners on the car, m: upper left, upper right, lower right, lower left as read."""
+    half = plate_layout(plate.hphm).width / 2000
+    u = np.array([(z - body.shape.sill) / (body.belt(np.array([2.0]))[0] - body.shape.sill)])
+    x = float((body.front if nose else body.rear)(np.array([0.0]), u)[0, 0])
+    ahead = 1 if nose else -1
+    left = -half if nose else half  # as read from outside: the car's right when looking at its face
+    top, low = z + PLATE_HEIGHT_M / 2, z - PLATE_HEIGHT_M / 2
+    near, far = x + ahead * 0.03, x + ahead * (0.03 - PLATE_TILT)
+    return np.array([(far, left, top), (far, -left, top), (near, -left, low), (near, left, low)])
+
+
+def mount_plate(picture: Picture, camera: Camera, corners: Points, plate: Plate) -> Points:
+    """Paints the plate in perspective with its frame; gives its corners in px."""
+    face = plate_face(plate.hpzl, plate.hphm, px_per_mm=PLATE_DENSITY)
+    pixels = camera.project(corners)
+    middle = pixels.mean(axis=0)
+    paint(picture, middle + (pixels - middle) * 1.06, (30, 30, 30))
+    lay(picture, face, pixels)
+    return pixels
+
+
 def taken(picture: Picture, dice: Random, plate: Points | None, *, blurred: bool) -> Picture:
     """Dirt and glare near the plate, then light, lens and sensor."""
     if plate is not None:
@@ -155,8 +181,8 @@ def spoilt(picture: Picture, dice: Random, *, blurred: bool) -> Picture:
     """A little softness and noise as every camera adds; with ``blurred``, a focus that missed."""
     if blurred:
         picture = finish.defocus(picture)
-    elif dice.random() < 0.6:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), dice.uniform(0.4, 0.75)), np.uint8)
+    elif dice.random() < 0.5:
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), dice.uniform(0.35, 0.65)), np.uint8)
     return finish.add_noise(picture, dice.uniform(1.2, 3.6), dice)
 
 

@@ -1,4 +1,4 @@
-"""What sits on a car's body: glass, lamps, grille, wheels, lines, and the plate in perspective."""
+"""What sits on a car's body: glass, lamps, grille, wheels, lines."""
 
 from collections.abc import Sequence
 from random import Random
@@ -6,22 +6,12 @@ from random import Random
 import cv2
 import numpy as np
 
-from firmware_bridge.virtual.bodywork import Body, Surface, outline, paint_body
-from firmware_bridge.virtual.glyphs import Colour, Picture, plate_face, plate_layout
-from firmware_bridge.virtual.lens import Camera, Corner, Points, lay, paint, shade, trace
-from lanes.vehicle import Plate
+from firmware_bridge.virtual.bodywork import Body, paint_body
+from firmware_bridge.virtual.brush import BLACK, CHROME, DARK, PAINTS, Brush
+from firmware_bridge.virtual.glyphs import Picture
+from firmware_bridge.virtual.lens import Camera, Corner, paint, shade, trace
 
-PAINTS: dict[str, Colour] = {  # csys -> BGR
-    "A": (238, 238, 236), "B": (150, 146, 142), "C": (40, 180, 225), "E": (38, 30, 176), "G": (86, 108, 44),
-    "H": (150, 82, 34), "I": (44, 66, 98), "J": (38, 36, 36),
-}  # fmt: skip
-DARK: Colour = (24, 22, 22)
-BLACK: Colour = (12, 11, 11)
-CHROME: Colour = (205, 205, 200)
-PLATE_HEIGHT_M, PLATE_MID_Z = 0.14, 0.44
-PLATE_TILT = 0.02  # m the upper edge leans back
-PLATE_DENSITY = 1.6  # px per mm of the face before perspective
-
+PLATE_MID_Z = 0.44  # m above the ground
 WINDSCREEN = ((0.02, -0.94), (0.95, -0.9), (0.95, 0.9), (0.02, 0.94))
 REAR_WINDOW = ((0.10, -0.86), (0.92, -0.84), (0.92, 0.84), (0.10, 0.86))
 
@@ -33,21 +23,16 @@ def mirrored(corners: Sequence[Corner]) -> tuple[Quad, Quad]:
     return tuple(corners), tuple((-t, u) for t, u in corners)
 
 
-class Trim:
+class Trim(Brush):
     """Paints the parts of one car into one picture; ``dice`` settles its look, alike in all its photos."""
 
     def __init__(self, picture: Picture, camera: Camera, body: Body, colour: str, dice: Random) -> None:
-        self.picture, self.camera, self.body = picture, camera, body
-        self.colour = PAINTS.get(colour, PAINTS["B"])
+        super().__init__(picture, camera, body, PAINTS.get(colour, PAINTS["B"]))
         self.grille = dice.randrange(3)
         self.lamp_drop = dice.uniform(0.0, 0.06)
         self.rims = dice.choice((5, 5, 7, 10))
         self.lamps_on = dice.random() < 0.3
         self.plate_z = PLATE_MID_Z + dice.uniform(-0.03, 0.05)
-
-    def on(self, surface: Surface, corners: Sequence[Corner], *, rounded: bool = True) -> Points:
-        """Pixels of an outline on a surface."""
-        return self.camera.project(outline(surface, corners, rounded=rounded))
 
     def all(self) -> None:
         """The whole car on its wheels."""
@@ -96,18 +81,6 @@ class Trim:
                 paint(self.picture, self.camera.project(np.array(tread)), (26, 25, 25))
             else:
                 self.rim((x, y + sign * 0.01, s.wheel), s.wheel)
-
-    def circle(self, centre: Sequence[float], radius: float) -> Points:
-        """Pixels of a circle that stands along the car."""
-        turn = np.linspace(0, 2 * np.pi, 36)
-        x, y, z = centre
-        return self.camera.project(
-            np.stack([x + radius * np.cos(turn), y + 0 * turn, z + radius * np.sin(turn)], -1)
-        )
-
-    def disc(self, centre: Sequence[float], radius: float, colour: Colour) -> None:
-        """A filled circle that stands along the car."""
-        paint(self.picture, self.circle(centre, radius), colour)
 
     def rim(self, centre: Sequence[float], radius: float) -> None:
         """Tyre wall, rim and spokes."""
@@ -245,12 +218,10 @@ class Trim:
             shade(self.picture, self.on(rear, inner), (190, 200, 235), (120, 130, 215), 0.7)
         for u, width in ((0.98, 2), (0.52, 2)):
             self.line(rear, [(t, u) for t in np.linspace(-0.95, 0.95, 30)], self.darker(0.55), width)
-        shade(
-            self.picture,
-            self.on(rear, ((-0.36, 0.35), (-0.34, 0.60), (0.34, 0.60), (0.36, 0.35))),
-            self.darker(0.5),
-            self.darker(0.62),
-        )
+        s = self.body.shape
+        low, high = ((self.plate_z + dz - s.sill) / (s.tail - s.sill) for dz in (-0.09, 0.10))
+        recess = ((-0.37, low), (-0.35, high), (0.35, high), (0.37, low))
+        shade(self.picture, self.on(rear, recess), self.darker(0.5), self.darker(0.62))
         paint(self.picture, self.on(rear, self.ring(0, 0.82, 0.07, 0.07)), CHROME)
         shade(
             self.picture,
@@ -266,56 +237,3 @@ class Trim:
         glass = self.body.glass(True)
         for start, end in ((-0.75, -0.02), (0.0, 0.72)):
             self.line(glass, [(0.03, start), (0.075, (start + end) / 2), (0.09, end)], BLACK, 3)
-
-    def pane_of_glass(self, pixels: Points) -> None:
-        """Dark glass that mirrors a ceiling strip."""
-        shade(self.picture, pixels, (104, 94, 82), (44, 38, 34))
-        low, high = pixels.min(axis=0), pixels.max(axis=0)
-        x, y = (int(v) for v in np.maximum(low, 0))
-        window = self.picture[y : max(0, int(high[1])), x : max(0, int(high[0]))]
-        if window.size:
-            inside, gleam = np.zeros(window.shape[:2], np.uint8), np.zeros(window.shape[:2], np.uint8)
-            paint(inside, pixels - (x, y), (255, 0, 0))
-            strip = np.array([(0.12, -0.1), (0.24, -0.1), (0.52, 1.1), (0.34, 1.1)]) * (high - low)
-            paint(gleam, strip + low - (x, y), (60, 0, 0))
-            window[:] = cv2.add(window, cv2.cvtColor(cv2.min(inside, gleam), cv2.COLOR_GRAY2BGR))
-        trace(self.picture, pixels, BLACK, 3, closed=True)
-
-    # ---- small strokes -----------------------------------------------------------------------------------
-
-    def line(self, surface: Surface, points: Sequence[Corner], colour: Colour, width: int) -> None:
-        """A line along a surface."""
-        params = np.array(points, float)
-        trace(self.picture, self.camera.project(surface(params[:, 0], params[:, 1])), colour, width)
-
-    def ring(self, t: float, u: float, wide: float, high: float) -> list[Corner]:
-        """An ellipse in surface parameters."""
-        turn = np.linspace(0, 2 * np.pi, 14)[:-1]
-        return [(t + wide * float(np.cos(a)), u + high * float(np.sin(a))) for a in turn]
-
-    def darker(self, share: float) -> Colour:
-        """The paint, darkened."""
-        b, g, r = (int(c * share) for c in self.colour)
-        return b, g, r
-
-
-def plate_corners(body: Body, plate: Plate, *, nose: bool, z: float) -> Points:
-    """The plate's corners on the car, m: upper left, upper right, lower right, lower left as read."""
-    half = plate_layout(plate.hphm).width / 2000
-    u = np.array([(z - body.shape.sill) / (body.belt(np.array([2.0]))[0] - body.shape.sill)])
-    x = float((body.front if nose else body.rear)(np.array([0.0]), u)[0, 0])
-    ahead = 1 if nose else -1
-    left = -half if nose else half  # as read from outside: the car's right when looking at its face
-    top, low = z + PLATE_HEIGHT_M / 2, z - PLATE_HEIGHT_M / 2
-    near, far = x + ahead * 0.03, x + ahead * (0.03 - PLATE_TILT)
-    return np.array([(far, left, top), (far, -left, top), (near, -left, low), (near, left, low)])
-
-
-def mount_plate(picture: Picture, camera: Camera, corners: Points, plate: Plate) -> Points:
-    """Paints the plate in perspective with its frame; gives its corners in px."""
-    face = plate_face(plate.hpzl, plate.hphm, px_per_mm=PLATE_DENSITY)
-    pixels = camera.project(corners)
-    middle = pixels.mean(axis=0)
-    paint(picture, middle + (pixels - middle) * 1.06, (30, 30, 30))
-    lay(picture, face, pixels)
-    return pixels
