@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import serial_asyncio_fast
 
@@ -52,9 +52,17 @@ class TcpPeer:
         return f"tcp://{self.host}:{self.port}"
 
 
+def split(text: str) -> SplitResult:
+    """``urlsplit`` that raises AddressError."""
+    try:
+        return urlsplit(text)
+    except ValueError as wrong:  # such as an unclosed [
+        raise AddressError(f"{text!r}: {wrong}") from wrong
+
+
 def parse_address(text: str) -> SerialPort | TcpPeer:
     """SerialPort or TcpPeer of an address; raises AddressError that says how to write it."""
-    parts = urlsplit(text)
+    parts = split(text)
     if parts.scheme == "serial":
         return _serial(text, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
     if parts.scheme == "tcp":
@@ -64,7 +72,7 @@ def parse_address(text: str) -> SerialPort | TcpPeer:
 
 def tcp_peer(text: str, default_port: int | None) -> TcpPeer:
     """Host and port of ``scheme://host:port``; raises AddressError."""
-    parts = urlsplit(text)
+    parts = split(text)
     try:
         port = parts.port or default_port
     except ValueError as wrong:
@@ -90,7 +98,7 @@ def _serial(text: str, path: str, options: dict[str, str]) -> SerialPort:
 
 def _choice(text: str, options: dict[str, str], key: str, allowed: list[int], default: int) -> int:
     given = options.get(key, str(default))
-    if not given.isdigit() or int(given) not in allowed:
+    if given not in map(str, allowed):
         raise AddressError(f"{text!r}: {key} is one of {', '.join(map(str, allowed))}, not {given!r}")
     return int(given)
 

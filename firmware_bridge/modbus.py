@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -22,7 +21,7 @@ from pymodbus.pdu import ModbusPDU
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from firmware_bridge.link import AddressError, SerialPort, parse_address, tcp_peer
+from firmware_bridge.link import AddressError, SerialPort, parse_address, split, tcp_peer
 
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())  # else it prints frames to stderr
 
@@ -183,7 +182,7 @@ def _meaning(code: int) -> str:
 
 def _maker(address: str) -> Any:
     """Factory of pymodbus clients for an address; raises AddressError at once, not at the first connect."""
-    scheme = urlsplit(address).scheme
+    scheme = split(address).scheme
     common: dict[str, Any] = {"retries": 0, "reconnect_delay": 0, "reconnect_delay_max": 0}
     if scheme in {"tcp", "rtu+tcp"}:
         peer = tcp_peer(address, default_port=502)

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import aiomqtt
 
 from firmware_bridge.device import Junk
-from firmware_bridge.link import AddressError, Backoff, tcp_peer
+from firmware_bridge.link import AddressError, Backoff, split, tcp_peer
 
 JUNK_EXCERPT_BYTES = 64 * 1024
 DEFAULT_PAYLOAD_BYTES = 8 * 1024 * 1024
@@ -135,6 +135,7 @@ class Broker:
                 if client is None:
                     raise BrokerLost(self.why)
                 await client.publish(topic, payload, qos=1, timeout=wait_s)
+                self._backoff.reset()
         except TimeoutError:
             raise BrokerLost(f"{topic}: not confirmed within {wait_s:g} s ({self.why})") from None
         except aiomqtt.MqttError as lost:
@@ -256,7 +257,7 @@ async def _enter(client: aiomqtt.Client) -> None:
 
 
 def _split(address: str) -> tuple[str, int, str | None, str | None, bool]:
-    parts = urlsplit(address)
+    parts = split(address)
     if parts.scheme not in {"mqtt", "mqtts"}:
         raise AddressError(f"{address!r}: write mqtt://HOST:PORT or mqtts://USER:PASSWORD@HOST:PORT")
     peer = tcp_peer(address, default_port=8883 if parts.scheme == "mqtts" else 1883)

@@ -1,0 +1,116 @@
+"""The catalog: every kind decodes, refuses by name, builds, is documented; one importer per library."""
+
+import ast
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from firmware_bridge.catalog import KINDS, UnknownBroker
+from firmware_bridge.mqtt import Broker
+
+ROOT = Path(__file__).parents[1]
+
+LEAST: dict[str, dict[str, object]] = {
+    "vzenith-mqtt": {"sn": "aaaa0000-bbbb0001"},
+    "pda-mqtt": {},
+    "modbus-io": {
+        "address": "tcp://192.0.2.1:502",
+        "inputs": [{"station": "gate", "sensor": "loop", "input": 0}],
+        "outputs": [{"station": "gate", "actuator": "barrier", "coil": 0}],
+    },
+    "brake-roller": {"address": "serial:///dev/ttyUSB0?baud=38400"},
+    "wheel-load-jx": {"address": "serial:///dev/ttyUSB1?baud=38400&parity=N"},
+    "scale-xk3190": {"left": "tcp://192.0.2.1:4001", "right": "tcp://192.0.2.1:4002"},
+    "side-slip-modbus": {"address": "rtu+tcp://192.0.2.1:4003"},
+}
+
+WRONG = [
+    ("vzenith-mqtt", {"sn": "a b"}, "sn"),
+    ("modbus-io", {"rate_hz": 1000}, "rate_hz"),
+    ("modbus-io", {"unit": 0}, "unit"),
+    ("modbus-io", {"quiet_ms": 10}, "quiet_ms"),
+    ("modbus-io", {"inputs": [{"station": "gate", "sensor": "x", "input": 5000}]}, "inputs"),
+    ("modbus-io", {"outputs": [{"station": "gate", "actuator": "x", "coil": 1, "colour": 3}]}, "colour"),
+    ("brake-roller", {"frames": "other"}, "frames"),
+    ("brake-roller", {"capacity_dan": 20_000}, "capacity_dan"),
+    ("wheel-load-jx", {"stable_readings": 1}, "stable_readings"),
+    ("side-slip-modbus", {"range_m_per_km": 1000}, "range_m_per_km"),
+    ("pda-mqtt", {"pda": "a/b"}, "pda"),
+]
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert set(LEAST) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("simulated", [False, True])
+def test_every_kind_builds_from_its_least_table(kind: str, simulated: bool) -> None:
+    async def main() -> None:
+        brokers = {"main": Broker("mqtt://192.0.2.1", identifier="agent")}
+        config = msgspec.convert({**LEAST[kind], "simulated": simulated}, KINDS[kind].config)
+        device = KINDS[kind].build("device-1", config, brokers)
+        assert device.name == "device-1"
+        assert device.source.startswith("virtual+") == simulated
+        assert KINDS[kind].rhythm_s > 0
+        assert KINDS[kind].zh
+        assert KINDS[kind].en
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_key_is_refused_by_name(kind: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="adress"):
+        msgspec.convert({**LEAST[kind], "adress": "x"}, KINDS[kind].config)
+
+
+@pytest.mark.parametrize(("kind", "changes", "named"), WRONG)
+def test_a_value_out_of_range_is_refused_by_name(kind: str, changes: dict[str, object], named: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=named):
+        msgspec.convert({**LEAST[kind], **changes}, KINDS[kind].config)
+
+
+def test_a_broker_that_the_site_does_not_have_is_refused() -> None:
+    config = msgspec.convert({"sn": "aaaa0000", "broker": "yard"}, KINDS["vzenith-mqtt"].config)
+    with pytest.raises(UnknownBroker, match="device cam: no broker 'yard' in this site; known: none"):
+        KINDS["vzenith-mqtt"].build("cam", config, {})
+
+
+def test_a_side_slip_map_too_wide_for_one_read_is_refused() -> None:
+    config = msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
+    with pytest.raises(ValueError, match="501 registers apart"):
+        KINDS["side-slip-modbus"].build("slip", config, {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_names_every_kind_and_every_key(kind: str) -> None:
+    page = (ROOT / "docs" / "devices.md").read_text("utf-8")
+    _, found, rest = page.partition(f"### `{kind}`\n")
+    section = rest.partition("\n## ")[0].partition("\n### ")[0]
+    assert found
+    missing = [key for key in KINDS[kind].config.__struct_fields__ if f"`{key}`" not in section]
+    assert missing == []
+
+
+ONLY = {
+    "serial": "link.py",
+    "serial_asyncio_fast": "link.py",
+    "pymodbus": "modbus.py",
+    "aiomqtt": "mqtt.py",
+    "paho": "mqtt.py",
+}
+
+
+def test_each_library_has_one_importer() -> None:
+    wrong = []
+    for path in sorted((ROOT / "firmware_bridge").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            wrong += [
+                (path.name, name) for name in names if ONLY.get(name.split(".")[0], path.name) != path.name
+            ]
+    assert wrong == []
