@@ -131,10 +131,17 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(path.with_suffix(".lock"))
         self._engine = open_engine(path)
-        self._connection = self._engine.connect()
         self._reader = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.QueuePool)
         sa.event.listen(self._reader, "connect", _read_only)
-        self._seq, self._head = self._prepare()
+        try:
+            self._connection = self._engine.connect()
+            self._seq, self._head = self._prepare()
+        except (sa.exc.DatabaseError, JournalError) as error:
+            self._engine.dispose()
+            os.close(self._lock)
+            if isinstance(error, JournalError):
+                raise
+            raise JournalError(f"{path} cannot be opened as a journal: {_plain(error)}") from error
         self._durable = (self._seq, self._head)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting: set[asyncio.Future[None]] = set()
@@ -328,19 +335,16 @@ class Journal:
                 waiter.set_result(None)
 
     def _prepare(self) -> tuple[int, bytes]:
-        try:
-            with self._connection.begin():
-                metadata.create_all(self._connection)
-                for table in ("records", "receipts"):
-                    for verb in ("update", "delete"):
-                        self._connection.exec_driver_sql(_NO_CHANGE.format(table=table, verb=verb))
-                self._own("format", FORMAT)
-                self._own("node", self.node)
-                last = self._connection.execute(
-                    sa.select(records.c.seq, records.c.head).order_by(records.c.seq.desc()).limit(1)
-                ).first()
-        except sa.exc.DatabaseError as error:
-            raise JournalError(f"{self.path} cannot be opened as a journal: {_plain(error)}") from error
+        with self._connection.begin():
+            metadata.create_all(self._connection)
+            for table in ("records", "receipts"):
+                for verb in ("update", "delete"):
+                    self._connection.exec_driver_sql(_NO_CHANGE.format(table=table, verb=verb))
+            self._own("format", FORMAT)
+            self._own("node", self.node)
+            last = self._connection.execute(
+                sa.select(records.c.seq, records.c.head).order_by(records.c.seq.desc()).limit(1)
+            ).first()
         return (0, genesis(self.node)) if last is None else (last[0], last[1])
 
     def _own(self, name: str, value: str) -> None:
@@ -349,9 +353,7 @@ class Journal:
         if stands is None:
             self._connection.execute(journal_facts.insert(), {"name": name, "value": value})
         elif stands != value:
-            raise JournalError(
-                f"{self.path} says {name} = {stands!r}, but {value!r} was asked for; name another file"
-            )
+            raise JournalError(f"{self.path} has {name} {stands!r}, not {value!r}; name another file")
 
 
 def _hold(path: Path) -> int:

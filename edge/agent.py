@@ -60,8 +60,13 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serves an application until ``stop`` is set."""
+async def serve(
+    app: FastAPI,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    closing: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves an application until ``stop`` is set; ``closing`` then ends its long answers."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_S
     )
@@ -70,6 +75,7 @@ async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> N
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
+    closing()
     stopping.cancel()
     await serving
 
@@ -94,7 +100,7 @@ async def run_agent(
     tasks = [asyncio.create_task(keep_running(name, loop), name=name) for name, loop in loops.items()]
     log.info("node is up", node=desk.site.node.name, api=f"http://{desk.site.api.host}:{desk.site.api.port}")
     try:
-        await serve(app, listener, stop)
+        await serve(app, listener, stop, desk.close)
     finally:
         for task in tasks:
             task.cancel()

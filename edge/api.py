@@ -234,7 +234,7 @@ def _listed(desk: Desk, state: str) -> list[Inspection]:
 async def _events(desk: Desk, link: LinkState) -> AsyncIterator[bytes]:
     with desk.bell() as bell:
         bell.set()
-        while True:
+        while not desk.closing:
             try:
                 await asyncio.wait_for(bell.wait(), BEAT_S)
             except TimeoutError:
@@ -332,7 +332,7 @@ async def _due(desk: Desk, wait_s: float) -> list[dict[str, Any]]:
     """Reviews that are due, waiting up to ``wait_s`` for the first."""
     with desk.bell() as bell, contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait_s):
-            while not desk.unreviewed():
+            while not desk.unreviewed() and not desk.closing:
                 await bell.wait()
                 bell.clear()
     return [

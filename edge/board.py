@@ -9,7 +9,7 @@ from edge.desk import Desk
 from lanes.flow import unmatched
 from lanes.inspection import Inspection
 from lanes.layout import OUTPUTS, Lane, Station
-from lanes.record import BrakeMeasured, Finding, Record, Reviewed, is_simulated, kind_of
+from lanes.record import BrakeMeasured, Record, Reviewed, is_simulated, kind_of
 
 RECENT = 12
 Json = dict[str, Any]
@@ -241,7 +241,7 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         "readings": readings(desk, inspection),
         "curves": [curve_of(body) for _, body in inspection.brakes.values()],
         "findings": [
-            finding_view(each) for each in (inspection.judged[1].findings if inspection.judged else ())
+            every_field(each) for each in (inspection.judged[1].findings if inspection.judged else ())
         ],
         "may_sign": open_ and not gaps,
         "missing": [{"code": gap.code, "zh": gap.zh, "en": gap.en} for gap in gaps],
@@ -310,13 +310,12 @@ def _shot_state(desk: Desk, inspection: Inspection, shot: str) -> str:
 
 
 def _review(seq: int, review: Reviewed) -> Json:
-    view: Json = msgspec.to_builtins(review)
-    return {"review_seq": seq, **view}
+    return {"review_seq": seq, **every_field(review)}
 
 
-def finding_view(finding: Finding) -> Json:
-    """A finding as JSON with every field."""
-    return {name: msgspec.to_builtins(getattr(finding, name)) for name in finding.__struct_fields__}
+def every_field(struct: msgspec.Struct) -> Json:
+    """A struct as JSON with every field, also those at their default."""
+    return {name: msgspec.to_builtins(getattr(struct, name)) for name in struct.__struct_fields__}
 
 
 def record_view(record: Record) -> Json:

@@ -126,15 +126,18 @@ async def _system(plan: Plan, folder: Path) -> AsyncIterator[System]:
         await _answering(edge, "agent", folder)
         await _answering(centre, "registry", folder)
         traffic = await _traffic(stack, plan, lanes, desk, ports)
-        yield System(
-            folder=folder,
-            edge=edge,
-            centre=centre,
-            traffic=traffic,
-            children=children,
-            desk=desk,
-            registry=registry,
-        )
+        try:
+            yield System(
+                folder=folder,
+                edge=edge,
+                centre=centre,
+                traffic=traffic,
+                children=children,
+                desk=desk,
+                registry=registry,
+            )
+        finally:
+            await children.stop()  # before the twins, or the agent would see its devices vanish
 
 
 async def _start_python(children: Children, path: Path, plan: Plan, ports: Ports) -> None:
@@ -240,6 +243,8 @@ async def _drive(plan: Plan, system: System, stop: asyncio.Event) -> int:
             return 1
         running.result()
         settled = await _settle(system)
+        kept = system.folder / "acknowledged.json"  # what the node told its clerk and officers it has
+        kept.write_text(json.dumps(system.desk.acknowledged), encoding="utf-8")
         report = await _report(system)
         report["ok"] = settled and report["system"]["chains_equal"]
         if plan.as_json:
@@ -378,7 +383,4 @@ def _seconds(records: list[dict[str, Any]]) -> dict[str, float]:
         for record in records
         if record["kind"] == "moved"
     ]
-    return {
-        station: round((after - at).total_seconds(), 2)
-        for (station, at), (_, after) in pairwise(moves)
-    }
+    return {station: round((after - at).total_seconds(), 2) for (station, at), (_, after) in pairwise(moves)}

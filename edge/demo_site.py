@@ -21,6 +21,7 @@ ACTUATORS = (
     ("brake", "light"),
     ("brake", "advance"),
     ("sideslip", "light"),
+    ("sideslip", "advance"),
     ("exit", "barrier"),
 )
 TITLES = {
@@ -146,6 +147,8 @@ role = "brake"
 lane = "{name}"
 station = "brake"
 address = {json.dumps(f"serial://{folder}/tty-brakes-{name}?baud=38400")}
+frames = "numbered"
+lift_s = 1
 simulated = true
 
 [[devices]]
@@ -154,6 +157,8 @@ kind = "side-slip-modbus"
 role = "sideslip"
 lane = "{name}"
 station = "sideslip"
-address = {json.dumps(f"serial://{folder}/tty-slip-{name}?baud=9600")}
+address = {json.dumps(f"serial://{folder}/tty-slip-{name}?baud=38400")}
+arm = 0
+wait_s = 15
 simulated = true
 """

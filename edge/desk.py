@@ -27,6 +27,7 @@ class Desk:
         self.prefix = "virtual+" if site.site.simulated else ""
         self.book = Book()
         self.version = 0
+        self.closing = False
         self._checklists: dict[str, Checklist] = {}
         self._bells: set[asyncio.Event] = set()
         for record in journal.replay():
@@ -43,6 +44,11 @@ class Desk:
         self.version += 1
         for bell in self._bells:
             bell.set()
+
+    def close(self) -> None:
+        """Lets everyone who waits for news go home."""
+        self.closing = True
+        self.ring()
 
     @contextmanager
     def bell(self) -> Iterator[asyncio.Event]:
@@ -88,7 +94,7 @@ class Desk:
 
     def missing(self, inspection: Inspection) -> tuple[Missing, ...]:
         """What keeps this inspection from its verdict, but for the signature."""
-        return missing(evidence(inspection), self.checklist(inspection), self.rulebook)
+        return missing(evidence(inspection), self.checklist(inspection))
 
     def instrument_findings(self, inspection: Inspection) -> tuple[Finding, ...]:
         """Findings of what has been measured so far; the verdict's own once it is judged."""

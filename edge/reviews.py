@@ -13,7 +13,8 @@ from edge.agent import stop_on_signals
 from edge.compose import worker_token
 from edge.settings import load
 from lanes.record import Reviewed
-from models.reviewer import Reviewer, to_body
+from models.images import PhotoError
+from models.reviewer import Reviewer, subject_of, to_body
 
 WAIT_S = 20.0  # one long poll
 AGAIN_S = (0.5, 1.0, 2.0, 5.0)  # waits while the node is away; the last one repeats
@@ -71,15 +72,22 @@ async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, 
 def review(reviewer: Reviewer, photo: bytes, due: dict[str, Any]) -> Reviewed:
     """The answer to one due question."""
     question, expected = due["question"], due["expected"] or None
-    if question == "plate":
-        reading = reviewer.plate(photo, expected)
-    elif question == "vin":
-        reading = reviewer.vin(photo, expected)
-    else:
-        reading = reviewer.quality(photo, question_of(due["shot"]))
+    try:
+        if question == "plate":
+            reading = reviewer.plate(photo, expected)
+        elif question == "vin":
+            reading = reviewer.vin(photo, expected)
+        else:
+            reading = reviewer.quality(photo, subject_of(due["shot"]))
+    except PhotoError as error:
+        return Reviewed(
+            photo_seq=due["photo_seq"],
+            photo=due["photo"],
+            shot=due["shot"],
+            question=question,
+            opinion="unsure",
+            model="decoder",
+            expected=due["expected"],
+            reasons=("not_a_photo", str(error)[:80]),
+        )
     return to_body(reading, due["photo_seq"], due["photo"], due["shot"])
-
-
-def question_of(shot: str) -> str:
-    """What the quality of a shot is measured on: the VIN line, the plate, or the whole frame."""
-    return {"0113": "vin", "0111": "plate", "0112": "plate", "gate": "plate"}.get(shot, "frame")

@@ -118,7 +118,8 @@ def load(path: Path) -> SiteFile:
         problems += [f"{path}: {line}" for line in _cross_problems(site)]
     if problems or site is None:
         raise SettingsError("\n".join(problems))
-    return site
+    checked: SiteFile = site
+    return checked
 
 
 def _placed(node: Node, folder: Path) -> Node:

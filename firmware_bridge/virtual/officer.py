@@ -25,6 +25,7 @@ class Desk:
 
     def __init__(self, base: str) -> None:
         self._client = httpx.AsyncClient(base_url=base, timeout=15.0)
+        self.acknowledged: list[str] = []  # keys the node said it has made durable
 
     async def close(self) -> None:
         """Ends the connections."""
@@ -44,7 +45,7 @@ class Desk:
 
     async def order(self, car: Car, vehicle: dict[str, Any], lane: str) -> str:
         """Accepts a car for inspection and calls it to a lane; its inspection id."""
-        body = {
+        body: dict[str, Any] = {
             "key": f"order-{car.seed}-{car.number}",
             "vehicle": vehicle,
             "business": car.business,
@@ -53,6 +54,7 @@ class Desk:
         }
         answer = await self.ask("POST", "/api/v1/orders", json=body)
         answer.raise_for_status()
+        self.acknowledged.append(body["key"])
         return str(answer.json()["inspection"])
 
     async def detail(self, inspection: str) -> dict[str, Any]:
@@ -138,12 +140,15 @@ class _Work:
         self.acts += 1
         key = f"{self.inspection}-{key}"
         if self.acts % 2:
-            await self.pda.post(key, self.inspection, self.car.officer, act, photo)
-            return
-        if photo is not None:
-            await self.desk.ask("PUT", f"/api/v1/photos/{act['photo']}", content=photo)
-        body = {"key": key, "officer": self.car.officer, "act": act}
-        await self.desk.ask("POST", f"/api/v1/inspections/{self.inspection}/acts", json=body)
+            kept = (await self.pda.post(key, self.inspection, self.car.officer, act, photo))["ok"] is True
+        else:
+            if photo is not None:
+                await self.desk.ask("PUT", f"/api/v1/photos/{act['photo']}", content=photo)
+            body = {"key": key, "officer": self.car.officer, "act": act}
+            answer = await self.desk.ask("POST", f"/api/v1/inspections/{self.inspection}/acts", json=body)
+            kept = answer.status_code in (200, 201)
+        if kept:
+            self.desk.acknowledged.append(key)
 
 
 def truth(car: Car, ask: dict[str, Any]) -> tuple[str, str]:

@@ -59,20 +59,21 @@ class VirtualLane:
         async with self._gate:
             trip.inspection = await self.desk.order(car, vehicle, self.twins.name)
             await self._through_gate(car)
-        inspecting = asyncio.create_task(self.officer.inspect(car, trip.inspection))
-        try:
-            await self._light("exterior")
-            await self._go("exterior", "brake", before=lambda: self._stand_on_bench(car))
-            await self._brakes()
-            await self._go("brake", "sideslip", before=lambda: self._pass_plate(car))
-            await self._light("sideslip")
-            await self._go("sideslip", "exit")
-            await self._until(lambda: self.twins.io.output("exit", "barrier"))
-            self.twins.io.set("exit", "occupied", False)
-            await inspecting
-            trip.left = True
-        finally:
-            inspecting.cancel()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self.officer.inspect(car, trip.inspection))
+            both.create_task(self._drive(car))
+        trip.left = True
+
+    async def _drive(self, car: Car) -> None:
+        await self._light("exterior")
+        await self._go("exterior", "brake", before=lambda: self._stand_on_bench(car))
+        await self._brakes()
+        self.twins.brakes.stand(None)
+        await self._go("brake", "sideslip")
+        await self._pass_plate(car)
+        await self._go("sideslip", "exit")
+        await self._until(lambda: self.twins.io.output("exit", "barrier"))
+        self.twins.io.set("exit", "occupied", False)
 
     async def _through_gate(self, car: Car) -> None:
         io = self.twins.io
@@ -99,12 +100,18 @@ class VirtualLane:
         self.twins.io.set(there, "occupied", True)
 
     def _stand_on_bench(self, car: Car) -> None:
-        self._loads = physics.wheel_loads(car)
+        self._loads = [(round(left), round(right)) for left, right in physics.wheel_loads(car)]
         self.twins.brakes.stand(lambda item: physics.brake_curve(car, item))
 
-    def _pass_plate(self, car: Car) -> None:
-        self.twins.brakes.stand(None)
-        self.twins.slip.passed(physics.slip(car))
+    async def _pass_plate(self, car: Car) -> None:
+        """Rolls over the plate each time it is told to, until the light is green."""
+        io, told = self.twins.io, False
+        while not io.output("sideslip", "light"):
+            if io.output("sideslip", "advance") and not told:
+                await asyncio.sleep(ROLL_S)
+                self.twins.slip.passed(physics.slip(car))
+            told = io.output("sideslip", "advance")
+            await asyncio.sleep(LOOK_S)
 
     async def _brakes(self) -> None:
         """Axle after axle onto the rollers when told to advance, off when the light is green."""
