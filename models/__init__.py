@@ -1,1 +1,1 @@
-"""AI photo review: verified weights, plate and VIN reading, scoring of claims, photo quality. It advises only."""
+"""AI photo review: verified weights, plates and VINs, scored claims, photo quality. It advises only."""

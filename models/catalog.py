@@ -12,7 +12,7 @@ CATALOG = Path(__file__).with_name("catalog.toml")
 
 
 class WeightsError(Exception):
-    """A weight is missing or is not the one in the catalog; the text says which, where, and how to mend it."""
+    """A weight is missing or not the one in the catalog; the text says which, where, and how to mend it."""
 
 
 class Weight(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,12 +30,13 @@ class Weight(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ClaimLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Margins (natural log) between a claim and its best rival; ``sure`` is the confidence a contradiction needs."""
+    """Margins (natural log) between claim and best rival; what a contradiction needs; what is legible."""
 
-    agree: float
-    disagree: float
-    sure: float
-    readable: float
+    agree: float  # the claim leads by at least this
+    disagree: float  # the claim trails by at least this, and
+    sure: float  # the confidence of what was read instead reaches this, and
+    clear: float  # its log P this
+    readable: float  # confidence from which a text counts as legible
     chosen_on: str
 
 
@@ -45,6 +46,7 @@ class QualityLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     blurred_plate: float
     blurred_vin: float
     blurred_scene: float
+    blurred_unread: float
     dark: float
     bright: float
     glare: float

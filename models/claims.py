@@ -1,7 +1,8 @@
-"""A text out of several views of it, and the score of a claimed text against its best rival. No edit distance."""
+"""A text out of several views of it, and the score of a claimed text against its best rival."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -93,7 +94,7 @@ class Judge:
         return Likelihood(text=found.text + own, rivals=np.maximum(found.rivals + near, NEVER))
 
     def decode(self, views: Sequence[Frames]) -> Decoded | None:
-        """The best legal text of some views of the same line; None when no legal text is long enough to fit."""
+        """The best legal text of some views of the same line; None when no legal text fits their length."""
         texts = {tuple(self._core(columns)) for view in views for columns in proposals(view, self._forms)}
         if not texts:
             return None
@@ -111,8 +112,28 @@ class Judge:
     def _core(self, columns: list[int]) -> list[int]:
         return [k for k in columns if k != self._edge]
 
+    def near_ties(self, views: Sequence[Frames], text: str, within: float) -> list[str]:
+        """Texts changed in one or two places, less than ``within`` (natural log) behind, best first."""
+        columns = self.alphabet.encode(text)
+        found = self._weighed(views, columns)
+        rows, symbols = np.nonzero(found.rivals > found.text - within)
+        changes = [
+            (found.text - float(found.rivals[row, k]), ((int(row), int(k)),))
+            for row, k in zip(rows, symbols, strict=True)
+        ]
+        pairs = [
+            (loss + more, one + two)
+            for (loss, one), (more, two) in combinations(changes, 2)
+            if one[0][0] != two[0][0] and loss + more < within
+        ]
+        return [self._changed(columns, change) for _, change in sorted([*changes, *pairs])]
+
+    def _changed(self, columns: list[int], change: tuple[tuple[int, int], ...]) -> str:
+        places = dict(change)
+        return self.alphabet.text([places.get(row, k) for row, k in enumerate(columns)])
+
     def margin(self, views: Sequence[Frames], claim: str, read: Decoded | None) -> float:
-        """log P(claim) minus that of its best rival: a legal one-character change, or what was read instead."""
+        """log P(claim) minus that of its best rival: a legal one-character change, or what was read."""
         found = self._weighed(views, self.alphabet.encode(claim))
         rival = float(found.rivals.max())
         if read is not None and read.text != claim:

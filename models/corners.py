@@ -44,14 +44,12 @@ class CornerFinder:
         priors = _priors(height, width)[picked]
         boxes, quads = _decoded(places[picked], marks[picked], priors)
         kept = _distinct(boxes, OVERLAP)[:MAX_PLATES]
-        return [
-            Candidate(quad=quads[n] / np.float32(scale), score=float(scores[picked[n], 1])) for n in kept
-        ]
+        return [Candidate(quad=quads[n] / np.float32(scale), score=float(scores[picked[n], 1])) for n in kept]
 
 
 @lru_cache(maxsize=8)
 def _priors(height: int, width: int) -> Rows:
-    """Prior boxes (N, 4) as centre x, centre y, side, side in pixels, in the order of the detector's outputs."""
+    """Prior boxes (N, 4): centre x, centre y, side, side in pixels, in the order of the outputs."""
     parts = []
     for step, boxes in STEPS:
         ys, xs = np.mgrid[0 : -(-height // step), 0 : -(-width // step)]
@@ -74,7 +72,7 @@ def _decoded(places: Rows, marks: Rows, priors: Rows) -> tuple[Rows, Rows]:
 
 
 def _distinct(boxes: Rows, overlap: float) -> list[int]:
-    """Indices of boxes (best first) that overlap no better one by more than the share ``overlap`` of their union."""
+    """Indices of the boxes (best first) that share at most ``overlap`` of the union with any better one."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     kept: list[int] = []
     for n in range(len(boxes)):

@@ -17,7 +17,7 @@ NEVER = -1e9  # log of "impossible" that can be added up without becoming nan
 
 
 class Alphabet:
-    """Which classes of a recogniser count as which symbol; several may fold into one, one may serve several."""
+    """Which classes of a recogniser count as which symbol; many may fold into one, one may serve many."""
 
     def __init__(self, symbols: str, labels: Sequence[str], folds: Mapping[str, str], blanks: str) -> None:
         self.symbols = symbols
@@ -72,12 +72,14 @@ def fits(columns: Sequence[int], pattern: Pattern) -> bool:
 
 
 def best_path(frames: Frames, pattern: Pattern) -> tuple[list[int], float]:
-    """The most likely path whose text obeys ``pattern``: its columns and its log probability (exact Viterbi)."""
+    """The most likely path whose text obeys ``pattern``: its columns and log probability (exact Viterbi)."""
     length, width = pattern.shape
     symbol = np.full((length, width), NEVER)  # path ends in place i holding k
     blank = np.full(length + 1, NEVER)  # path ends in the blank after i places
     blank[0] = 0.0
-    came = np.zeros((len(frames), length, width), np.int64)  # k: from that symbol of place i-1; -1 stay; 0 blank
+    came = np.zeros(
+        (len(frames), length, width), np.int64
+    )  # k: from that symbol of place i-1; -1 stay; 0 blank
     rested = np.zeros((len(frames), length + 1), np.int64)  # k: from that symbol; 0 from the blank
     for t, row in enumerate(frames):
         entry, origin = _entries(symbol, blank)
@@ -169,7 +171,7 @@ def _forward(frames: Frames, states: NDArray[np.int64], free: int) -> Frames:
 
 
 def _substituted(frames: Frames, chain: list[int], forward: Frames, backward: Frames, free: int) -> Frames:
-    """log P of the chain with place i holding k, for every i and k: only the one state's own time is redone."""
+    """log P of the chain with place i holding k, for all i and k: only that one state is redone."""
     length, width = len(chain), frames.shape[1]
     at = 2 * np.arange(length) + 1
     columns = np.arange(width)
@@ -196,6 +198,6 @@ def _substituted(frames: Frames, chain: list[int], forward: Frames, backward: Fr
 
 
 def _around(alpha: Frames, near: NDArray[np.int64], far: NDArray[np.int64], may: Pattern) -> Frames:
-    """What flows between a place and its neighbours: the blank beside it, and the symbol beyond where allowed."""
+    """What flows between a place and the blank beside it, and the symbol beyond where allowed."""
     beyond = alpha[np.clip(far, 0, len(alpha) - 1)][:, None]
     return np.logaddexp(alpha[near][:, None], np.where(may, beyond, NEVER))

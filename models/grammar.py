@@ -1,35 +1,35 @@
 """What a plate and a VIN may look like: symbols, foldings of the recognisers' classes, and patterns.
 
-Plate formats: GA 36-2018 and the forms before it (domain.md 5.2: F for civil and new-energy forms, M for the
-rest). VIN: GB 16735 / ISO 3779, 33 characters, no I, O, Q (M).
+Plate formats: GA 36-2018 and the forms before it (domain notes 5.2: F for civil and new-energy forms, M for
+the rest); O stands only second, on old police plates (M). VIN: GB 16735 / ISO 3779, 33 characters (M).
 """
 
+from lanes.vehicle import PROVINCES, VIN_ALPHABET, check_digit
 from models.claims import Form
 from models.ctc import Alphabet
 
-PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 DIGITS = "0123456789"
 SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ" + DIGITS
 ENERGY = "DABCEFGHJK"  # D A B C E electric, F G H J K other new energy
-PLATE_SYMBOLS = PROVINCES + "学警港澳挂领使民航应急试超" + LETTERS + DIGITS
+PLATE_SYMBOLS = PROVINCES + "学警港澳挂领使民航应急试超" + LETTERS + "O" + DIGITS
 PLATE_BLANKS = " ·•.-—_:,'`|・。"  # separators: the round dot of the plate is read as any of these
 OLD_FORMS = {
     "苏": "蘇", "云": "雲", "辽": "遼", "鲁": "魯", "宁": "寧", "晋": "晉", "沪": "滬", "贵": "貴",
     "陕": "陝", "赣": "贛", "闽": "閩", "学": "學", "领": "領", "应": "應", "试": "試",
 }  # fmt: skip
 CAPITALS = {letter: letter.lower() for letter in LETTERS}
-PLATE_FOLDS = CAPITALS | OLD_FORMS | {"0": "oO", "1": "iI"}
+PLATE_FOLDS = CAPITALS | OLD_FORMS | {"0": "oO", "1": "iI", "O": "o"}
 
-VIN_SYMBOLS = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
 STAR = "*"
-VIN_FOLDS = {letter: letter.lower() for letter in VIN_SYMBOLS if letter.isalpha()} | {
+VIN_FOLDS = {letter: letter.lower() for letter in VIN_ALPHABET if letter.isalpha()} | {
     "0": "oOqQ",
     "1": "iI|",
     STAR: "★☆✱XxKkH#",  # recognisers take the struck star for these; only allowed outside the 17 characters
 }
 VIN_BLANKS = " .-—_:,'`·"
 VIN_LENGTH = 17
+CHECKED_REGIONS = "L12345"  # China by GB 16735, North America; elsewhere the ninth place is free (M)
 
 
 def plate_alphabet(labels: list[str]) -> Alphabet:
@@ -39,7 +39,7 @@ def plate_alphabet(labels: list[str]) -> Alphabet:
 
 def vin_alphabet(labels: list[str]) -> Alphabet:
     """VIN symbols and the struck star out of a recogniser's labels."""
-    return Alphabet(VIN_SYMBOLS + STAR, labels, VIN_FOLDS, VIN_BLANKS)
+    return Alphabet(VIN_ALPHABET + STAR, labels, VIN_FOLDS, VIN_BLANKS)
 
 
 RARE = -3.0  # log prior of the special forms: enough to settle 川 against M, not to overrule a clear reading
@@ -49,7 +49,7 @@ def plate_forms(alphabet: Alphabet) -> list[Form]:
     """Every plate form, the frequent ones first."""
     serial, digit, province, letter = [SERIAL], [DIGITS], [PROVINCES], [LETTERS]
     frequent = {
-        "civil": province + letter + serial * 5,
+        "civil": province + [LETTERS + "O"] + serial * 5,
         "marked": province + letter + serial * 4 + ["学警港澳挂领试超"],
         "energy_small": province + letter + [ENERGY] + serial + digit * 4,
         "energy_large": province + letter + digit * 5 + [ENERGY],
@@ -73,27 +73,24 @@ def plate_forms(alphabet: Alphabet) -> list[Form]:
 
 
 def vin_forms(alphabet: Alphabet) -> list[Form]:
-    """17 characters, bare or with a star before, after, or on both sides."""
-    body = [VIN_SYMBOLS] * VIN_LENGTH
-    forms = {"bare": body, "before": [STAR, *body], "after": [*body, STAR], "both": [STAR, *body, STAR]}
-    return [Form(name=name, pattern=alphabet.allow(*places)) for name, places in forms.items()]
+    """17 characters, bare or with a star before, after, or on both sides.
 
-
-VALUES = dict(zip(DIGITS, range(10), strict=True)) | dict(
-    zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)
-)
-WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
-CHECKED_REGIONS = "L1245"  # China under GB 16735, North America; elsewhere the ninth place is free
-
-
-def check_digit(vin: str) -> str:
-    """The check digit that ``vin`` should have in its ninth place (GB 16735: weighted sum modulo 11, 10 is X)."""
-    rest = sum(VALUES[c] * weight for c, weight in zip(vin, WEIGHTS, strict=True)) % 11
-    return "X" if rest == 10 else str(rest)
+    The last four are digits (ISO 3779, domain notes 4, M); where the check digit is required it is 0-9 or X.
+    """
+    other = "".join(c for c in VIN_ALPHABET if c not in CHECKED_REGIONS)
+    tail = [VIN_ALPHABET] * 4 + [DIGITS] * 4
+    bodies = {
+        "checked": [CHECKED_REGIONS] + [VIN_ALPHABET] * 7 + [DIGITS + "X"] + tail,
+        "free": [other] + [VIN_ALPHABET] * 8 + tail,
+    }
+    stars: list[tuple[list[str], list[str]]] = [([], []), ([STAR], []), ([], [STAR]), ([STAR], [STAR])]
+    return [
+        Form(name=name, pattern=alphabet.allow(*before, *body, *after))
+        for name, body in bodies.items()
+        for before, after in stars
+    ]
 
 
 def check_holds(vin: str) -> bool | None:
-    """Whether the check digit is right; None where the maker's region does not require one."""
-    if len(vin) != VIN_LENGTH or vin[0] not in CHECKED_REGIONS:
-        return None
-    return vin[8] == check_digit(vin)
+    """Whether the check digit of 17 characters is right; None where the maker's region requires none."""
+    return vin[8] == check_digit(vin) if vin[0] in CHECKED_REGIONS else None

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 Image = NDArray[np.uint8]  # (height, width, 3), BGR
 Quad = NDArray[np.float32]  # (4, 2): top left, top right, bottom right, bottom left
@@ -35,7 +36,7 @@ class PhotoError(Exception):
 
 
 def decode(content: bytes) -> Image:
-    """The upright BGR image in ``content``; raises PhotoError (nothing beyond 50 megapixels is ever decoded)."""
+    """The upright BGR image in ``content``; raises PhotoError. Beyond 50 megapixels nothing is decoded."""
     if not content:
         raise PhotoError("the file is empty (0 bytes)")
     with warnings.catch_warnings():
@@ -55,7 +56,7 @@ def _opened(content: bytes) -> Pillow.Image:
         return Pillow.open(io.BytesIO(content), formats=FORMATS)
     except Pillow.DecompressionBombError as error:
         raise PhotoError(f"the image has more than {MAX_PIXELS // 1_000_000} megapixels: {error}") from error
-    except Pillow.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise PhotoError("this is no image (JPEG, PNG, WebP and BMP are read)") from error
     except BROKEN as error:
         raise PhotoError(f"the image header is damaged: {error}") from error
@@ -85,7 +86,7 @@ def encode(image: Image, quality: int = 90) -> bytes:
 
 
 def fitted(image: Image, long_side: int, *, multiple: int = 1, enlarge: bool = False) -> tuple[Image, float]:
-    """The image scaled so that its long side is ``long_side`` (smaller ones stay unless ``enlarge``), and the scale.
+    """The image scaled to a long side of ``long_side`` and the scale; smaller ones stay unless ``enlarge``.
 
     Both sides become multiples of ``multiple``.
     """
@@ -111,7 +112,7 @@ def rectify(image: Image, quad: Quad, *, width: int, height: int) -> Image:
 
 
 def grown(quad: Quad, across: float, along: float) -> Quad:
-    """A quad widened by the share ``across`` of its height and lengthened by ``along`` of its height, each side."""
+    """A quad made higher by ``across`` and longer by ``along`` of its height, on each side."""
     rightward = ((quad[1] - quad[0]) + (quad[2] - quad[3])) / 2
     downward = ((quad[3] - quad[0]) + (quad[2] - quad[1])) / 2
     height = max(float(np.linalg.norm(downward)), 1.0)

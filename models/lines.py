@@ -1,6 +1,7 @@
 """Text lines by PP-OCR: where they are (DB detector) and their softmax frames (CTC recogniser)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,7 +64,7 @@ def _tensor(image: Image) -> Tensor:
     return np.ascontiguousarray((image.astype(np.float32) / 127.5 - 1.0).transpose(2, 0, 1)[None])
 
 
-def _inside(heat: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
+def _inside(heat: NDArray[np.float32], contour: NDArray[Any]) -> float:
     """Mean of the map inside a contour."""
     x, y, width, height = cv2.boundingRect(contour)
     mask = np.zeros((height, width), np.uint8)
@@ -71,7 +72,7 @@ def _inside(heat: NDArray[np.float32], contour: NDArray[np.int32]) -> float:
     return float(cv2.mean(heat[y : y + height, x : x + width], mask)[0])
 
 
-def _ordered(points: NDArray[np.float32]) -> Quad:
+def _ordered(points: NDArray[Any]) -> Quad:
     """Corners of a rectangle from top left clockwise, as a reader of a mostly horizontal line sees it."""
     by_x = points[np.argsort(points[:, 0], kind="stable")]
     left = by_x[:2][np.argsort(by_x[:2, 1], kind="stable")]
@@ -86,17 +87,18 @@ class LineReader:
         self._session = session
         self.labels = session.metadata("character").splitlines()
 
-    def read(self, flat: Image) -> Tensor:
-        """Softmax frames of one flat line image, at its own aspect."""
-        width = round(flat.shape[1] * LINE_HEIGHT / flat.shape[0] / WIDTH_STEP) * WIDTH_STEP
+    def read(self, flat: Image, *, stretch: float = 1.0) -> Tensor:
+        """Softmax frames of one flat line image, at its own aspect, or lengthened by ``stretch``."""
+        width = round(stretch * flat.shape[1] * LINE_HEIGHT / flat.shape[0] / WIDTH_STEP) * WIDTH_STEP
         width = min(max(width, LINE_HEIGHT), MAX_WIDTH)
         method = cv2.INTER_AREA if flat.shape[0] > LINE_HEIGHT else cv2.INTER_CUBIC
         sized = np.asarray(cv2.resize(flat, (width, LINE_HEIGHT), interpolation=method), np.uint8)
-        return self._session.run(_tensor(sized))[0][0]
+        frames: Tensor = self._session.run(_tensor(sized))[0][0]
+        return frames
 
 
 def flattened(image: Image, quad: Quad, *, height: int = LINE_HEIGHT) -> Image:
-    """A line cut from the photo at its native aspect, ``height`` pixels high; a standing line is laid down."""
+    """A line cut from the photo at its own aspect, ``height`` pixels high; a standing line is laid down."""
     width, tall = sides(quad)
     if tall > 1.5 * width:
         quad, width, tall = np.roll(quad, 1, axis=0), tall, width

@@ -16,9 +16,14 @@ from models.lines import LineFinder, LineReader, flattened
 DOUBLE_ASPECT = 2.4  # GA 36: single 440 x 140 (3.1), new energy 480 x 140 (3.4), double layer 440 x 220 (2.0)
 UPPER_SHARE = 82 / 220  # GA 36: upper characters end at 75 mm, lower begin at 90 mm of 220
 UPPER_SPAN = (85 / 440, 355 / 440)  # upper characters stand at 110 to 330 mm of 440
+VIEWS = ((0.06, 0.12), (0.0, 0.0))  # how far a view reaches beyond the corners, in plate heights
+STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
 PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as a plate
 SEARCH_SIDE = 960
 LINES_SIDE = 736
+VIVID = 70  # saturation (0 to 255) from which a pixel has a colour
+HUES = (("yellow", 10, 35), ("green", 35, 90), ("blue", 90, 135))  # OpenCV hue, 0 to 180
+ENERGY_LENGTH = 8
 MIN_GREEDY, MAX_GREEDY = 5, 10  # characters that a plate shows before its grammar is asked
 
 
@@ -69,23 +74,26 @@ class PlateReader:
         return max((t for t in tries if t), key=lambda t: t.decoded.log_p, default=None)
 
     def _as_line(self, image: Image, quad: Quad) -> PlateText | None:
-        flats = [flattened(image, grown(quad, across, along)) for across, along in ((0.0, 0.0), (0.06, 0.12))]
-        return self._decoded(quad, flats)
+        return self._decoded(quad, [flattened(image, grown(quad, *margins)) for margins in VIEWS])
 
     def _as_layers(self, image: Image, quad: Quad) -> PlateText | None:
         return self._decoded(quad, [one_line(rectify(image, quad, width=440, height=220))])
 
     def _decoded(self, quad: Quad, flats: list[Image]) -> PlateText | None:
         alphabet = self.judge.alphabet
-        first = alphabet.frames(self._reader.read(flats[0]))
+        first = alphabet.frames(self._reader.read(flats[0], stretch=STRETCH))
         if not MIN_GREEDY <= len(greedy(first)) <= MAX_GREEDY:
             return None
-        views = (first, *(alphabet.frames(self._reader.read(flat)) for flat in flats[1:]))
+        views = (first, *(alphabet.frames(self._reader.read(flat, stretch=STRETCH)) for flat in flats[1:]))
         decoded = self.judge.decode(views)
         if decoded is None:
             return None
         return PlateText(
-            decoded=decoded, quad=quad, plate_type=plate_type(flats[0], decoded.text), views=views, flat=flats[0]
+            decoded=decoded,
+            quad=quad,
+            plate_type=plate_type(flats[0], decoded.text),
+            views=views,
+            flat=flats[0],
         )
 
 
@@ -115,5 +123,22 @@ def one_line(flat: Image) -> Image:
 
 
 def plate_type(flat: Image, text: str) -> str:
-    """Colour of a flat plate: blue, yellow, green, white, black, yellow_green, unknown."""
-    return "unknown"
+    """Colour of a flat plate: blue, yellow, green, white, black, yellow_green, unknown.
+
+    By hue of its saturated pixels; where few are, by whether the characters are darker than the ground.
+    """
+    height, width = flat.shape[:2]
+    inner = flat[round(0.12 * height) : round(0.88 * height), round(0.04 * width) : round(0.96 * width)]
+    hue, saturation, value = (
+        plane.astype(np.int64) for plane in cv2.split(cv2.cvtColor(inner, cv2.COLOR_BGR2HSV))
+    )
+    vivid = (saturation > VIVID) & (value > 40)
+    shares = {name: float((vivid & (hue >= low) & (hue < high)).mean()) for name, low, high in HUES}
+    name = max(shares, key=lambda key: shares[key])
+    if shares["yellow"] > 0.1 and shares["green"] > 0.15 and len(text) == ENERGY_LENGTH:
+        return "yellow_green"
+    if shares[name] > 0.15:
+        return name
+    if len(text) == ENERGY_LENGTH and shares["green"] > 0.08:
+        return "green"
+    return "white" if np.median(value) > value.mean() else "black"

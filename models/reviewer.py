@@ -1,0 +1,207 @@
+"""Reviewer: a photo and what it should show -> agree, disagree, or unsure, with reasons for the officer."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from lanes.record import Character, Opinion
+from lanes.vehicle import fold, fold_vin
+from models.catalog import ClaimLimits, catalog, joint_digest
+from models.claims import Judge
+from models.corners import CornerFinder
+from models.images import Image, box_of, decode
+from models.lines import LineFinder, LineReader
+from models.plate import PlateReader, PlateText, is_plate
+from models.quality import Quality, light_faults, measure_line, measure_scene
+from models.reading import Question, Reading, decimal, to_body
+from models.session import Session
+from models.vin import VinReader, VinText, is_vin
+
+__all__ = ("Reading", "Reviewer", "Subject", "questions_for", "subject_of", "to_body")
+
+Subject: TypeAlias = Literal["plate", "vin", "scene"]
+PLATE_MODEL = "plate-1 clp_det+PP-OCRv4"
+VIN_MODEL = "vin-1 PP-OCRv6"
+QUALITY_MODEL = "quality-1"
+PLATE_WEIGHTS = ("plate-corners", "lines-v4", "reader-v4")
+VIN_WEIGHTS = ("lines-v6", "reader-v6")
+
+# Shots by zpzl (domain notes 2.5, F): front left, rear right, VIN; "gate" is the plate camera's photo.
+QUESTIONS: dict[str, tuple[Question, ...]] = {
+    "0111": ("plate", "quality"),
+    "0112": ("plate", "quality"),
+    "0113": ("vin", "quality"),
+    "gate": ("plate",),
+}
+SUBJECTS: dict[str, Subject] = {"0111": "plate", "0112": "plate", "0113": "vin", "gate": "plate"}
+
+
+def questions_for(shot: str) -> tuple[Question, ...]:
+    """What a photo of this shot is asked, in order."""
+    return QUESTIONS.get(shot, ("quality",))
+
+
+def subject_of(shot: str) -> Subject:
+    """What a photo of this shot must show legibly."""
+    return SUBJECTS.get(shot, "scene")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    """The last photo and what was found in it, so that its second question costs nothing."""
+
+    digest: str
+    subject: Subject
+    image: Image
+    texts: Sequence[PlateText | VinText]
+
+
+class Reviewer:
+    """Answers questions about photos; loads weights when first needed. For one thread at a time.
+
+    Every method raises ``models.images.PhotoError`` for bytes that are no usable photo and
+    ``models.catalog.WeightsError`` for missing or altered weights.
+    """
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = threads
+        self._last: _Seen | None = None
+
+    @cached_property
+    def _plates(self) -> PlateReader:
+        corners, lines, reader = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
+        return PlateReader(CornerFinder(corners), LineFinder(lines), LineReader(reader))
+
+    @cached_property
+    def _vins(self) -> VinReader:
+        lines, reader = (Session(name, threads=self._threads) for name in VIN_WEIGHTS)
+        return VinReader(LineFinder(lines), LineReader(reader))
+
+    def plate(self, data: bytes, expected: str | None = None) -> Reading:
+        """The plate of a photo, and whether it is ``expected``."""
+        began = time.monotonic()
+        blank = _blank("plate", PLATE_MODEL, PLATE_WEIGHTS, fold(expected or ""))
+        seen = self._look(data, "plate")
+        return _timed(_answered(seen, blank, self._plates.judge), began)
+
+    def vin(self, data: bytes, expected: str | None = None) -> Reading:
+        """The VIN of a photo, and whether it is ``expected`` (I, O, Q there count as 1, 0, 0)."""
+        began = time.monotonic()
+        blank = _blank("vin", VIN_MODEL, VIN_WEIGHTS, fold_vin(expected or ""))
+        seen = self._look(data, "vin")
+        return _timed(_answered(seen, blank, self._vins.judge), began)
+
+    def quality(self, data: bytes, subject: Subject = "scene") -> Reading:
+        """Whether a photo shows its subject usably: agree, disagree (retake, with reasons), unsure.
+
+        ``score`` is the sharpness: of the subject's flat line where it was found, else of the scene.
+        """
+        began = time.monotonic()
+        seen = self._look(data, subject)
+        reasons = _doubts(seen)
+        found = _measured(seen)
+        soft = set(reasons) <= {"no_text", "too_small"}
+        reading = Reading(
+            question="quality",
+            model=QUALITY_MODEL,
+            opinion="agree" if not reasons else "unsure" if soft else "disagree",
+            score=decimal(found.sharpness),
+            box=box_of(seen.texts[0].quad, seen.image.shape) if seen.texts else None,
+            reasons=reasons,
+        )
+        return _timed(reading, began)
+
+    def _look(self, data: bytes, subject: Subject) -> _Seen:
+        """What the photo shows of its subject; the last photo is remembered."""
+        digest = hashlib.sha256(data).hexdigest()
+        last = self._last
+        if last is None or (last.digest, last.subject) != (digest, subject):
+            image = decode(data)
+            texts: Sequence[PlateText | VinText] = ()
+            if subject == "plate":
+                texts = [plate for plate in self._plates.find(image) if is_plate(plate)]
+            elif subject == "vin":
+                texts = [vin for vin in self._vins.find(image) if is_vin(vin)]
+            self._last = last = _Seen(digest=digest, subject=subject, image=image, texts=texts)
+        return last
+
+
+def _blank(question: Question, model: str, weights: tuple[str, ...], expected: str) -> Reading:
+    return Reading(question=question, model=model, weights_sha256=joint_digest(weights), expected=expected)
+
+
+def _answered(seen: _Seen, blank: Reading, judge: Judge) -> Reading:
+    """The reading of the text that supports the claim, or of the most prominent one."""
+    if not seen.texts:
+        return msgspec.structs.replace(blank, reasons=_doubts(seen))
+    if not blank.expected or not judge.alphabet.knows(blank.expected):
+        why = "not_legal" if blank.expected else "nothing_expected"
+        return _described(blank, seen.texts[0], seen.image, reasons=(why, *_doubts(seen)))
+    limits = _limits_of(seen.texts[0])
+    margins = [judge.margin(text.views, blank.expected, text.decoded) for text in seen.texts]
+    at = max(range(len(margins)), key=lambda n: margins[n])
+    if margins[at] < limits.agree:
+        at = 0
+    opinion = _opinion(seen.texts[at], margins[at], limits)
+    reasons = {"agree": (), "disagree": ("differs",), "unsure": _doubts(seen) or ("ambiguous",)}[opinion]
+    described = _described(blank, seen.texts[at], seen.image, reasons=reasons)
+    return msgspec.structs.replace(described, opinion=opinion, score=decimal(margins[at]))
+
+
+def _doubts(seen: _Seen) -> tuple[str, ...]:
+    """Why a photo may be unusable: blurred, dark, overexposed, glare, too_small, no_text."""
+    limits = catalog().thresholds.quality
+    found = _measured(seen)
+    if not seen.texts:
+        least = limits.blurred_scene if seen.subject == "scene" else limits.blurred_unread
+        blurred = ("blurred",) if found.sharpness < least else ()
+        missing = () if seen.subject == "scene" else ("no_text",)
+        return (*blurred, *light_faults(found, limits), *missing)
+    least = limits.blurred_plate if seen.subject == "plate" else limits.blurred_vin
+    blurred = ("blurred",) if found.sharpness < least else ()
+    if seen.texts[0].decoded.confidence >= _limits_of(seen.texts[0]).readable:
+        return blurred  # what is legible is neither too dark nor too small
+    small = ("too_small",) if seen.texts[0].height_px < limits.character_px else ()
+    return (*blurred, *light_faults(found, limits), *small)
+
+
+def _measured(seen: _Seen) -> Quality:
+    return measure_line(seen.texts[0].flat) if seen.texts else measure_scene(seen.image)
+
+
+def _limits_of(text: PlateText | VinText) -> ClaimLimits:
+    thresholds = catalog().thresholds
+    return thresholds.plate if isinstance(text, PlateText) else thresholds.vin
+
+
+def _opinion(text: PlateText | VinText, margin: float, limits: ClaimLimits) -> Opinion:
+    """Agree above one margin; disagree only below the other and when what was read instead is sure."""
+    if margin >= limits.agree:
+        return "agree"
+    sure = text.decoded.confidence >= limits.sure and text.decoded.log_p >= limits.clear
+    return "disagree" if sure and margin <= -limits.disagree else "unsure"
+
+
+def _described(
+    blank: Reading, text: PlateText | VinText, image: Image, *, reasons: tuple[str, ...]
+) -> Reading:
+    decoded = text.decoded
+    pairs = zip(decoded.text, decoded.posteriors, strict=True)
+    return msgspec.structs.replace(
+        blank,
+        text=decoded.text,
+        confidence=decimal(decoded.confidence),
+        characters=tuple(Character(c=c, p=decimal(p)) for c, p in pairs),
+        plate_type=text.plate_type if isinstance(text, PlateText) else "unknown",
+        box=box_of(text.quad, image.shape),
+        reasons=reasons,
+    )
+
+
+def _timed(reading: Reading, began: float) -> Reading:
+    return msgspec.structs.replace(reading, took_ms=round((time.monotonic() - began) * 1000))
