@@ -55,7 +55,7 @@ async function photo(request, response, digest) {
   }
   const found = photos.get(digest);
   if (!found) return missing(response);
-  return response.writeHead(200, { "content-type": found.media, "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" }).end(found.bytes);
+  return response.writeHead(200, { "content-type": found.media, "cache-control": "private, max-age=31536000, immutable", "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" }).end(found.bytes);
 }
 
 function stream(response) {
