@@ -179,7 +179,13 @@ def test_a_parking_brake_needs_no_curve_and_a_sparse_curve_may_miss_its_peak() -
     assert brake_problem(brake("B0", 160, 150, curve=none)) is None
     assert brake_problem(brake("B1", 240, 228, curve=curve(217, 228))) is None
     assert brake_problem(brake("B1", 240, 228, curve=curve(215, 228))) is not None
-    assert brake_problem(brake("B1", 3, 0, curve=curve(5, 5))) is None
+    assert brake_problem(brake("B1", 5, 0, curve=curve(10, 5))) is None
+    assert brake_problem(brake("B1", 5, 0, curve=curve(5, 6))) is not None
+    assert brake_problem(brake("B1", 200, 200, curve=curve(180, 220))) is None
+    assert brake_problem(brake("B1", 200, 200, curve=curve(200, 221))) is not None
+    assert brake_problem(brake("B1", 10_000, 10_000)) is None
+    assert brake_problem(brake("B1", 10_001, 10_000)) is not None
+    assert brake_problem(brake("B1", 100, 100, left_drag_dan=0, right_drag_dan=0)) is None
 
 
 @pytest.mark.parametrize("left", ["0", "-1", "NaN", "10001"])

@@ -97,6 +97,7 @@ def test_a_good_car_passes_its_periodic_inspection() -> None:
     assert ("B2", "drag_rate") not in findings  # that bench run measured no drag
     assert findings["vin", "review"].value == findings["vin", "review"].limit == VIN
     assert findings["vin", "review"].basis == (202, 302)
+    assert findings["plate", "review"].limit == "浙A12345"
     assert findings["plate", "review"].arithmetic == "model agrees (reader-1, 0.98)"
     assert findings["04", "check"].basis == (102,)
     order = list(dict.fromkeys(item for item, _ in findings))
@@ -254,6 +255,7 @@ def test_side_slip_of_an_independent_suspension_is_not_judged() -> None:
     assert verdict == "pass"
     assert findings["A1", "sideslip"].result == "not_applicable"
     assert findings["A1", "sideslip"].value == "9.9"
+    assert findings["A1", "sideslip"].basis == (501,)
 
 
 # ---- the model advises, the officer decides ------------------------------------------------------
@@ -293,6 +295,12 @@ def test_the_later_review_of_a_photo_counts() -> None:
 def test_a_model_that_compared_with_another_vin_proves_nothing(expected: str) -> None:
     evidence = reviewed(attempt(), 302, review(202, "0113", "vin", "agree", expected, expected))
     assert lacking(evidence) == ["ruling:0113:vin"]
+
+
+@pytest.mark.parametrize(("expected", "codes"), [("浙B99999", ["ruling:0111:plate"]), ("浙a·12345", [])])
+def test_a_model_that_compared_with_another_plate_proves_nothing(expected: str, codes: list[str]) -> None:
+    agrees = review(200, "0111", "plate", "agree", expected, expected)
+    assert lacking(reviewed(attempt(), 301, agrees)) == codes
 
 
 def test_a_doubt_about_quality_is_ruled_on_too() -> None:

@@ -15,7 +15,7 @@ from lanes_parts import ON, car, rulebook
 
 from lanes.limits import Axle, Limit, Limits
 from lanes.quantity import rounded
-from lanes.scope import RuleError
+from lanes.scope import RuleError, resolved
 from lanes.vehicle import Vehicle
 
 CONDITIONS = {"registration": "new", "periodic": "in_use"}
@@ -282,6 +282,7 @@ def test_a_later_edition_supersedes_from_its_day() -> None:
         ({"classes": ("K",)}, {"uses": ("A",)}),
         ({"classes": ("K3", "H")}, {"classes": ("K33", "M")}),
         ({"gross_mass_to_kg": 3500}, {"gross_mass_from_kg": 3500}),
+        ({"gross_mass_from_kg": 3500}, {"gross_mass_to_kg": 3500}),
         ({"effective_to": date(2027, 1, 1)}, {"effective_from": ON}),
         ({"mass_ratio_below": Decimal("1.2")}, {"made_from": ON}),
     ],
@@ -304,6 +305,34 @@ def test_two_rows_for_one_vehicle_are_refused_at_load(one: dict[str, Any], other
 )
 def test_rows_that_never_meet_stand_side_by_side(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert len(Limits([row(1, **one), row(2, **other)], CONDITIONS).rows) == 2  # type: ignore[arg-type]
+
+
+def test_first_and_last_day_and_single_mass_are_inside() -> None:
+    on_that_day = row(1, effective_from=ON, effective_to=ON)
+    assert found([on_that_day], car()) == 1
+    assert found([row(1, effective_to=date(2026, 11, 21))], car()) is None
+    assert found([row(1, gross_mass_from_kg=1800, gross_mass_to_kg=1800)], car()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("K", True),
+        ("K3", True),
+        ("K33", True),
+        ("H5B", True),
+        ("K333", False),
+        ("", False),
+        ("k3", False),
+        ("33", False),
+    ],
+)
+def test_beginnings_of_class_codes(name: str, known: bool) -> None:
+    if known:
+        assert resolved(row(1, classes=(name,)), {}).classes == (name,)
+    else:
+        with pytest.raises(ValueError, match="neither a class group"):
+            resolved(row(1, classes=(name,)), {})
 
 
 def test_fronts_and_rears_are_only_found_when_asked_for() -> None:
