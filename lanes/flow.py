@@ -97,6 +97,8 @@ class Book:
                 self.devices[body.device] = body
             case NodeStarted():
                 self.boot = body.boot
+                for inspection in self.inspections.values():
+                    inspection.running = None  # what ran when the node fell begins anew
             case _:
                 pass
         inspection = self.inspections.get(record.inspection or "")
@@ -297,6 +299,10 @@ def outputs(
             wanted[here.name, "light"] = Wanted(on=ready, why=why)
         if here.kind == "brake":
             wanted[here.name, "advance"] = _advance(here, state, inspection, instruments)
+        if here.kind == "sideslip":
+            # the plate measures the next pass, so the vehicle is sent over it once it waits for one
+            armed = inspection is not None and inspection.running == "A1"
+            wanted[here.name, "advance"] = Wanted(on=armed, why="pass the plate" if armed else "stand")
     return wanted
 
 

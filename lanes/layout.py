@@ -19,7 +19,7 @@ OUTPUTS: dict[StationKind, tuple[str, ...]] = {
     "gate": ("barrier",),
     "exterior": ("light",),
     "brake": ("light", "advance"),
-    "sideslip": ("light",),
+    "sideslip": ("light", "advance"),
     "exit": ("barrier",),
 }
 

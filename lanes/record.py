@@ -196,14 +196,13 @@ class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
 
 
 class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured"):
-    """Side-slip plate, m/km, outward positive. ``pass_count``: the plate's own count of passes, if any."""
+    """Side-slip plate, m/km, outward positive."""
 
     lane: Name
     station: Name
     device: Name
     item: Name
     slip_m_per_km: Decimal
-    pass_count: int | None = None
     raw_sha256: Sha256 | None = None
 
 

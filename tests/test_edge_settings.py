@@ -1,0 +1,80 @@
+"""The site file: strict, and each error names file, table, key and the nearest known key."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.settings import SettingsError, load
+from tests.edge_parts import site_file
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    path = site_file(folder)
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    return path
+
+
+def test_the_demo_site_and_the_example_are_good(tmp_path: Path) -> None:
+    site = load(site_file(tmp_path))
+    assert [lane.name for lane in site.lanes] == ["1", "2"]
+    assert site.node.folder == (tmp_path / "node").resolve()
+    example = load(Path(__file__).parents[1] / "configs" / "site.example.toml")
+    assert not example.site.simulated and example.devices
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[api]\nhost", "[api]\nhots", ["[api]", "'hots'", "did you mean 'host'"]),
+        ("port = 8600", "port = 99999", ["api.port", "<= 65535"]),
+        ('kind = "modbus-io"', 'kind = "modbus-oi"', ["'modbus-oi'", "did you mean 'modbus-io'"]),
+        ('sn = "virtual-cam-1"', 'serial = "virtual-cam-1"', ["camera-1", "unknown key 'serial'"]),
+        ('frames = "numbered"', 'frames = "lettered"', ["brakes-1", "frames", "lettered"]),
+        ("wait_s = 15", "wait_s = 0.1", ["slip-1", "wait_s", ">= 0.5"]),
+        ("coil = 0 }", "coyl = 0 }", ["io-1", "outputs", "'coyl'", "did you mean 'coil'"]),
+        ('role = "brake"', 'role = "break"', ["brakes-1", "role", "break"]),
+        ('lane = "2"\nstation = "gate"', 'lane = "3"\nstation = "gate"', ["camera-2", "lane = '3'"]),
+        ('station = "gate"\nsn', 'station = "gait"\nsn', ["camera-1", "station = 'gait'", "'gate'"]),
+        ('sensor = "axle"', 'sensor = "axel"', ["lane 1, station brake", "no I/O device", "'axle'"]),
+        ('name = "camera-2"', 'name = "camera-1"', ["camera-1 is named twice"]),
+        ("simulated = true\ntitle", "title", ["simulated = true, but [site] simulated is not set"]),
+        ('id = "virtual-site"', 'id = "virtual-site"\nid = "b"', ["is not TOML"]),
+        ('id = "virtual-site"', 'ID = "virtual-site"', ["[site]", "unknown key 'ID'"]),
+        ('url = "http', 'url = "ftp', ["registry.url"]),
+    ],
+)
+def test_wrong_site_files_are_refused_by_name(tmp_path: Path, old: str, new: str, says: list[str]) -> None:
+    path = changed(tmp_path, old, new)
+    with pytest.raises(SettingsError) as wrong:
+        load(path)
+    text = str(wrong.value)
+    assert str(path) in text
+    for part in says:
+        assert part in text, text
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        load(tmp_path / "none.toml")
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edge", "check", *arguments], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_chayan_check_says_good_or_what_is_wrong(tmp_path: Path) -> None:
+    good = check(str(site_file(tmp_path)))
+    assert good.returncode == 0 and "good. 2 lanes" in good.stdout
+    as_json = json.loads(check(str(site_file(tmp_path)), "--json").stdout)
+    assert as_json["ok"] is True and len(as_json["rules_sha256"]) == 64
+    bad = check(str(changed(tmp_path, "[api]\nhost", "[api]\nhots")))
+    assert bad.returncode == 1 and "did you mean 'host'" in bad.stderr and "Traceback" not in bad.stderr
+    wrong = check(str(changed(tmp_path, "port = 8600", "port = 0")), "--json")
+    assert wrong.returncode == 1 and json.loads(wrong.stdout)["ok"] is False
