@@ -40,9 +40,10 @@ class Smaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoRefused:
-    """The centre will not have this photo, also not later."""
+    """The centre will not have this photo: now, or ``for_good``."""
 
     why: str
+    for_good: bool
 
 
 Answered: TypeAlias = Receipt | Gap | Smaller
@@ -93,8 +94,9 @@ class Centre:
             "Chayan-Signature": self._signer.sign(photo_message(self._node, sha256)),
         }
         answer = await self._exchange("PUT", f"/v1/photos/{sha256}", content=photo, headers=headers)
-        if answer.status in (409, 413, 422):
-            return PhotoRefused(why=_problem(answer).detail or f"HTTP {answer.status}")
+        problem = _problem(answer)
+        if answer.status in (409, 413, 422) and problem.type.startswith(PROBLEM):
+            return PhotoRefused(why=problem.detail, for_good=answer.status != 409)
         _ok(answer)
         return None
 

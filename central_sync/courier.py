@@ -7,19 +7,19 @@ lost records (a restored backup): the courier then goes back and sends again. Re
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import httpx
-import msgspec
-from msgspec import Struct
 
 from central_sync import batch as wire
+from central_sync import belief
 from central_sync.batch import Batch, Receipt
 from central_sync.centre import Centre, Gap, Smaller, Trouble, nonsense
-from central_sync.seal import SealedRow, receipt_message, verify
-from lanes.record import Draft, Refused, genesis
+from central_sync.progress import Progress, Teller
+from central_sync.refusals import refusals
+from central_sync.seal import SealedRow
+from lanes.record import Draft, genesis
 
 _random = random.SystemRandom()
 
@@ -43,26 +43,6 @@ class Photos(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """Something a person should know about the way to the centre."""
-
-    at: datetime
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """For the pages: state of the link, what is settled, photos still to send, alarms by their subject."""
-
-    link: Literal["ok", "down"] = "down"
-    accepted_through: int = 0
-    photos_wanted: int = 0
-    batches: int = 0
-    alarms: dict[str, Alarm]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """Rhythm of the courier, in seconds."""
 
@@ -73,7 +53,7 @@ class Pace:
 
 
 class Courier:
-    """One destination. ``run`` until cancelled; ``progress`` at any time."""
+    """One destination. ``run`` until cancelled; what the journal raises goes up. ``progress`` at any time."""
 
     def __init__(
         self,
@@ -92,7 +72,7 @@ class Courier:
         self._site, self._node, self._destination = site, node, destination
         self._journal, self._photos, self._signer = journal, photos, signer
         self._centre = Centre(client, site, node, signer)
-        self._registry_key, self._pace, self._told = registry_key, pace, told
+        self._registry_key, self._pace = registry_key, pace
         settled = journal.receipt(destination)
         self._through = 0 if settled is None else settled[0]
         self._room = pace.max_records
@@ -102,7 +82,7 @@ class Courier:
         self._wanted: list[str] = []
         self._unwelcome: set[str] = set()  # photos the centre refused for good
         self._handed: set[str] = set()  # photos it took; not sent again before the next recheck
-        self.progress = Progress(accepted_through=self._through, alarms={})
+        self._teller = Teller(Progress(accepted_through=self._through), told)
 
     async def run(self) -> None:
         """Sends and settles until cancelled."""
@@ -110,23 +90,27 @@ class Courier:
             try:
                 await self._step()
             except Trouble as trouble:
-                self._alarm("link", trouble.zh, trouble.en, link="down")
+                self._teller.alarm("link", trouble.zh, trouble.en, link="down")
                 self._doubt, self._failures = True, self._failures + 1
                 await asyncio.sleep(max(trouble.wait, self._pause()))
 
     async def _step(self) -> None:
         """One exchange, or the wait for something to send."""
         if self._doubt:
-            await self._compare()
-        elif self._journal.head()[0] > self._through:
+            await self._compare()  # alone no proof that things go well again
+            return
+        if self._journal.head()[0] > self._through:
             await self._send_records()
         elif self._wanted:
             await self._send_photo(self._wanted[0])
         else:
+            self._well()
             await self._idle()
-            return
+        self._well()
+
+    def _well(self) -> None:
         self._failures = 0
-        self._calm("link")
+        self._teller.calm("link")
 
     async def _idle(self) -> None:
         try:
@@ -170,39 +154,22 @@ class Courier:
 
     async def _settle(self, batch: Batch, receipt: Receipt) -> None:
         """Believes a receipt, appends what it refuses, then the receipt itself."""
-        self._must_hold(batch, receipt)
-        refused = self._refusals(batch, receipt)
-        if refused:
-            await self._journal.append(*refused)
-        await self._journal.settle(self._destination, receipt.accepted_through, wire.encode_receipt(receipt))
-        self._through, self._went_back = batch.last_seq, False
-        self._room = min(self._room * 2, self._pace.max_records)
-        self._want(receipt.wanted)
-        self._tell(accepted_through=receipt.accepted_through, batches=self.progress.batches + 1)
-
-    def _must_hold(self, batch: Batch, receipt: Receipt) -> None:
-        if (receipt.site, receipt.node) != (self._site, self._node):
-            raise nonsense(f"a receipt for {receipt.site}/{receipt.node}")
-        if receipt.accepted_through < batch.last_seq:
-            raise nonsense(f"it took the batch through {batch.last_seq} only to {receipt.accepted_through}")
+        belief.must_answer(batch, receipt, self._registry_key)
         self._must_match(receipt.accepted_through, receipt.head)
-        if any(not batch.first_seq <= refused.seq <= batch.last_seq for refused in receipt.refused):
-            raise nonsense("it refuses records that were not in the batch")
-        message = receipt_message(receipt.node, receipt.accepted_through, bytes.fromhex(receipt.head))
-        if self._registry_key and not verify(self._registry_key, message, receipt.countersignature):
-            raise nonsense("the receipt is not countersigned by the key of this registry")
+        for refused in receipt.refused:
+            zh = f"中心拒收第 {refused.seq} 条记录:{refused.why}"
+            self._teller.alarm("refused", zh, f"the centre refused record {refused.seq}: {refused.why}")
+        if drafts := refusals(self._destination, batch, receipt):
+            await self._journal.append(*drafts)
+        through = batch.last_seq  # not further: what is refused beyond it is not known yet
+        await self._journal.settle(self._destination, through, wire.encode_receipt(receipt))
+        self._through, self._went_back = through, False
+        self._room = min(self._room + max(1, self._room // 8), self._pace.max_records)
+        self._want(receipt.wanted)
+        self._teller.tell(accepted_through=through, batches=self.progress.batches + 1)
 
     def _must_match(self, seq: int, head: str) -> None:
-        """Raises Trouble when the centre holds what this journal never wrote."""
-        last, last_head = self._journal.head()
-        if seq > last:
-            raise nonsense(f"it holds record {seq}, the journal ends at {last}; was the journal restored?")
-        if seq == last:
-            mine = last_head
-        else:
-            mine = self._journal.rows(seq - 1, 1)[0].head if seq else genesis(self._node)
-        if mine.hex() != head:
-            raise nonsense(f"its head at record {seq} is not the journal's; compare both with chayan verify")
+        belief.must_match(self._journal, self._node, seq, head)
 
     def _missing(self, batch: Batch, gap: Gap) -> None:
         if self._went_back or gap.expected >= batch.first_seq:
@@ -212,7 +179,7 @@ class Courier:
         self._went_back = True
 
     def _go_back(self, through: int) -> None:
-        self._alarm(
+        self._teller.alarm(
             "restored",
             f"中心只保存到第 {through} 条(曾确认到 {self._through}),正在补发",
             f"the centre holds records only to {through} (it had confirmed {self._through}); sending again",
@@ -224,25 +191,6 @@ class Courier:
             raise nonsense(f"record {batch.first_seq} alone is too large for it")
         self._room = max(1, len(batch.records) // 2)
 
-    def _refusals(self, batch: Batch, receipt: Receipt) -> list[Draft]:
-        drafts = []
-        for refused in receipt.refused:
-            what = _what(batch.records[refused.seq - batch.first_seq])
-            zh = f"中心拒收第 {refused.seq} 条记录:{refused.why}"
-            self._alarm("refused", zh, f"the centre refused record {refused.seq}: {refused.why}")
-            if what.body.kind != "refused":  # a refused refusal must not breed
-                drafts.append(self._refusal(refused, what.inspection))
-        return drafts
-
-    def _refusal(self, refused: wire.RefusedRecord, inspection: str | None) -> Draft:
-        body = Refused(destination=self._destination, refused_seq=refused.seq, why=refused.why)
-        return Draft(
-            source=f"courier://{self._destination}",
-            source_key=f"refused/{refused.seq}",
-            inspection=inspection,
-            body=body,
-        )
-
     # ---- photos ----------------------------------------------------------------------------------
 
     def _want(self, wanted: Sequence[str]) -> None:
@@ -251,8 +199,8 @@ class Courier:
         self._wanted = [sha256 for sha256 in asked if self._photos.has(sha256)]
         for sha256 in set(asked).difference(self._wanted):
             en = f"the centre asks for photo {sha256}, which is not on this node"
-            self._alarm("photo", f"中心索要的照片 {sha256} 不在本机", en)
-        self._tell(photos_wanted=len(self._wanted))
+            self._teller.alarm("photo", f"中心索要的照片 {sha256} 不在本机", en)
+        self._teller.tell(photos_wanted=len(self._wanted))
 
     async def _send_photo(self, sha256: str) -> None:
         try:
@@ -264,52 +212,29 @@ class Courier:
         if refused is None:
             self._handed.add(sha256)
             self._sent(sha256)
-        else:
+        elif refused.for_good:
             self._unsendable(sha256, f"中心不收:{refused.why}", f"the centre refused it: {refused.why}")
+        else:  # it has lost the record that names the photo
+            self._handed.add(sha256)
+            self._doubt = True
+            self._wanted.clear()
 
     def _unsendable(self, sha256: str, zh: str, en: str) -> None:
         self._unwelcome.add(sha256)
-        self._alarm("photo", f"照片 {sha256} 未上传:{zh}", f"photo {sha256} was not sent: {en}")
+        self._teller.alarm("photo", f"照片 {sha256} 未上传:{zh}", f"photo {sha256} was not sent: {en}")
         self._sent(sha256)
 
     def _sent(self, sha256: str) -> None:
         self._wanted.remove(sha256)
         self._doubt = not self._wanted  # its list may have been cut short: ask for the rest
-        self._tell(photos_wanted=len(self._wanted))
-
-    # ---- telling ---------------------------------------------------------------------------------
+        self._teller.tell(photos_wanted=len(self._wanted))
 
     def _pause(self) -> float:
         """Exponential, capped, with jitter: many lanes must not return to a centre in step."""
         longest = min(self._pace.longest_pause, self._pace.first_pause * 2 ** min(self._failures - 1, 16))
         return _random.uniform(longest / 2, longest)
 
-    def _alarm(self, subject: str, zh: str, en: str, link: Literal["ok", "down"] | None = None) -> None:
-        alarm = Alarm(at=datetime.now(UTC), zh=zh, en=en)
-        self._tell(link=link or self.progress.link, alarms=self.progress.alarms | {subject: alarm})
-
-    def _calm(self, subject: str) -> None:
-        alarms = {key: alarm for key, alarm in self.progress.alarms.items() if key != subject}
-        self._tell(link="ok", alarms=alarms)
-
-    def _tell(self, **changes: object) -> None:
-        progress = replace(self.progress, **changes)  # type: ignore[arg-type]
-        if progress != self.progress:
-            self.progress = progress
-            self._told(progress)
-
-
-class _Kind(Struct, frozen=True):
-    kind: str = ""
-
-
-class _What(Struct):
-    body: _Kind = _Kind()
-    inspection: str | None = None
-
-
-def _what(record: str) -> _What:
-    try:
-        return msgspec.json.decode(record, type=_What)
-    except msgspec.MsgspecError:
-        return _What()
+    @property
+    def progress(self) -> Progress:
+        """How far it is and what is wrong, now."""
+        return self._teller.progress

@@ -287,6 +287,28 @@ def test_couriers_at_once_double_nothing(engine: sa.Engine) -> None:
     assert [(s.records, s.photos, s.verdict) for s in summaries] == [(11, 1, "pass")] * 4
 
 
+def test_processes_that_start_at_once_make_the_tables_once(dsn: str) -> None:
+    troubles: list[Exception] = []
+    start = threading.Barrier(3)
+
+    def make() -> None:
+        mine = open_engine(dsn)
+        start.wait(30)
+        try:
+            create_all(mine)
+        except sa.exc.SQLAlchemyError as trouble:
+            troubles.append(trouble)
+        finally:
+            mine.dispose()
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert troubles == []
+
+
 def test_a_dsn_that_cannot_be_used_is_explained() -> None:
     for text in ("", "registry.sqlite", "mysql://x/y", "sqlite://"):
         with pytest.raises(DsnError, match="sqlite:///"):

@@ -349,7 +349,7 @@ def test_without_pages_it_says_how_to_build_them(dsn: str, tmp_path: Path) -> No
     app = build_app(settings_for(dsn, tmp_path, pages_dir=tmp_path / "none"))
     with Serving(app) as served, httpx.Client(base_url=served.url) as client:
         for path in ("/", "/office/"):
-            assert "make setup" in client.get(path).text
+            assert "make pages" in client.get(path).text
 
 
 def test_a_database_that_fails_is_a_503_with_retry(desk: Desk) -> None:

@@ -40,6 +40,13 @@ def open_engine(dsn: str) -> sa.Engine:
 
 def create_all(engine: sa.Engine) -> None:
     """Makes the tables that are not there yet."""
+    try:
+        _create(engine)
+    except (sa.exc.ProgrammingError, sa.exc.IntegrityError):  # another process was making them
+        _create(engine)
+
+
+def _create(engine: sa.Engine) -> None:
     with writing(engine) as connection:
         metadata.create_all(connection)
 

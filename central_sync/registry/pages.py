@@ -11,10 +11,10 @@ HOW_TO_BUILD = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title
 <body style="font:16px/1.6 sans-serif;max-width:40em;margin:3em auto;padding:0 1em">
 <h1>页面尚未构建</h1>
 <p>登记库正在运行,接口在 <code>/v1/</code>。
-在源码目录运行 <code>make setup</code> 后重新启动,即可打开监管中心页面。</p>
+在源码目录运行 <code>make pages</code> 后重新启动,即可打开监管中心页面。</p>
 <h1 lang="en">The pages have not been built</h1>
 <p lang="en">The registry is running; its interface is below <code>/v1/</code>.
-Run <code>make setup</code> in the source folder and start again to open the office page.</p>
+Run <code>make pages</code> in the source folder and start again to open the office page.</p>
 </body></html>
 """
 

@@ -1,0 +1,43 @@
+"""What must hold before a centre is believed: its answer fits the batch, its head is the journal's own."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from central_sync.batch import Batch, Receipt
+from central_sync.centre import nonsense
+from central_sync.seal import SealedRow, receipt_message, verify
+from lanes.record import genesis
+
+
+class Chain(Protocol):
+    """A journal as far as its heads are concerned."""
+
+    def head(self) -> tuple[int, bytes]: ...
+    def rows(self, after_seq: int, limit: int) -> Sequence[SealedRow]: ...
+
+
+def must_answer(batch: Batch, receipt: Receipt, registry_key: str = "") -> None:
+    """Raises Trouble unless the receipt is one for this batch, countersigned where the key is known."""
+    if (receipt.site, receipt.node) != (batch.site, batch.node):
+        raise nonsense(f"a receipt for {receipt.site}/{receipt.node}")
+    if receipt.accepted_through < batch.last_seq:
+        raise nonsense(f"it took the batch through {batch.last_seq} only to {receipt.accepted_through}")
+    if any(not batch.first_seq <= refused.seq <= batch.last_seq for refused in receipt.refused):
+        raise nonsense("it refuses records that were not in the batch")
+    message = receipt_message(receipt.node, receipt.accepted_through, bytes.fromhex(receipt.head))
+    if registry_key and not verify(registry_key, message, receipt.countersignature):
+        raise nonsense("the receipt is not countersigned by the key of this registry")
+
+
+def must_match(journal: Chain, node: str, seq: int, head: str) -> None:
+    """Raises Trouble when the centre holds what this journal never wrote."""
+    last, last_head = journal.head()
+    if seq > last:
+        raise nonsense(f"it holds record {seq}, the journal ends at {last}; was the journal restored?")
+    mine = last_head if seq == last else _head_at(journal, node, seq)
+    if mine.hex() != head:
+        raise nonsense(f"its head at record {seq} is not the journal's; compare both with chayan verify")
+
+
+def _head_at(journal: Chain, node: str, seq: int) -> bytes:
+    return journal.rows(seq - 1, 1)[0].head if seq else genesis(node)
