@@ -4,8 +4,6 @@ The pages are built with Node.js from the system or from the wheel ``nodejs-whee
 wheel carries them as ``edge/pages`` and needs neither. In a checkout they lie in ``web/dist``.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import importlib.util
@@ -106,7 +104,8 @@ def need_node() -> Node:
     if node is None:
         raise PagesError(
             f"building the pages needs Node.js {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or later with npm, "
-            f"and none was found. Install it from your system (Debian: apt install nodejs npm), or into this environment:\n"
+            f"and none was found. Install it from your system (Debian: apt install nodejs npm) "
+            f"or into this environment:\n"
             f'    {sys.executable} -m pip install "{NODE_WHEEL}"'
         )
     return node

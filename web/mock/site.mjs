@@ -266,7 +266,7 @@ export function registryRows(q) {
   const needle = (q.get("q") ?? "").replace(/[·\s]/g, "").toUpperCase();
   const wanted = ROWS.filter((row) =>
     (!needle || `${row.plate ?? ""} ${row.vin} ${row.inspection}`.toUpperCase().includes(needle)) &&
-    (!q.get("verdict") || row.verdict === q.get("verdict")) && (!q.get("business") || row.business === q.get("business")));
+    (!q.get("verdict") || (row.verdict ?? "none") === q.get("verdict")) && (!q.get("business") || row.business === q.get("business")));
   const from = Number(q.get("cursor") ?? 0);
   const limit = Number(q.get("limit") ?? 50);
   return { inspections: wanted.slice(from, from + limit).map(({ n, ...row }) => row), next: from + limit < wanted.length ? String(from + limit) : null };
@@ -284,7 +284,9 @@ export function registryInspection(key) {
   if (!row) return null;
   const { n, ...plain } = row;
   const bad = row.verdict === "fail";
-  const readings = [...(bad ? WEAK : BRAKES), SLIP];
+  const found = [...(bad ? WEAK : BRAKES), SLIP];
+  const raw = (item, axle, quantity, value, unit) => ({ item, axle, quantity, value, unit, limit: "", result: null });
+  const readings = [raw("W1", 1, "left_load", "322.0", "kg"), raw("W1", 1, "right_load", "318.0", "kg"), raw("B1", 1, "left_max", bad ? "186" : "240", "daN"), raw("B1", 1, "right_max", bad ? "135" : "228", "daN"), ...found];
   const finding = (r) => ({ item: r.item, quantity: r.quantity, value: r.value, unit: r.unit, limit: r.limit, result: r.result, clause: CLAUSES[r.quantity] ?? "", arithmetic: WORKINGS[r.value] ?? "", basis: [8212, 8214] });
   const doubts = bad ? { 9: ["8", "0.930"], 12: ["1", "0.742"] } : {};
   const vinSeen = { ...vinReview(3200, n, doubts), opinion: bad ? "disagree" : "agree" };
@@ -292,6 +294,7 @@ export function registryInspection(key) {
     ...plain, vehicle: vehicleOf(n), readings,
     curves: bad ? [curve("B1", 186, 134, 2), curve("B2", 158, 146, 3), curve("B0", 88, 84, 4)] : [curve("B1", 240, 228), curve("B2", 164, 149, 3), curve("B0", 92, 88, 4)],
     photos: [
+      { shot: "capture", photo: PICTURES[n]["0111"], taken_at: ago(590), held: true, reviews: [], rulings: [] },
       { shot: "0111", photo: PICTURES[n]["0111"], taken_at: ago(520), held: true, reviews: row.plate ? [plateReview(3190, n, "0111")] : [], rulings: [] },
       { shot: "0112", photo: PICTURES[n]["0112"], taken_at: ago(500), held: true, reviews: row.plate ? [plateReview(3191, n, "0112")] : [], rulings: [] },
       { shot: "0113", photo: PICTURES[n]["0113"], taken_at: ago(480), held: true, reviews: [vinSeen], rulings: bad ? [{ decision: "fail", officer: "330401001", reason: "人工核对不一致" }] : [] },
@@ -299,7 +302,7 @@ export function registryInspection(key) {
       { shot: "0124", photo: sha("absent"), taken_at: ago(460), held: false, reviews: [], rulings: [] },
     ],
     checks: CHECKS.map(([item]) => ({ item, result: bad && item === "01" ? "fail" : "pass", officer: "330401001", value: "", remark: bad && item === "01" ? "第 10 位字符与行驶证不符" : "" })),
-    findings: row.verdict ? [...CHECKS.map(([item]) => ({ item, quantity: "check", result: bad && item === "01" ? "fail" : "pass", clause: "GA 801 查验记录表" })), ...readings.map(finding)] : [],
+    findings: row.verdict ? [...CHECKS.map(([item]) => ({ item, quantity: "check", result: bad && item === "01" ? "fail" : "pass", clause: "GA 801 查验记录表" })), ...found.map(finding)] : [],
     signed: row.verdict ? [{ officer: "330401001", role: "officer", at: ago(60) }] : [],
     records: recordsOf(row),
   };

@@ -243,7 +243,8 @@ export interface RecordRow {
   kind: string;
   source: string;
   inspection?: string | null;
-  body: Record<string, unknown>;
+  /** Null where the registry cannot read the stored bytes. */
+  body: Record<string, unknown> | null;
   hash?: string;
 }
 
@@ -317,7 +318,8 @@ export interface Proof {
   inspection: string;
   ok: boolean;
   checked: number;
-  rows: { seq: number; kind: string; prev: string; hash: string; ok: boolean }[];
+  refused?: number;
+  rows: { seq: number; kind: string; prev: string; hash: string; ok: boolean | null }[];
   head: { seq: number; hash: string; signature: string | null; public_key: string | null; signed_ok: boolean | null };
   says: Bilingual;
 }

@@ -2,6 +2,7 @@ import { beforeAll, expect, it } from "vitest";
 import { latestReadings } from "../src/board/show";
 import { gapName, nearestFirst } from "../src/codes";
 import { locale, word } from "../src/i18n";
+import { addressOf, hrefOf, placeOf, proofOf } from "../src/office/address";
 
 beforeAll(() => (locale.value = "zh-CN"));
 
@@ -35,4 +36,14 @@ it("never hides a failed reading for want of room", () => {
   expect(latestReadings(readings, 3).map((each) => each.item)).toEqual(["B1", "B4", "B5"]);
   expect(latestReadings(readings, 9)).toEqual(readings);
   expect(latestReadings([], 3)).toEqual([]);
+});
+
+it("finds one inspection again by its address, with the node where it is known", () => {
+  const place = { inspection: "2026/11 22", node: "jx-1" };
+  expect(placeOf(hrefOf(place))).toEqual(place);
+  expect(placeOf(hrefOf({ ...place, node: null }))).toEqual({ ...place, node: null });
+  expect(placeOf("#/")).toBeNull();
+  expect(addressOf(place)).toBe("../v1/inspections/2026%2F11%2022?node=jx-1");
+  expect(proofOf(addressOf(place))).toBe("../v1/inspections/2026%2F11%2022/proof?node=jx-1");
+  expect(proofOf(addressOf({ ...place, node: null }))).toBe("../v1/inspections/2026%2F11%2022/proof");
 });

@@ -134,7 +134,7 @@ const SCENARIOS = {
     await tidy(tab, "office-list");
     await rows.first().click();
     await tab.locator(".one .face").waitFor();
-    assert.match(tab.url(), /#\/inspections\//);
+    assert.match(tab.url(), /#\/nodes\/[\w-]+\/inspections\//);
     await tab.goBack();
     await rows.first().waitFor();
   },

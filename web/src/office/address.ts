@@ -1,0 +1,30 @@
+/** Where one inspection is: its id is unique on a node, so the node goes with it. */
+
+import { REGISTRY } from "../api";
+
+const OPEN = /^#\/(?:nodes\/([^/]+)\/)?inspections\/([^/]+)$/;
+
+export interface Place {
+  inspection: string;
+  node: string | null;
+}
+
+/** The inspection that the page's address names, or null for the list. */
+export function placeOf(hash: string): Place | null {
+  const found = OPEN.exec(hash);
+  return found?.[2] ? { inspection: decodeURIComponent(found[2]), node: found[1] ? decodeURIComponent(found[1]) : null } : null;
+}
+
+export function hrefOf({ inspection, node }: Place): string {
+  return `#/${node ? `nodes/${encodeURIComponent(node)}/` : ""}inspections/${encodeURIComponent(inspection)}`;
+}
+
+/** Address of an inspection in the registry's API. */
+export function addressOf({ inspection, node }: Place): string {
+  return `${REGISTRY}/inspections/${encodeURIComponent(inspection)}${node ? `?node=${encodeURIComponent(node)}` : ""}`;
+}
+
+export function proofOf(address: string): string {
+  const [path = "", query] = address.split("?");
+  return `${path}/proof${query ? `?${query}` : ""}`;
+}
