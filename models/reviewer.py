@@ -22,7 +22,7 @@ from models.reading import Question, Reading, decimal, to_body
 from models.session import Session
 from models.vin import VinReader, VinText, is_vin
 
-__all__ = ("Reading", "Reviewer", "Subject", "questions_for", "subject_of", "to_body")
+__all__ = ("Reading", "Reviewer", "Subject", "decide", "questions_for", "subject_of", "to_body")
 
 Subject: TypeAlias = Literal["plate", "vin", "scene"]
 PLATE_MODEL = "plate-1 clp_det+PP-OCRv4"
@@ -73,12 +73,14 @@ class Reviewer:
         self._last: _Seen | None = None
 
     @cached_property
-    def _plates(self) -> PlateReader:
+    def plates(self) -> PlateReader:
+        """The reader of plates; its weights are loaded now."""
         corners, lines, reader = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
         return PlateReader(CornerFinder(corners), LineFinder(lines), LineReader(reader))
 
     @cached_property
-    def _vins(self) -> VinReader:
+    def vins(self) -> VinReader:
+        """The reader of VINs; its weights are loaded now."""
         lines, reader = (Session(name, threads=self._threads) for name in VIN_WEIGHTS)
         return VinReader(LineFinder(lines), LineReader(reader))
 
@@ -87,14 +89,14 @@ class Reviewer:
         began = time.monotonic()
         blank = _blank("plate", PLATE_MODEL, PLATE_WEIGHTS, fold(expected or ""))
         seen = self._look(data, "plate")
-        return _timed(_answered(seen, blank, self._plates.judge), began)
+        return _timed(_answered(seen, blank, self.plates.judge), began)
 
     def vin(self, data: bytes, expected: str | None = None) -> Reading:
         """The VIN of a photo, and whether it is ``expected`` (I, O, Q there count as 1, 0, 0)."""
         began = time.monotonic()
         blank = _blank("vin", VIN_MODEL, VIN_WEIGHTS, fold_vin(expected or ""))
         seen = self._look(data, "vin")
-        return _timed(_answered(seen, blank, self._vins.judge), began)
+        return _timed(_answered(seen, blank, self.vins.judge), began)
 
     def quality(self, data: bytes, subject: Subject = "scene") -> Reading:
         """Whether a photo shows its subject usably: agree, disagree (retake, with reasons), unsure.
@@ -124,9 +126,9 @@ class Reviewer:
             image = decode(data)
             texts: Sequence[PlateText | VinText] = ()
             if subject == "plate":
-                texts = [plate for plate in self._plates.find(image) if is_plate(plate)]
+                texts = [plate for plate in self.plates.find(image) if is_plate(plate)]
             elif subject == "vin":
-                texts = [vin for vin in self._vins.find(image) if is_vin(vin)]
+                texts = [vin for vin in self.vins.find(image) if is_vin(vin)]
             self._last = last = _Seen(digest=digest, subject=subject, image=image, texts=texts)
         return last
 
@@ -142,15 +144,25 @@ def _answered(seen: _Seen, blank: Reading, judge: Judge) -> Reading:
     if not blank.expected or not judge.alphabet.knows(blank.expected):
         why = "not_legal" if blank.expected else "nothing_expected"
         return _described(blank, seen.texts[0], seen.image, reasons=(why, *_doubts(seen)))
-    limits = _limits_of(seen.texts[0])
-    margins = [judge.margin(text.views, blank.expected, text.decoded) for text in seen.texts]
-    at = max(range(len(margins)), key=lambda n: margins[n])
-    if margins[at] < limits.agree:
-        at = 0
-    opinion = _opinion(seen.texts[at], margins[at], limits)
+    at, margin, opinion = decide(seen.texts, blank.expected, judge)
     reasons = {"agree": (), "disagree": ("differs",), "unsure": _doubts(seen) or ("ambiguous",)}[opinion]
     described = _described(blank, seen.texts[at], seen.image, reasons=reasons)
-    return msgspec.structs.replace(described, opinion=opinion, score=decimal(margins[at]))
+    return msgspec.structs.replace(described, opinion=opinion, score=decimal(margin))
+
+
+def decide(texts: Sequence[PlateText | VinText], claim: str, judge: Judge) -> tuple[int, float, Opinion]:
+    """Which text answers a claim, its margin, the opinion: a text that supports it, else the most prominent.
+
+    Agree above one margin; disagree below the other when what was read instead is sure and clear.
+    """
+    limits = _limits_of(texts[0])
+    margins = [judge.margin(text.views, claim, text.decoded) for text in texts]
+    at = max(range(len(margins)), key=lambda n: margins[n])
+    if margins[at] >= limits.agree:
+        return at, margins[at], "agree"
+    read = texts[0].decoded
+    sure = read.confidence >= limits.sure and read.log_p >= limits.clear
+    return 0, margins[0], "disagree" if sure and margins[0] <= -limits.disagree else "unsure"
 
 
 def _doubts(seen: _Seen) -> tuple[str, ...]:
@@ -177,14 +189,6 @@ def _measured(seen: _Seen) -> Quality:
 def _limits_of(text: PlateText | VinText) -> ClaimLimits:
     thresholds = catalog().thresholds
     return thresholds.plate if isinstance(text, PlateText) else thresholds.vin
-
-
-def _opinion(text: PlateText | VinText, margin: float, limits: ClaimLimits) -> Opinion:
-    """Agree above one margin; disagree only below the other and when what was read instead is sure."""
-    if margin >= limits.agree:
-        return "agree"
-    sure = text.decoded.confidence >= limits.sure and text.decoded.log_p >= limits.clear
-    return "disagree" if sure and margin <= -limits.disagree else "unsure"
 
 
 def _described(

@@ -1,0 +1,77 @@
+"""``chayan review``: one JSON line a photo; a bad file is told in its line and the others go on."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Literal
+
+import msgspec
+
+from models.images import PhotoError
+from models.reading import Reading
+from models.reviewer import Reviewer
+
+MAX_BYTES = 64 * 1024 * 1024
+AGREES = {"agree": True, "disagree": False, "unsure": None}
+
+
+def review_photos(
+    question: Literal["plate", "vin"],
+    paths: Iterable[Path],
+    expect: str | None,
+    out: IO[str],
+    *,
+    threads: int = 2,
+) -> int:
+    """Writes one JSON line for each photo to ``out``; returns 1 when any file could not be read, else 0.
+
+    Raises WeightsError when a weight is missing or altered, for then no photo can be read.
+    """
+    reviewer = Reviewer(threads)
+    status = 0
+    for path in paths:
+        try:
+            answer = line(path, _asked(reviewer, question, photo_bytes(path), expect))
+        except PhotoError as error:
+            answer, status = {"file": str(path), "error": f"{path}: {error}"}, 1
+        out.write(msgspec.json.encode(answer).decode() + "\n")
+        out.flush()
+    return status
+
+
+def photo_bytes(path: Path) -> bytes:
+    """The bytes of a photo file; raises PhotoError when it is missing, no file, unreadable or too large."""
+    try:
+        if path.is_dir():
+            raise PhotoError("this is a directory; name the photos in it")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise PhotoError(f"the file has {size} bytes; at most {MAX_BYTES} are read")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise PhotoError("there is no such file") from error
+    except OSError as error:
+        raise PhotoError(f"the file cannot be read: {error.strerror}") from error
+
+
+def line(path: Path, reading: Reading) -> dict[str, object]:
+    """A reading as the JSON line says it; numbers instead of the record's decimal texts."""
+    return {
+        "file": str(path),
+        "text": reading.text,
+        "confidence": float(reading.confidence),
+        "characters": [{"c": each.c, "p": float(each.p)} for each in reading.characters],
+        "plate_type": reading.plate_type,
+        "box": reading.box,
+        "expected": reading.expected or None,
+        "agree": AGREES[reading.opinion],
+        "score": None if reading.score is None else float(reading.score),
+        "reasons": reading.reasons,
+        "ms": reading.took_ms,
+        "model": reading.model,
+    }
+
+
+def _asked(
+    reviewer: Reviewer, question: Literal["plate", "vin"], photo: bytes, expect: str | None
+) -> Reading:
+    return reviewer.plate(photo, expect) if question == "plate" else reviewer.vin(photo, expect)

@@ -1,0 +1,136 @@
+"""Plate and VIN forms: what the grammar lets through, and what it decides between."""
+
+import numpy as np
+import pytest
+
+from lanes.vehicle import VIN_ALPHABET
+from models.claims import Judge
+from models.ctc import FLOOR, Frames, fits
+from models.grammar import (
+    PLATE_SYMBOLS,
+    STAR,
+    check_holds,
+    plate_alphabet,
+    plate_forms,
+    vin_alphabet,
+    vin_forms,
+)
+
+PLATES = plate_alphabet(list(PLATE_SYMBOLS))
+VINS = vin_alphabet(list(VIN_ALPHABET + STAR))
+
+
+def plate_form_names(text: str) -> set[str]:
+    return {form.name for form in plate_forms(PLATES) if fits(PLATES.encode(text), form.pattern)}
+
+
+def frames_of(judge: Judge, *mixes: dict[str, float]) -> Frames:
+    """One frame per character with the given shares, a blank frame between them."""
+    width = len(judge.alphabet.symbols) + 1
+    rows = []
+    for mix in mixes:
+        row = np.zeros(width)
+        for symbol, share in mix.items():
+            row[judge.alphabet.encode(symbol)] = share
+        rows += [row, np.eye(width)[0]]
+    logs: Frames = np.log(np.maximum(np.array(rows), FLOOR))
+    return logs
+
+
+def sure(text: str) -> list[dict[str, float]]:
+    return [{c: 1.0} for c in text]
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("浙A12345", "civil"),
+        ("渝B3587学", "marked"),
+        ("粤Z888A港", "marked"),
+        ("苏J5167警", "marked"),
+        ("皖AD08815", "energy_small"),
+        ("陕C06999D", "energy_large"),
+        ("川20401领", "consular"),
+        ("使184001", "embassy"),
+        ("WJ京1234X", "police_force"),
+        ("WJ1693015", "police_force_2004"),
+        ("LS11001", "military"),
+        ("民航A1234", "aviation"),
+        ("京X1234应急", "rescue"),
+    ],
+)
+def test_plate_forms(text: str, form: str) -> None:
+    assert form in plate_form_names(text)
+
+
+@pytest.mark.parametrize("text", ["A12345", "浙A1234", "浙112345", "浙A123456", "浙A1234学5", "浙浙A1234"])
+def test_no_plate_form(text: str) -> None:
+    assert plate_form_names(text) == set()
+
+
+def test_the_grammar_makes_the_last_four_of_a_vin_digits() -> None:
+    bare = [form for form in vin_forms(VINS) if len(form.pattern) == 17]
+    good, bad = VINS.encode("LTEST8N76HT132923"), VINS.encode("LTEST8N76HT1329B3")
+    assert any(fits(good, form.pattern) for form in bare)
+    assert not any(fits(bad, form.pattern) for form in bare)
+
+
+def test_an_illegal_greedy_text_becomes_the_most_likely_legal_one() -> None:
+    judge = Judge(PLATES, plate_forms(PLATES))
+    mixes = [*sure("浙A1234"), {"使": 0.6, "5": 0.4}]
+    decoded = judge.decode([frames_of(judge, *mixes)])
+    assert decoded is not None
+    assert decoded.text == "浙A12345"
+    assert decoded.posteriors[-1] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_posteriors_say_which_character_is_in_doubt() -> None:
+    judge = Judge(PLATES, plate_forms(PLATES))
+    decoded = judge.decode([frames_of(judge, *sure("浙A1234"), {"8": 0.7, "B": 0.3})])
+    assert decoded is not None
+    assert decoded.text == "浙A12348"
+    assert decoded.posteriors[-1] == pytest.approx(0.7, abs=1e-3)
+    assert decoded.confidence == pytest.approx(0.7, abs=1e-2)
+
+
+def test_a_frequent_form_wins_a_tie_with_a_rare_one() -> None:
+    judge = Judge(PLATES, plate_forms(PLATES))
+    decoded = judge.decode([frames_of(judge, {"川": 0.4, "M": 0.6}, *sure("R35779"))])
+    assert decoded is not None
+    assert decoded.text == "川R35779"
+
+
+def test_stars_around_a_vin_are_free() -> None:
+    judge = Judge(VINS, vin_forms(VINS), edge=STAR)
+    vin = "LTEST8N76HT132923"
+    decoded = judge.decode([frames_of(judge, *sure(f"{STAR}{vin}{STAR}"))])
+    assert decoded is not None
+    assert decoded.text == vin
+    assert decoded.confidence > 0.99
+
+
+def test_a_claim_leads_when_true_and_trails_its_rival_when_one_character_is_altered() -> None:
+    judge = Judge(VINS, vin_forms(VINS), edge=STAR)
+    vin = "LTEST8N76HT132923"
+    views = [frames_of(judge, *sure(vin[:-1]), {"3": 0.9, "1": 0.1})]
+    read = judge.decode(views)
+    assert judge.margin(views, vin, read) == pytest.approx(np.log(9), abs=1e-6)
+    assert judge.margin(views, vin[:-1] + "1", read) == pytest.approx(-np.log(9), abs=1e-6)
+    assert judge.margin(views, "WDB1681312J846923", read) < -50
+
+
+def test_near_ties_come_in_order_and_include_two_changes() -> None:
+    judge = Judge(VINS, vin_forms(VINS), edge=STAR)
+    vin = "LTEST8N76HT132923"
+    mixes = sure(vin)
+    mixes[15], mixes[16] = {"2": 0.8, "1": 0.2}, {"3": 0.6, "2": 0.4}
+    ties = judge.near_ties([frames_of(judge, *mixes)], vin, 3.0)
+    assert ties == [vin[:16] + "2", vin[:15] + "13", vin[:15] + "12"]
+
+
+@pytest.mark.parametrize(
+    ("vin", "holds"),
+    [("LTEST1A27R0000001", True), ("LTEST1A20R0000001", False), ("WDB1681312J846923", None)],
+)
+def test_check_digit_binds_where_the_region_requires_it(vin: str, holds: bool | None) -> None:
+    assert check_holds(vin) is holds
