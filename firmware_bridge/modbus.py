@@ -27,6 +27,7 @@ logging.getLogger("pymodbus").addHandler(logging.NullHandler())  # else it print
 
 READ_COILS, READ_INPUTS, READ_HOLDING, READ_REGISTERS = 1, 2, 3, 4
 WRITE_COIL, WRITE_REGISTER, WRITE_COILS, WRITE_HOLDINGS = 5, 6, 15, 16
+SETTLE_S = 0.01  # s; a program that was held up first reads what waits in the kernel
 QUIET_S = 0.5  # s; the longest reply time seen on the benches we know of is below it
 
 
@@ -167,8 +168,7 @@ class ModbusClient:
             loop = asyncio.get_running_loop()
             rest = self._noise_at + self._quiet_s - loop.time()
             await asyncio.sleep(max(rest, 0))
-            for _ in range(3):  # a loop that was held up reads first what waits in the kernel
-                await asyncio.sleep(0)
+            await asyncio.sleep(SETTLE_S)
             if loop.time() >= self._noise_at + self._quiet_s:
                 self._noise_at = None
 

@@ -11,6 +11,7 @@ import pytest
 
 from firmware_bridge.device import Health, MeasureError
 from firmware_bridge.devices import brake_roller, jx, scale_xk3190, side_slip, wheel_load
+from firmware_bridge.devices.pulse import Pulse
 from firmware_bridge.virtual import faults
 from firmware_bridge.virtual.twin_brake import BrakeTwin
 from firmware_bridge.virtual.twin_line import PtyLine
@@ -263,6 +264,23 @@ def test_a_scale_gives_no_weight_that_it_cannot_stand_for(tmp_path: Path) -> Non
     asyncio.run(with_scale(twin, work, wait_s=0.8, capacity_kg=5000, stable_kg=40))
 
 
+def test_a_late_answer_is_not_the_next_one(tmp_path: Path) -> None:
+    async def work(scale: wheel_load.WheelLoad, _told: Told) -> None:
+        twin.stand((900, 900))
+        await asyncio.sleep(1.0)  # its springs are at rest
+        delays = iter((1.7, 0.4))
+        twin.line.fault = lambda sent: faults.late(next(delays, 0.0))(sent)
+        with pytest.raises(MeasureError, match=r"nothing for 1.5 s"):
+            await scale.measure("lane-1", "brake", "B1", 1)
+        twin.stand((400, 400))
+        await asyncio.sleep(0.02)  # the late answer is still on its way
+        async with scale._lock:
+            assert abs((await scale._read("weigh")).left - 400) <= 20
+
+    twin = WheelTwin(tmp_path / "wheel")
+    asyncio.run(with_scale(twin, work))
+
+
 def test_garbage_on_the_line_is_told_as_faulty(tmp_path: Path) -> None:
     async def main() -> None:
         line = PtyLine(tmp_path / "wheel", lambda _heard: line.send(b"\xff\x00garbage"))
@@ -396,3 +414,43 @@ def test_a_side_slip_that_cannot_be_told_is_none(tmp_path: Path) -> None:
 
     twin = SlipTwin(tmp_path / "slip")
     asyncio.run(with_plate(twin, work, wait_s=0.5))
+
+
+def test_a_plate_that_vanishes_and_comes_back(tmp_path: Path) -> None:
+    async def work(plate: side_slip.SideSlip, told: Told) -> None:
+        await twin.stop()
+        with pytest.raises(MeasureError, match="slip-1"):
+            await plate.measure("lane-1", "slip", "A1", 1)
+        await told.count(Health, 2)
+        await twin.start()
+        await told.count(Health, 3)
+        states = [said.state for said in told.of(Health) if isinstance(said, Health)]
+        assert states[0] == states[2] == "ok"
+        assert states[1] in {"lost", "silent"}
+        measuring = asyncio.create_task(plate.measure("lane-1", "slip", "A1", 1))
+        await pass_when_armed(twin, -0.6)
+        assert (await measuring).slip_m_per_km == Decimal("-0.6")
+
+    twin = SlipTwin(tmp_path / "slip")
+    asyncio.run(with_plate(twin, work, timeout_ms=300))
+
+
+def test_silence_beyond_the_rhythm_is_told_once_and_so_is_its_end() -> None:
+    async def main() -> None:
+        told = Told()
+        pulse = Pulse(told, 0.05)
+        await pulse.check()
+        assert told.said == []  # not yet silent
+        await pulse.beat()
+        await pulse.beat()
+        await asyncio.sleep(0.1)
+        await pulse.check()
+        await pulse.check()
+        await pulse.lost("unplugged")
+        await pulse.check()
+        await pulse.beat()
+        states = [said.state for said in told.said if isinstance(said, Health)]
+        assert states == ["ok", "silent", "lost", "ok"]
+        assert Health(state="lost", why="unplugged") in told.said
+
+    asyncio.run(main())

@@ -184,12 +184,12 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
 
     async def _stop(self) -> None:
         if self._config.frames == "numbered" and self._up.is_set():
-            await self.send(jx.build(jx.LOCK), "stop")
+            await self.send(jx.build(jx.LOCK), "stop", urgent=True)
 
     async def _raise_lift(self) -> None:
         """The vehicle must be able to leave, whatever came of the test."""
         if self._config.lift and self._up.is_set():
-            await self.send(jx.build(jx.LIFT_UP), "lift up")
+            await self.send(jx.build(jx.LIFT_UP), "lift up", urgent=True)
 
     async def _command(self, command: bytes, doing: str) -> None:
         self.forget()

@@ -11,6 +11,8 @@ from firmware_bridge.link import Line, LinkError
 F = TypeVar("F")
 PROBE_S = 2.0  # s between two signs of life asked for
 RHYTHM_S = 3 * PROBE_S
+QUIET_S = 0.5  # s of silence after a time-out, so that a late answer is not taken for the next one
+QUIET_LIMIT_S = 5.0
 
 
 class Heard(NamedTuple, Generic[F]):
@@ -43,6 +45,7 @@ class SerialInstrument(Generic[F]):
         self._lock = asyncio.Lock()
         self._up = asyncio.Event()
         self._bytes_heard = self._frames_heard = 0
+        self._noise_at: float | None = None  # last byte or time-out since an answer failed to come
         self._why_down = "not connected yet"
 
     async def probe(self) -> None:
@@ -89,6 +92,8 @@ class SerialInstrument(Generic[F]):
     def _hear(self, chunk: bytes) -> None:
         now = asyncio.get_running_loop().time()
         self._bytes_heard += len(chunk)
+        if self._noise_at is not None:
+            self._noise_at = now
         for frame in self.deframer.feed(chunk):
             self._frames_heard += 1
             if self._lock.locked():
@@ -100,8 +105,10 @@ class SerialInstrument(Generic[F]):
         while not self._frames.empty():
             self._frames.get_nowait()
 
-    async def send(self, sent: bytes, doing: str) -> None:
-        """Writes a command; raises MeasureError."""
+    async def send(self, sent: bytes, doing: str, *, urgent: bool = False) -> None:
+        """Writes a command; after a time-out, unless urgent, once the line is quiet; raises MeasureError."""
+        if not urgent:
+            await self._quiet(doing)
         if not self._up.is_set():
             raise MeasureError(f"{self.name}: {doing}: no link ({self._why_down})")
         try:
@@ -109,12 +116,24 @@ class SerialInstrument(Generic[F]):
         except LinkError as lost:
             raise MeasureError(f"{self.name}: {doing}: {lost}") from lost
 
+    async def _quiet(self, doing: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + QUIET_LIMIT_S
+        while self._noise_at is not None:
+            if loop.time() > deadline:
+                raise MeasureError(f"{self.name}: {doing}: the device does not fall silent; restart it")
+            await asyncio.sleep(max(self._noise_at + QUIET_S - loop.time(), 0.01))
+            if loop.time() >= self._noise_at + QUIET_S:
+                self._noise_at = None
+                self.forget()
+
     async def next(self, limit_s: float, doing: str) -> Heard[F]:
         """The next frame; raises MeasureError when none comes in time or the link is lost."""
         try:
             async with asyncio.timeout(limit_s):
                 heard = await self._frames.get()
         except TimeoutError:
+            self._noise_at = asyncio.get_running_loop().time()
             advice = "check power, cable and line settings"
             raise MeasureError(f"{self.name}: {doing}: nothing for {limit_s:g} s; {advice}") from None
         if heard is None:

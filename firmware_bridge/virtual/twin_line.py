@@ -10,6 +10,7 @@ from pathlib import Path
 from firmware_bridge.virtual.faults import Fault, whole
 
 READ_SIZE = 4096
+OVERRUN = 1024 * 1024  # bytes nobody reads; more are lost, as in a UART
 
 
 class PtyLine:
@@ -70,7 +71,7 @@ class PtyLine:
     def _write(self, sent: bytes) -> None:
         if self._master < 0:
             return
-        self._waiting += sent
+        self._waiting = (self._waiting + sent)[-OVERRUN:]
         with suppress(BlockingIOError):
             written = os.write(self._master, self._waiting)
             self._waiting = self._waiting[written:]
