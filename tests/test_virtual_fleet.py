@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from firmware_bridge.virtual.fleet import FAULTS, Car, fleet
-from lanes.vehicle import check_digit, plate_problems, vin_problems
+from lanes.vehicle import VIN_ALPHABET, check_digit, plate_problems, vin_problems
 
 
 def cars(seed: int, count: int, lanes: int = 2, **options: int) -> list[Car]:
@@ -86,7 +86,9 @@ def test_faults_are_what_they_say() -> None:
         assert (car.shown_plate != vehicle.plate) == (car.planted == "other_plate")
         assert bool(car.blurred_shot) == (car.planted == "blurred_photo")
         if car.planted == "vin_altered":
-            assert set(car.shown_vin) <= set("0123456789ABCDEFGHJKLMNPRSTUVWXYZ")
+            assert set(car.shown_vin) <= set(VIN_ALPHABET)
+            assert car.shown_vin[8] in "0123456789X"
+            assert car.shown_vin[13:].isdigit()
         if car.planted == "other_plate":
             assert car.shown_plate is not None
             assert vehicle.plate is not None

@@ -107,6 +107,8 @@ def test_a_planted_blur_spoils_the_first_taking_only(shot: str) -> None:
     assert scenes.shot_photo(car, other) == scenes.shot_photo(cars()[1], other)
     forced = scenes.PHOTOGRAPHS[shot](car, 0, blurred=True)
     assert sharpness(pixels(forced)[middle]) < sharpness(pixels(photo(1, shot))[middle])
+    bare = cv2.imencode(".jpg", pixels(forced))[1].tobytes()
+    assert scenes.is_marked_simulated(bare), "the softer mark of a blurred photo is still a mark"
 
 
 def test_the_gate_view_gives_the_plate_box_and_its_crop() -> None:

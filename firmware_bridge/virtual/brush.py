@@ -12,7 +12,7 @@ from firmware_bridge.virtual.lens import Camera, Corner, Points, paint, shade, t
 
 PAINTS: dict[str, Colour] = {  # csys -> BGR
     "A": (238, 238, 236), "B": (150, 146, 142), "C": (40, 180, 225), "E": (38, 30, 176), "G": (86, 108, 44),
-    "H": (150, 82, 34), "I": (44, 66, 98), "J": (38, 36, 36),
+    "H": (150, 82, 34), "I": (44, 66, 98), "J": (54, 51, 50),
 }  # fmt: skip
 DARK: Colour = (24, 22, 22)
 BLACK: Colour = (12, 11, 11)

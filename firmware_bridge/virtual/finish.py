@@ -108,19 +108,24 @@ def mark_face() -> Picture:
     return face
 
 
-def put_mark(picture: Picture) -> None:
-    """The visible mark in the lower left corner, in proportion to the height."""
+def put_mark(picture: Picture, *, soft: bool = False) -> None:
+    """The visible mark in the lower left corner, in proportion to the height.
+
+    ``soft`` for a photo out of focus: a crisp overlay must not pass for the photo's own sharpness.
+    """
     scale = picture.shape[0] / 720
     face = cv2.resize(mark_face(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if soft:
+        face = cv2.GaussianBlur(face, (0, 0), 2.4 * scale)
     height, width = face.shape[:2]
     margin = round(10 * scale)
     window = picture[-margin - height : -margin, margin : margin + width]
     window[:] = cv2.addWeighted(window, 0.2, face[: window.shape[0], : window.shape[1]], 0.8, 0)
 
 
-def jpeg(picture: Picture) -> bytes:
+def jpeg(picture: Picture, *, soft_mark: bool = False) -> bytes:
     """JPEG of at most 300 KB with the visible mark (the picture is written to), EXIF and comment."""
-    put_mark(picture)
+    put_mark(picture, soft=soft_mark)
     return jpeg_plain(picture)
 
 

@@ -22,6 +22,7 @@ PURE_ELECTRIC, OTHER_NEW_ENERGY = "DABCE", "FGHJK"  # M, domain notes 5.2
 WMI = "LTEST"  # fictitious maker and type: no real vehicle begins so
 VIN_LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"  # ISO 3779: no I, O, Q
 YEAR_CODES = "ABCDEFGHJKLMNPRSTVWXY123456789"  # 2010 is A, thirty years round; domain notes 4
+FIGURES_AT = (8, 13, 14, 15, 16)  # check digit and the last four
 LOOK_ALIKES = {  # what an altered character becomes: what reading and eyes confuse
     "0": "D", "1": "7", "2": "Z", "3": "8", "4": "A", "5": "S", "6": "G", "7": "1", "8": "B", "9": "8",
     "B": "8", "D": "0", "S": "5", "Z": "2", "G": "6", "A": "4",
@@ -283,10 +284,14 @@ def with_check_digit(vin: str) -> str:
 
 
 def altered_vin(vin: str, dice: Random) -> str:
-    """The VIN with one character exchanged for a look-alike, or a figure of the serial for its neighbour."""
-    if dice.random() < 0.5:
-        at = dice.choice([i for i, c in enumerate(vin) if i >= len(WMI) and c in LOOK_ALIKES])
-        other = LOOK_ALIKES[vin[at]]
+    """The VIN with one character exchanged for a look-alike, or a figure of the serial for its neighbour.
+
+    It stays well formed but for its check digit: figures remain figures where ISO 3779 wants them.
+    """
+    swaps = [(i, LOOK_ALIKES[c]) for i, c in enumerate(vin) if i >= len(WMI) and c in LOOK_ALIKES]
+    swaps = [(i, other) for i, other in swaps if other.isdigit() or i not in FIGURES_AT]
+    if swaps and dice.random() < 0.5:
+        at, other = dice.choice(swaps)
     else:
         at = dice.randrange(13, 17)
         other = str((int(vin[at]) + dice.choice((1, 9))) % 10)

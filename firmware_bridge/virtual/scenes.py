@@ -60,7 +60,7 @@ def gate_view(car: Car, seed: int = 0, *, blurred: bool = False) -> GateView:
     picture = taken(picture, dice, pixels, blurred=blurred)
     box = box_of(pixels, GATE_SIZE) if pixels is not None else None
     crop = finish.jpeg_plain(picture[box[1] : box[3], box[0] : box[2]]) if box else None
-    return GateView(photo=finish.jpeg(picture), box=box, crop=crop)
+    return GateView(photo=finish.jpeg(picture, soft_mark=blurred), box=box, crop=crop)
 
 
 def front45_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
@@ -70,7 +70,7 @@ def front45_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
     at = (far * float(np.cos(angle)) + 0.4, min(far * float(np.sin(angle)), 4.9), dice.uniform(1.35, 1.7))
     camera = Camera.aimed(at, (0.8, 0.25, 0.64), dice.uniform(1670, 1780), PDA_SIZE)
     picture, pixels = car_picture(car, camera, PDA_SIZE, car.shown_plate, dice)
-    return finish.jpeg(taken(picture, dice, pixels, blurred=blurred))
+    return finish.jpeg(taken(picture, dice, pixels, blurred=blurred), soft_mark=blurred)
 
 
 def rear45_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
@@ -80,14 +80,14 @@ def rear45_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
     at = (-far * float(np.cos(angle)) - 0.4, -min(far * float(np.sin(angle)), 4.9), dice.uniform(1.35, 1.7))
     camera = Camera.aimed(at, (-0.8, -0.25, 0.64), dice.uniform(1670, 1780), PDA_SIZE)
     picture, pixels = car_picture(car, camera, PDA_SIZE, car.vehicle.plate, dice)
-    return finish.jpeg(taken(picture, dice, pixels, blurred=blurred))
+    return finish.jpeg(taken(picture, dice, pixels, blurred=blurred), soft_mark=blurred)
 
 
 def vin_stamped_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
     """Shot 0113: ``shown_vin`` struck in metal between start and end marks."""
     dice = Random(f"0113/{car.seed}/{seed}")
     picture = finish.light(metal.struck_metal(car.shown_vin, dice), dice, low=0.85, high=1.2)
-    return finish.jpeg(spoilt(picture, dice, blurred=blurred))
+    return finish.jpeg(spoilt(picture, dice, blurred=blurred), soft_mark=blurred)
 
 
 def vin_label_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
@@ -96,14 +96,14 @@ def vin_label_photo(car: Car, seed: int = 0, *, blurred: bool = False) -> bytes:
     picture = metal.label(car, dice)
     spot = (dice.uniform(0, 1280), dice.choice((60.0, 660.0)))
     picture = finish.glare(picture, spot, dice.uniform(80, 160), dice.uniform(20, 90))
-    return finish.jpeg(spoilt(finish.light(picture, dice), dice, blurred=blurred))
+    return finish.jpeg(spoilt(finish.light(picture, dice), dice, blurred=blurred), soft_mark=blurred)
 
 
 def detail_photo(car: Car, shot: str, seed: int = 0, *, blurred: bool = False) -> bytes:
     """A close photo of a part: belt (0157), triangle (0124), extinguisher (0116), else a tyre."""
     dice = Random(f"{shot}/{car.seed}/{seed}")
     picture = finish.light(details.drawn(shot, dice), dice)
-    return finish.jpeg(spoilt(finish.vignette(picture, 0.45), dice, blurred=blurred))
+    return finish.jpeg(spoilt(finish.vignette(picture, 0.45), dice, blurred=blurred), soft_mark=blurred)
 
 
 def signature_png(name: str, seed: int = 0) -> bytes:
