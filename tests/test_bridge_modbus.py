@@ -141,7 +141,7 @@ def test_rtu_over_a_pty(tmp_path: Path) -> None:
 def test_a_late_rtu_reply_is_never_taken_for_another_register(tmp_path: Path) -> None:
     """220 injected time-outs, each answered late; each next value is that of its own register.
 
-    A reply that a busy machine brought onto the line after the quiet time is not counted: its device is slower
+    A reply that a busy machine brought onto the line after the quiet time is not counted: it is slower
     than ``quiet_s`` allows for.
     """
     injected, timeout_s, quiet_s = 220, 0.025, 0.08
