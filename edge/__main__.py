@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import structlog
 import typer
@@ -114,7 +114,7 @@ def review_vin(
     _review("vin", photos, expect)
 
 
-def _review(question: str, photos: list[Path], expect: str | None) -> None:
+def _review(question: Literal["plate", "vin"], photos: list[Path], expect: str | None) -> None:
     from models.cli import review_photos
 
     raise typer.Exit(review_photos(question, photos, expect, sys.stdout))

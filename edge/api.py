@@ -6,7 +6,7 @@ import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import uuid_utils
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from central_sync.journal import JournalError
 from edge.acts import PHOTO_LIMIT, ActError, ActPost, Acts, media_type
-from edge.board import board, detail, site_view, summary
+from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
 from lanes.inspection import Inspection, fold
 from lanes.record import Business, Key, Name, Ordered, Reviewed
@@ -44,15 +44,6 @@ NO_PAGES = (
 )
 
 T = TypeVar("T")
-
-
-class LinkState(Protocol):
-    """What the board says of the way to the registry."""
-
-    @property
-    def link(self) -> str: ...
-    @property
-    def accepted_through(self) -> int: ...
 
 
 class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,7 +179,7 @@ def _reading_routes(app: FastAPI, desk: Desk, link: LinkState) -> None:
 
     @app.get("/api/v1/board")
     async def snapshot() -> Response:
-        return answer(board(desk, link.link, link.accepted_through))
+        return answer(board(desk, link))
 
     @app.get("/api/v1/events")
     async def events() -> Response:
@@ -241,7 +232,7 @@ async def _events(desk: Desk, link: LinkState) -> AsyncIterator[bytes]:
                 yield b"event: beat\ndata: " + msgspec.json.encode({"at": datetime.now(UTC)}) + b"\n\n"
                 continue
             bell.clear()
-            data = msgspec.json.encode(board(desk, link.link, link.accepted_through))
+            data = msgspec.json.encode(board(desk, link))
             yield b"event: board\ndata: " + data + b"\n\n"
             await asyncio.sleep(LEAST_S)
 

@@ -1,7 +1,7 @@
 """The lane board's snapshot and one inspection in full: the book as pages want it."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,6 +13,17 @@ from lanes.record import BrakeMeasured, Record, Reviewed, is_simulated, kind_of
 
 RECENT = 12
 Json = dict[str, Any]
+
+
+class LinkState(Protocol):
+    """What the board says of the way to the registry: link is ok, down, or none."""
+
+    @property
+    def link(self) -> str: ...
+    @property
+    def accepted_through(self) -> int: ...
+    @property
+    def alarms(self) -> list[dict[str, str]]: ...
 
 
 def site_view(desk: Desk) -> Json:
@@ -38,7 +49,7 @@ def site_view(desk: Desk) -> Json:
     }
 
 
-def board(desk: Desk, link: str, sent_through: int, now: datetime | None = None) -> Json:
+def board(desk: Desk, link: LinkState, now: datetime | None = None) -> Json:
     """Every lane and station as it stands."""
     now = now or datetime.now(UTC)
     seq, head = desk.journal.head()
@@ -49,13 +60,13 @@ def board(desk: Desk, link: str, sent_through: int, now: datetime | None = None)
         "simulated": desk.site.site.simulated,
         "node": desk.site.node.name,
         "head": {"seq": seq, "hash": head.hex()},
-        "sent_through": sent_through,
-        "link": link,
+        "sent_through": link.accepted_through,
+        "link": link.link,
         "waiting": [_brief(each) for each in desk.book.waiting()],
         "lanes": [_lane(desk, lane, now) for lane in desk.site.lanes],
         "recent": _recent(desk),
         "devices": _devices(desk),
-        "alarms": _alarms(desk, now),
+        "alarms": _alarms(desk, now) + link.alarms,
     }
 
 

@@ -38,6 +38,7 @@ class NoLink:
 
     link = "none"
     accepted_through = 0
+    alarms: list[dict[str, str]] = []  # noqa: RUF012 - nobody adds to it
 
 
 class CourierLink:
@@ -53,6 +54,13 @@ class CourierLink:
     @property
     def accepted_through(self) -> int:
         return self._courier.progress.accepted_through
+
+    @property
+    def alarms(self) -> list[dict[str, str]]:
+        return [
+            {"at": alarm.at.isoformat(), "zh": alarm.zh, "en": alarm.en}
+            for alarm in self._courier.progress.alarms.values()
+        ]
 
 
 def pages_folder() -> Path | None:

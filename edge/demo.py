@@ -300,6 +300,8 @@ async def _settle(system: System) -> bool:
         if stats and board["sent_through"] == board["head"]["seq"] and stats["wanted"] == 0:
             return True
         await asyncio.sleep(0.3)
+    say.print(f"[red]not settled after {SETTLE_S:.0f} s[/]: lane {board['head']['seq']}, sent through")
+    say.print(f"{board['sent_through']}, centre {stats}, alarms {[each['en'] for each in board['alarms']]}")
     return False
 
 

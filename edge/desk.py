@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from central_sync.journal import Appended, Journal
 from central_sync.photos import Photos
@@ -25,6 +26,7 @@ class Desk:
     def __init__(self, site: SiteFile, journal: Journal, photos: Photos, rulebook: Rulebook) -> None:
         self.site, self.journal, self.photos, self.rulebook = site, journal, photos, rulebook
         self.prefix = "virtual+" if site.site.simulated else ""
+        self._zone = ZoneInfo(site.site.timezone)
         self.book = Book()
         self.version = 0
         self.closing = False
@@ -75,14 +77,19 @@ class Desk:
         """What this vehicle must pass, by the rules of the day it was ordered."""
         known = self._checklists.get(inspection.inspection)
         if known is None:
-            on = inspection.ordered_at.date()
-            known = checklist(inspection.vehicle, inspection.business, on, self.rulebook)
+            known = checklist(
+                inspection.vehicle, inspection.business, self.rules_day(inspection.ordered_at), self.rulebook
+            )
             self._checklists[inspection.inspection] = known
         return known
 
+    def rules_day(self, moment: datetime) -> date:
+        """The day, by the site's own clock, whose rules hold for what was ordered at a moment."""
+        return moment.astimezone(self._zone).date()
+
     def rules_cover(self, vehicle: Vehicle, business: str) -> None:
         """Raises RuleError when today's rules cannot tell what this vehicle must pass."""
-        checklist(vehicle, business, datetime.now(UTC).date(), self.rulebook)
+        checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rulebook)
 
     def instruments(self) -> dict[str, tuple[str, ...]]:
         """Instrument items of each inspection that is on a lane."""
@@ -101,7 +108,7 @@ class Desk:
         if inspection.judged is not None:
             codes = {item.item for item in self.checklist(inspection).instruments}
             return tuple(f for f in inspection.judged[1].findings if f.item in codes)
-        return measured(evidence(inspection), self.rulebook, inspection.ordered_at.date())
+        return measured(evidence(inspection), self.rulebook, self.rules_day(inspection.ordered_at))
 
     def unreviewed(self) -> list[tuple[Inspection, int, str, str, str]]:
         """(inspection, photo_seq, digest, shot, question) of each review that is due, oldest first."""

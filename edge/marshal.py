@@ -99,7 +99,7 @@ class Marshal:
         if "officer" not in inspection.signatures or self.desk.missing(inspection):
             return
         rules = self.desk.rulebook
-        findings, verdict = judge(evidence(inspection), rules, inspection.ordered_at.date())
+        findings, verdict = judge(evidence(inspection), rules, self.desk.rules_day(inspection.ordered_at))
         body = Judged(
             verdict=verdict,
             findings=findings,

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta, Struct
@@ -25,6 +26,7 @@ class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     id: Word
     title: Title
+    timezone: str = "Asia/Shanghai"
     simulated: bool = False
 
 
@@ -212,6 +214,9 @@ def nearest(word: str, known: Any) -> str:
 def _cross_problems(site: SiteFile) -> list[str]:
     """What no single table can know: names that meet each other."""
     problems = layout_problems(site.lanes)
+    if site.site.timezone not in available_timezones():
+        near = nearest(site.site.timezone, available_timezones())
+        problems.append(f"site.timezone: {site.site.timezone!r} is no time zone{near[:200]}")
     if not is_node_name(site.node.name):
         problems.append(f"node.name {site.node.name!r} must be lower-case letters, digits and hyphens")
     names = [entry.name for entry in site.devices]

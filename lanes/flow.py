@@ -97,8 +97,8 @@ class Book:
                 self.devices[body.device] = body
             case NodeStarted():
                 self.boot = body.boot
-                for inspection in self.inspections.values():
-                    inspection.running = None  # what ran when the node fell begins anew
+                for each in self.inspections.values():
+                    each.running = None  # what ran when the node fell begins anew
             case _:
                 pass
         inspection = self.inspections.get(record.inspection or "")
