@@ -89,7 +89,6 @@ class Centre:
         """Hands over a photo; returns why it is not wanted, raises Trouble."""
         headers = {
             "Content-Type": "application/octet-stream",
-            "Chayan-Site": self._site,
             "Chayan-Node": self._node,
             "Chayan-Signature": self._signer.sign(photo_message(self._node, sha256)),
         }

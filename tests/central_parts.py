@@ -17,9 +17,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from central_sync import batch as b
-from central_sync.registry.accept import enroll
 from central_sync.registry.api import Enrolled, RegistrySettings
 from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.nodes import enroll
 from central_sync.seal import NodeKey
 from lanes import record as r
 from lanes.vehicle import Plate, Vehicle

@@ -21,8 +21,9 @@ from hypothesis.stateful import (
 
 from central_sync import batch as b
 from central_sync.registry import fold, tables
-from central_sync.registry.accept import Policy, accept, enroll, standing
+from central_sync.registry.accept import Policy, accept
 from central_sync.registry.engines import DsnError, create_all, open_engine
+from central_sync.registry.nodes import enroll, standing
 from central_sync.registry.packing import unpack
 from central_sync.registry.problems import Rejected
 from central_sync.seal import NodeKey, receipt_message, verify

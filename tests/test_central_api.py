@@ -17,6 +17,7 @@ from central_sync.registry.engines import open_engine, writing
 from central_sync.registry.packing import pack
 from central_sync.seal import NodeKey, photo_message, receipt_message, verify
 from lanes import record as r
+from tests import postgres
 from tests.central_parts import Lane, Serving, digest, dsn, photo, settings_for
 
 __all__ = ["dsn"]  # fixture
@@ -364,3 +365,31 @@ def test_a_database_that_fails_is_a_503_with_retry(desk: Desk) -> None:
         connection.execute(sa.text("ALTER TABLE heads_away RENAME TO heads"))
     engine.dispose()
     assert b.decode_receipt(desk.post(desk.lane.batch()).content).stored == 11
+
+
+def test_a_fault_of_our_own_is_a_problem_without_the_inside(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: sa.Engine) -> None:
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr("central_sync.registry.search.stats", broken)
+    told = desk.client.get("/v1/stats")
+    problem(told, 500)
+    assert "secret" not in told.text
+
+
+def test_connections_that_postgresql_cut_are_replaced(tmp_path: Path) -> None:
+    lane, dsn = Lane(), postgres.server().fresh()
+    lane.inspect("a1")
+    cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+    with Serving(build_app(settings_for(dsn, tmp_path, lane))) as served:
+        desk = Desk(served.url, lane, dsn, tmp_path)
+        assert desk.post(lane.batch(1, 5)).status_code == 200
+        engine = open_engine(dsn)
+        with engine.connect() as connection:
+            cuts = connection.execute(sa.text(cut + " AND pid <> pg_backend_pid()")).scalar_one()
+        engine.dispose()
+        assert cuts >= 1
+        assert b.decode_receipt(desk.post(lane.batch()).content).stored == 6
+        desk.client.close()

@@ -13,15 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from central_sync import batch as wire
-from central_sync.batch import Batch, Receipt, RefusedRecord, Standing
+from central_sync.batch import Batch, Receipt, RefusedRecord
 from central_sync.registry import fold, tables
 from central_sync.registry.engines import writing
+from central_sync.registry.nodes import owned, wanted
 from central_sync.registry.packing import pack
 from central_sync.registry.problems import Rejected
-from central_sync.seal import NodeKey, is_public_key, receipt_message
+from central_sync.seal import NodeKey, receipt_message
 from lanes.record import genesis, is_node_name
-
-WANTED_LIMIT = 200  # photos named in one answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,33 +41,6 @@ class Held:
     head: bytes
 
 
-def enroll(engine: sa.Engine, site: str, node: str, public_key: str, allow_simulated: bool = False) -> None:
-    """Makes a node known; again with another key or flag: these are replaced, its records stay.
-
-    Raises ValueError for a name or key that cannot be one.
-    """
-    if not is_node_name(node) or not 1 <= len(site) <= 80 or "\0" in site:
-        raise ValueError(f"site {site!r} and node {node!r} cannot be enrolled: a node is named like lane-1")
-    if not is_public_key(public_key):
-        raise ValueError(f"{public_key!r} is no public key such as ed25519:BASE64")
-    row = {
-        "site": site,
-        "node": node,
-        "public_key": public_key,
-        "allow_simulated": allow_simulated,
-        "through_seq": 0,
-        "head": genesis(node),
-        "records": 0,
-    }
-    with writing(engine) as connection:
-        tables.insert_missing(connection, tables.nodes, [row])
-        connection.execute(
-            sa.update(tables.nodes)
-            .where(*_owned(tables.nodes, site, node))
-            .values(public_key=public_key, allow_simulated=allow_simulated)
-        )
-
-
 def accept(engine: sa.Engine, batch: Batch, policy: Policy) -> Receipt:
     """Holds what is new in the batch and answers what is held; raises Rejected for the whole batch."""
     data, heads = _sound(batch)
@@ -80,25 +52,6 @@ def accept(engine: sa.Engine, batch: Batch, policy: Policy) -> Receipt:
             _store(connection, batch, rows)
         receipt = _receipt(connection, batch, node, rows)
     return _countersigned(receipt, policy.key)
-
-
-def standing(engine: sa.Engine, node: str, site: str | None = None) -> list[Standing]:
-    """How far the chains of nodes of this name are held."""
-    query = sa.select(tables.nodes).where(tables.nodes.c.node == node)
-    if site is not None:
-        query = query.where(tables.nodes.c.site == site)
-    with engine.connect() as connection:
-        return [
-            Standing(
-                site=row.site,
-                node=row.node,
-                through=row.through_seq,
-                head=row.head.hex(),
-                received_at=row.received_at and row.received_at.isoformat(),
-                wanted=_wanted(connection, row.site, row.node),
-            )
-            for row in connection.execute(query)
-        ]
 
 
 def _sound(batch: Batch) -> tuple[list[bytes], list[bytes]]:
@@ -115,7 +68,7 @@ def _sound(batch: Batch) -> tuple[list[bytes], list[bytes]]:
 
 
 def _locked(connection: sa.Connection, batch: Batch) -> Held:
-    query = sa.select(tables.nodes).where(*_owned(tables.nodes, batch.site, batch.node)).with_for_update()
+    query = sa.select(tables.nodes).where(*owned(tables.nodes, batch.site, batch.node)).with_for_update()
     row = connection.execute(query).first()
     if row is None:
         raise Rejected.unknown_node(batch.site, batch.node)
@@ -182,7 +135,7 @@ def _store(connection: sa.Connection, batch: Batch, rows: Sequence[fold.Read]) -
     tables.insert(connection, tables.heads, [owner | signed])
     connection.execute(
         sa.update(tables.nodes)
-        .where(*_owned(tables.nodes, batch.site, batch.node))
+        .where(*owned(tables.nodes, batch.site, batch.node))
         .values(
             through_seq=batch.last_seq,
             head=rows[-1].head,
@@ -217,11 +170,11 @@ def _photo(photo: fold.Named) -> dict[str, Any]:
     }
 
 
-def _summaries(connection: sa.Connection, batch: Batch, wanted: set[str | None]) -> dict[str, dict[str, Any]]:
-    if not wanted:
+def _summaries(connection: sa.Connection, batch: Batch, named: set[str | None]) -> dict[str, dict[str, Any]]:
+    if not named:
         return {}
     query = sa.select(tables.inspections).where(
-        *_owned(tables.inspections, batch.site, batch.node), tables.inspections.c.inspection.in_(wanted)
+        *owned(tables.inspections, batch.site, batch.node), tables.inspections.c.inspection.in_(named)
     )
     return {row.inspection: dict(row._mapping) for row in connection.execute(query)}
 
@@ -240,18 +193,8 @@ def _receipt(connection: sa.Connection, batch: Batch, node: Held, rows: Sequence
         stored=sum(row.refused is None for row in rows),
         duplicates=len(batch.records) - len(rows),
         refused=[RefusedRecord(seq=seq, why=why) for seq, why in refused],
-        wanted=_wanted(connection, batch.site, batch.node),
+        wanted=wanted(connection, batch.site, batch.node),
     )
-
-
-def _wanted(connection: sa.Connection, site: str, node: str) -> list[str]:
-    query = (
-        sa.select(tables.photos.c.sha256)
-        .where(*_owned(tables.photos, site, node), tables.photos.c.held.is_(False))
-        .order_by(tables.photos.c.seq)
-        .limit(WANTED_LIMIT)
-    )
-    return list(connection.execute(query).scalars())
 
 
 def _countersigned(receipt: Receipt, key: NodeKey | None) -> Receipt:
@@ -261,10 +204,5 @@ def _countersigned(receipt: Receipt, key: NodeKey | None) -> Receipt:
     return wire.countersigned(receipt, key.public, key.sign(message))
 
 
-def _owned(table: sa.Table, site: str, node: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return table.c.site == site, table.c.node == node
-
-
 def _span(batch: Batch, first: int, last: int) -> tuple[sa.ColumnElement[bool], ...]:
-    owned = _owned(tables.records, batch.site, batch.node)
-    return *owned, tables.records.c.seq.between(first, last)
+    return *owned(tables.records, batch.site, batch.node), tables.records.c.seq.between(first, last)

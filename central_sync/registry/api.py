@@ -21,10 +21,11 @@ from starlette.requests import ClientDisconnect
 from central_sync import batch as wire
 from central_sync.photos import Photos
 from central_sync.registry import pictures, search
-from central_sync.registry.accept import Policy, accept, enroll, standing
+from central_sync.registry.accept import Policy, accept
 from central_sync.registry.detail import detail
 from central_sync.registry.engines import create_all, open_engine
 from central_sync.registry.guard import SecurityHeaders, read_body
+from central_sync.registry.nodes import enroll, standing
 from central_sync.registry.pages import add_pages
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
