@@ -325,7 +325,7 @@ export interface Proof {
 }
 
 export interface Stats {
-  nodes: { node: string; through: number; head: string; received_at: string }[];
+  nodes: { node: string; through: number; head: string; received_at: string | null; site?: string }[];
   inspections: number;
   records: number;
   photos: number;

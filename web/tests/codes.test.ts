@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from "vitest";
-import { latestReadings } from "../src/board/show";
+import { bareLimit, latestReadings } from "../src/board/show";
 import { gapName, nearestFirst } from "../src/codes";
 import { locale, word } from "../src/i18n";
 import { addressOf, hrefOf, placeOf, proofOf } from "../src/office/address";
@@ -47,3 +47,10 @@ it("finds one inspection again by its address, with the node where it is known",
   expect(proofOf(addressOf(place))).toBe("../v1/inspections/2026%2F11%2022/proof?node=jx-1");
   expect(proofOf(addressOf({ ...place, node: null }))).toBe("../v1/inspections/2026%2F11%2022/proof");
 });
+
+it.each([
+  ["≥ 60 %", "%", "≥60"],
+  ["-5 … 5 m/km", "m/km", "-5…5"],
+  ["", "%", ""],
+  ["≥ 60", "", "≥60"],
+])("shows the limit %s (%s) as %s", (limit, unit, shown) => expect(bareLimit({ limit, unit })).toBe(shown));

@@ -9,3 +9,8 @@ export function latestReadings(readings: readonly Reading[], room: number): Read
   const kept = new Set([...failed, ...others.slice(Math.max(0, others.length - (room - failed.length)))]);
   return readings.filter((each) => kept.has(each)).slice(-room);
 }
+
+/** The limit without blanks and without the unit that already stands beside the value: ``≥ 60 %`` is ``≥60``. */
+export function bareLimit({ limit, unit }: Pick<Reading, "limit" | "unit">): string {
+  return (unit ? limit.split(unit).join("") : limit).replace(/\s/g, "");
+}
