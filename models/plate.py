@@ -54,8 +54,11 @@ class PlateReader:
         self.judge = Judge(alphabet, plate_forms(alphabet))
 
     def find(self, image: Image) -> list[PlateText]:
-        """Plates by their corners; where none reads like a plate, among the photo's text lines."""
+        """Plates by their corners; else the whole picture if it could be a crop; else among the text lines."""
         found = self._read_all(image, [c.quad for c in self._corners.find(image, SEARCH_SIDE)])
+        whole = _whole(image)
+        if not any(is_plate(plate) for plate in found) and _plate_shaped(whole):
+            found += self._read_all(image, [whole])
         if not any(is_plate(plate) for plate in found):
             lines = self._lines.find(image, LINES_SIDE)
             found += self._read_all(image, [line.quad for line in lines if _plate_shaped(line.quad)])
@@ -100,6 +103,12 @@ class PlateReader:
 def is_plate(plate: PlateText) -> bool:
     """Whether a region reads like a plate at all."""
     return plate.decoded.log_p > PLATE_LIKE
+
+
+def _whole(image: Image) -> Quad:
+    """Corners of the picture itself, as of a crop that a plate camera hands over."""
+    height, width = image.shape[:2]
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
 
 
 def _plate_shaped(quad: Quad) -> bool:
