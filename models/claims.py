@@ -8,6 +8,7 @@ import numpy as np
 
 from models.ctc import NEVER, Alphabet, Frames, Likelihood, Pattern, best_path, fits, greedy, likelihood
 
+WEIGHED = 2  # best paths of a view whose full likelihood is then weighed
 LENGTH_SLACK = 2  # characters by which the greedy text may miss a form that is still tried
 
 
@@ -42,13 +43,14 @@ def joint(views: Sequence[Frames], columns: Sequence[int], edge: int | None = No
 
 
 def proposals(frames: Frames, forms: Sequence[Form]) -> list[list[int]]:
-    """The greedy text if it is legal, else the best path of each form of about its length."""
+    """The greedy text if it is legal, else the best paths of the forms of about its length."""
     plain = greedy(frames)
     if any(fits(plain, form.pattern) for form in forms):
         return [plain]
     near = [form for form in forms if abs(len(form.pattern) - len(plain)) <= LENGTH_SLACK]
     found = [best_path(frames, form.pattern) for form in near]
-    return [columns for columns, score in found if score > NEVER / 2]
+    best = sorted(found, key=lambda one: one[1], reverse=True)[:WEIGHED]
+    return [columns for columns, score in best if score > NEVER / 2]
 
 
 def priors(columns: Sequence[int], forms: Sequence[Form], width: int) -> tuple[float, Frames]:
@@ -108,6 +110,11 @@ class Judge:
             best = (*best[:row], int(k), *best[row + 1 :])
             found = self._weighed(views, best)
         return Decoded(text=self.alphabet.text(best), log_p=found.text, posteriors=_posteriors(found))
+
+    def described(self, views: Sequence[Frames], text: str) -> Decoded:
+        """A given text with its log P and posteriors."""
+        found = self._weighed(views, self.alphabet.encode(text))
+        return Decoded(text=text, log_p=found.text, posteriors=_posteriors(found))
 
     def _core(self, columns: list[int]) -> list[int]:
         return [k for k in columns if k != self._edge]

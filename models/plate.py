@@ -54,7 +54,7 @@ class PlateReader:
         self.judge = Judge(alphabet, plate_forms(alphabet))
 
     def find(self, image: Image) -> list[PlateText]:
-        """Plates by their corners; else the whole picture if it could be a crop; else among the text lines."""
+        """Plates by their corners, else the picture itself if it could be a crop, else its text lines."""
         found = self._read_all(image, [c.quad for c in self._corners.find(image, SEARCH_SIDE)])
         whole = _whole(image)
         if not any(is_plate(plate) for plate in found) and _plate_shaped(whole):

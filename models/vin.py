@@ -1,7 +1,7 @@
 """The VIN of a photo: text lines, fragments of one line joined, 17 characters under the VIN grammar."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class VinReader:
             return decoded
         near = self.judge.near_ties(views, decoded.text, TIE)
         better = [text for text in near if check_holds(text)] or [t for t in near if check_holds(t) is None]
-        return replace(decoded, text=better[0]) if better else decoded
+        return self.judge.described(views, better[0]) if better else decoded
 
 
 def is_vin(text: VinText) -> bool:
