@@ -50,6 +50,7 @@ class Pace:
     longest_pause: float = 30.0
     recheck: float = 60.0  # idle: ask the centre whether it still holds everything
     max_records: int = wire.MAX_RECORDS
+    photos_at_once: int = 4  # the centre waits for its disk, the line for its round trip
 
 
 class Courier:
@@ -102,7 +103,7 @@ class Courier:
         if self._journal.head()[0] > self._through:
             await self._send_records()
         elif self._wanted:
-            await self._send_photo(self._wanted[0])
+            await self._send_photos()
         else:
             self._well()
             await self._idle()
@@ -202,6 +203,13 @@ class Courier:
             self._teller.alarm("photo", f"中心索要的照片 {sha256} 不在本机", en)
         self._teller.tell(photos_wanted=len(self._wanted))
 
+    async def _send_photos(self) -> None:
+        """The next few at once; records that came meanwhile go before the rest. Raises the first Trouble."""
+        sending = [self._send_photo(sha256) for sha256 in self._wanted[: self._pace.photos_at_once]]
+        for outcome in await asyncio.gather(*sending, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
     async def _send_photo(self, sha256: str) -> None:
         try:
             data = await asyncio.to_thread(self._photos.read, sha256)
@@ -216,8 +224,8 @@ class Courier:
             self._unsendable(sha256, f"中心不收:{refused.why}", f"the centre refused it: {refused.why}")
         else:  # it has lost the record that names the photo
             self._handed.add(sha256)
+            self._sent(sha256)
             self._doubt = True
-            self._wanted.clear()
 
     def _unsendable(self, sha256: str, zh: str, en: str) -> None:
         self._unwelcome.add(sha256)
@@ -226,7 +234,7 @@ class Courier:
 
     def _sent(self, sha256: str) -> None:
         self._wanted.remove(sha256)
-        self._doubt = not self._wanted  # its list may have been cut short: ask for the rest
+        self._doubt = self._doubt or not self._wanted  # its list may have been cut short: ask for the rest
         self._teller.tell(photos_wanted=len(self._wanted))
 
     def _pause(self) -> float:

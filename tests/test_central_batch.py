@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from central_sync import batch as b
 from central_sync.seal import NodeKey
 from lanes.record import DeviceChanged, Record, canonical, genesis, link
-from tests.central_parts import Row, chain
+from tests.central_parts import STEADY, Row, chain
 
 KEY = NodeKey.generate()
 
@@ -30,6 +30,7 @@ def batch_of(rows: list[Row], prev: bytes | None = None) -> b.Batch:
     return b.compose("site-1", "lane-1", rows, genesis("lane-1") if prev is None else prev, KEY)
 
 
+@STEADY
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=8))
 def test_the_exact_bytes_arrive(texts: list[str]) -> None:
     rows, head = [], genesis("lane-1")
@@ -82,6 +83,7 @@ def test_a_body_beyond_the_limit_is_too_large() -> None:
         b.decode_batch(bytes(b.MAX_WIRE_BYTES + 1))
 
 
+@STEADY
 @given(junk=st.binary(max_size=200), cut=st.integers(0, 400))
 def test_no_bytes_break_the_reader(junk: bytes, cut: int) -> None:
     wire = b.encode_batch(batch_of(chain("lane-1", 3)))

@@ -18,7 +18,7 @@ from central_sync.seal import (
     verify,
     verify_chain,
 )
-from tests.central_parts import Row, chain
+from tests.central_parts import STEADY, Row, chain
 
 
 def test_a_key_survives_its_file(tmp_path: Path) -> None:
@@ -76,6 +76,7 @@ def test_messages_are_told_apart() -> None:
     assert receipt_message("n-1", 7, head) == b"chayan receipt 1\nn-1\n7\n" + b"0" * 64 + b"\n"
 
 
+@STEADY
 @given(message=st.binary(max_size=64), other=st.binary(max_size=64))
 def test_a_signature_holds_for_its_message_and_key_only(message: bytes, other: bytes) -> None:
     key, stranger = NodeKey.generate(), NodeKey.generate()
@@ -85,6 +86,7 @@ def test_a_signature_holds_for_its_message_and_key_only(message: bytes, other: b
     assert verify(key.public, other, signature) == (message == other)
 
 
+@STEADY
 @given(text=st.text(max_size=120))
 def test_any_text_as_key_or_signature_is_only_a_no(text: str) -> None:
     key = NodeKey.generate()
@@ -100,6 +102,7 @@ def test_an_unknown_algorithm_is_no_key() -> None:
     assert not is_public_key("ed25519:AAAA")
 
 
+@STEADY
 @given(data=st.data(), count=st.integers(2, 12))
 def test_the_first_bad_row_is_named(data: st.DataObject, count: int) -> None:
     rows = chain("lane-1", count)
