@@ -96,7 +96,7 @@ async def run_agent(
     """Runs every loop and the API until ``stop``; the journal stays open."""
     listener = bind(desk.site.api.host, desk.site.api.port)
     stop_on_signals(stop)
-    await desk.append(f"{desk.prefix}agent", f"started-{started.boot}", started)
+    await desk.own(f"started-{started.boot}", started)
     tasks = [asyncio.create_task(keep_running(name, loop), name=name) for name, loop in loops.items()]
     log.info("node is up", node=desk.site.node.name, api=f"http://{desk.site.api.host}:{desk.site.api.port}")
     try:

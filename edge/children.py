@@ -51,7 +51,7 @@ server_name: chayan-demo
 listen: 127.0.0.1:-1
 max_payload: 33554432
 jetstream {{ store_dir: {json.dumps(str(folder / "broker"))}, sync_interval: always }}
-mqtt {{ host: 127.0.0.1, port: {port}, max_ack_pending: 1000, ack_wait: "5s" }}
+mqtt {{ host: 127.0.0.1, port: {port}, max_ack_pending: 64, ack_wait: "5s" }}
 websocket {{ host: 127.0.0.1, port: {web_port}, no_tls: true }}
 """
 

@@ -1,12 +1,12 @@
 """Desk: what every loop of a node works at: site, journal, photos, rules, and the book of the journal."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from central_sync.journal import Appended, Journal
+from central_sync.journal import Appended, Journal, JournalError
 from central_sync.photos import Photos
 from edge.settings import SiteFile
 from lanes.checklist import Checklist, checklist
@@ -67,6 +67,22 @@ class Desk:
         draft = Draft(source=source, source_key=key, body=body, inspection=inspection)
         return (await self.journal.append(draft))[0]
 
+    async def own(self, key: str, body: AnyBody, inspection: str | None = None) -> None:
+        """Makes a fact of the agent's own durable; raises JournalError when its key stands for another."""
+        await self.own_all(inspection, {key: body})
+
+    async def own_all(self, inspection: str | None, facts: Mapping[str, AnyBody]) -> None:
+        """The same for facts that belong together: all of them, or after a power cut none."""
+        source = f"{self.prefix}agent"
+        drafts = [
+            Draft(source=source, source_key=key, body=body, inspection=inspection)
+            for key, body in facts.items()
+        ]
+        for appended, draft in zip(await self.journal.append(*drafts), drafts, strict=True):
+            if appended.record.body != draft.body:
+                seq = appended.record.seq
+                raise JournalError(f"key {draft.source_key!r} of the agent stands for another fact: {seq}")
+
     async def keep(self, data: bytes) -> str:
         """Makes photo bytes durable without holding the loop; the digest."""
         return await asyncio.to_thread(self.photos.put, data)
@@ -101,7 +117,23 @@ class Desk:
 
     def missing(self, inspection: Inspection) -> tuple[Missing, ...]:
         """What keeps this inspection from its verdict, but for the signature."""
-        return missing(evidence(inspection), self.checklist(inspection))
+        wanted = self.checklist(inspection)
+        return (*missing(evidence(inspection), wanted), *self._ahead(inspection, wanted))
+
+    def _ahead(self, inspection: Inspection, wanted: Checklist) -> tuple[Missing, ...]:
+        """Items nobody requires but this lane measures: the verdict waits until they are passed."""
+        if inspection.lane is None or inspection.sideslip is not None:
+            return ()
+        measured_here = any(
+            station.kind == "sideslip" for station in self.site.lane(inspection.lane).stations
+        )
+        return tuple(
+            Missing(
+                code=f"instrument:{item.item}", zh=f"{item.zh}：未检测", en=f"{item.en}: not measured yet"
+            )
+            for item in wanted.instruments
+            if item.item == "A1" and not item.required and measured_here
+        )
 
     def instrument_findings(self, inspection: Inspection) -> tuple[Finding, ...]:
         """Findings of what has been measured so far; the verdict's own once it is judged."""

@@ -99,4 +99,4 @@ class Intake:
         if known is not None and (known.state, known.why) == (state, said.why):
             return
         body = DeviceChanged(device=entry.name, state=state, why=said.why[:2000])  # type: ignore[arg-type]
-        await self.desk.append(f"{self.desk.prefix}agent", self._key(entry.name), body)
+        await self.desk.own(self._key(entry.name), body)

@@ -12,7 +12,7 @@ from central_sync.journal import JournalError
 from edge.desk import Desk, evidence
 from firmware_bridge.device import Instrument, MeasureError, Switchboard
 from lanes.brakes import brake_problem
-from lanes.flow import Arrive, Measure, Move, Step, outputs, steps
+from lanes.flow import Arrive, Measure, Move, Step, Wanted, outputs, steps
 from lanes.inspection import Inspection
 from lanes.judge import judge
 from lanes.layout import Lane
@@ -49,7 +49,7 @@ class Marshal:
     """Runs one lane. Everything it does follows from the book, so it may be killed at any moment."""
 
     def __init__(self, desk: Desk, lane: Lane, devices: LaneDevices, run: str) -> None:
-        self.desk, self.lane, self.devices, self.run_id = desk, lane, devices, run
+        self.desk, self.lane, self.devices, self.run_id = desk, lane, devices, f"{run}-{lane.name}"
         self._measuring: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[tuple[str, str], float] = {}
         self._tries: dict[tuple[str, str], int] = {}
@@ -82,18 +82,17 @@ class Marshal:
                 await self._arrive(step)
             case Move():
                 body = Moved(lane=step.lane, station=step.station)
-                await self._append(f"{step.inspection}/moved/{step.station or 'out'}", body, step.inspection)
+                await self.desk.own(f"{step.inspection}/moved/{step.station or 'out'}", body, step.inspection)
             case Measure():
                 self._measure(step)
 
-    async def _append(self, key: str, body: Arrived | Moved | Judged, inspection: str) -> None:
-        await self.desk.append(f"{self.desk.prefix}agent", key, body, inspection)
-
     async def _arrive(self, step: Arrive) -> None:
         arrived = Arrived(lane=step.lane, capture_seq=step.capture_seq, how=step.how)  # type: ignore[arg-type]
-        await self._append(f"{step.inspection}/arrived", arrived, step.inspection)
-        moved = Moved(lane=step.lane, station=step.gate)
-        await self._append(f"{step.inspection}/moved/{step.gate}", moved, step.inspection)
+        facts: dict[str, AnyBody] = {
+            f"{step.inspection}/arrived": arrived,
+            f"{step.inspection}/moved/{step.gate}": Moved(lane=step.lane, station=step.gate),
+        }
+        await self.desk.own_all(step.inspection, facts)
 
     async def _judge(self, inspection: Inspection) -> None:
         if "officer" not in inspection.signatures or self.desk.missing(inspection):
@@ -107,7 +106,7 @@ class Marshal:
             rules_sha256=rules.rules_sha256,
             attempt=inspection.attempt,
         )
-        await self._append(
+        await self.desk.own(
             f"{inspection.inspection}/judged/{inspection.attempt}", body, inspection.inspection
         )
 
@@ -131,7 +130,7 @@ class Marshal:
                 lane=step.lane, station=step.station, item=step.item, device=instrument.name
             )
             key = f"{step.inspection}/{step.item}/started/{self.run_id}-{self._count}"
-            await self.desk.append(f"{self.desk.prefix}agent", key, started, step.inspection)
+            await self.desk.own(key, started, step.inspection)
             body = await instrument.measure(step.lane, step.station, step.item, step.axle)
             _must_be_usable(body)
             if step.inspection != self.desk.book.lane(step.lane).at.get(step.station):
@@ -153,7 +152,7 @@ class Marshal:
         body = ItemFailed(lane=step.lane, station=step.station, item=step.item, device=device, why=why[:2000])
         key = f"{step.inspection}/{step.item}/failed/{self.run_id}-{self._count}"
         try:
-            await self.desk.append(f"{self.desk.prefix}agent", key, body, step.inspection)
+            await self.desk.own(key, body, step.inspection)
         except JournalError as error:
             log.error("the journal takes nothing", why=str(error))
 
@@ -176,25 +175,29 @@ class Marshal:
         return not (items <= set(inspection.checks) and shots <= set(inspection.photos))
 
     async def _switch(self) -> None:
-        wanted = outputs(self.lane, self.desk.book, self.desk.instruments(), self._done())
-        for board in self.devices.switchboards:
-            for (station, actuator), on in board.outputs().items():
-                goal = wanted.get((station, actuator))
-                if goal is not None and goal.on is not on:
-                    await self._switch_one(board, station, actuator, goal.on, goal.why)
+        """Brings every output to its wanted level: all red and closed before anything turns green or opens.
 
-    async def _switch_one(self, board: Switchboard, station: str, actuator: str, on: bool, why: str) -> None:
+        A vehicle that is let on must not find the green of the one before it at the next station.
+        """
+        wanted = outputs(self.lane, self.desk.book, self.desk.instruments(), self._done())
+        due = [
+            (wanted[place], board, place)
+            for board in self.devices.switchboards
+            for place, on in board.outputs().items()
+            if place in wanted and wanted[place].on is not on
+        ]
         try:
-            await board.switch(station, actuator, on)
+            for goal, board, place in sorted(due, key=lambda each: each[0].on):
+                await self._switch_one(board, place, goal)
         except MeasureError as error:
-            log.warning(
-                "not switched", lane=self.lane.name, station=station, actuator=actuator, why=str(error)
-            )
-            return
+            log.warning("not switched", lane=self.lane.name, why=str(error))
+
+    async def _switch_one(self, board: Switchboard, place: tuple[str, str], goal: Wanted) -> None:
+        station, actuator = place
+        await board.switch(station, actuator, goal.on)
         self._count += 1
-        body = Switched(lane=self.lane.name, station=station, actuator=actuator, on=on, why=why)
-        key = f"{self.run_id}-{self._count}-{station}-{actuator}"
-        await self.desk.append(f"{self.desk.prefix}agent", key, body)
+        body = Switched(lane=self.lane.name, station=station, actuator=actuator, on=goal.on, why=goal.why)
+        await self.desk.own(f"{self.run_id}-{self._count}-{station}-{actuator}", body)
 
 
 def _must_be_usable(body: AnyBody) -> None:

@@ -18,6 +18,7 @@ from firmware_bridge.virtual.twin_slip import SlipTwin
 from firmware_bridge.virtual.twin_wheel import WheelTwin
 
 LOOK_S = 0.05  # how often a driver looks at the light
+STOP_S = 0.8  # a driver stops before looking; the sensors need 0.15 s to be sure of a vehicle
 ROLL_S = 0.6  # from one sensor to the next
 
 Render = Callable[..., Awaitable[Any]]
@@ -72,6 +73,7 @@ class VirtualLane:
         await self._go("brake", "sideslip")
         await self._pass_plate(car)
         await self._go("sideslip", "exit")
+        await asyncio.sleep(STOP_S)
         await self._until(lambda: self.twins.io.output("exit", "barrier"))
         self.twins.io.set("exit", "occupied", False)
 
@@ -106,6 +108,7 @@ class VirtualLane:
     async def _pass_plate(self, car: Car) -> None:
         """Rolls over the plate each time it is told to, until the light is green."""
         io, told = self.twins.io, False
+        await asyncio.sleep(STOP_S)
         while not io.output("sideslip", "light"):
             if io.output("sideslip", "advance") and not told:
                 await asyncio.sleep(ROLL_S)
@@ -131,6 +134,7 @@ class VirtualLane:
         self.twins.wheels.stand(None)
 
     async def _light(self, station: str) -> None:
+        await asyncio.sleep(STOP_S)
         await self._until(lambda: self.twins.io.output(station, "light"))
 
     async def _until(self, seen: Callable[[], bool]) -> None:
