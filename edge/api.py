@@ -334,6 +334,7 @@ async def _due(desk: Desk, wait_s: float) -> list[dict[str, Any]]:
             "shot": shot,
             "question": question,
             "expected": desk.expected(inspection, question) or "",
+            "plated": inspection.vehicle.plate is not None,
         }
         for inspection, seq, photo, shot, question in desk.unreviewed()
     ]

@@ -87,10 +87,7 @@ class Book:
                 lane = self.lane(body.lane)
                 lane.captures = [*lane.captures[-CAPTURES_KEPT:], Seen(record.seq, record.at, body)]
             case Arrived():
-                lane = self.lane(body.lane)
-                lane.captures = [
-                    seen for seen in lane.captures if seen.seq > (body.capture_seq or record.seq)
-                ]
+                self._arrive(record, body)
             case Switched():
                 self.switched[body.lane, body.station, body.actuator] = body.on
             case DeviceChanged():

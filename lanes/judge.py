@@ -12,7 +12,7 @@ from lanes.evidence import Answer, Evidence, answers
 from lanes.limits import Axle, Bench, Limit
 from lanes.missing import Missing, missing
 from lanes.quantity import Derived, plain, rounded
-from lanes.record import AxleWeighed, Finding, Result, Verdict
+from lanes.record import AxleWeighed, Finding, Result, Reviewed, Verdict
 from lanes.rulebook import Rulebook
 from lanes.sideslip import sideslip, sideslip_problem
 from lanes.weight import weighing_problem
@@ -167,7 +167,7 @@ def _identity(evidence: Evidence, answer: Answer) -> Finding:
     review = answer.review[1] if answer.review is not None else None
     if answer.ruling is None:
         result: Result = "pass"
-        reason = f"model agrees ({review.model}, {plain(review.confidence)})" if review is not None else ""
+        reason = _agreed(review) if review is not None else ""
     else:
         ruled = answer.ruling[1]
         result = "pass" if ruled.decision == "pass" else "fail"
@@ -182,6 +182,11 @@ def _identity(evidence: Evidence, answer: Answer) -> Finding:
         arithmetic=reason,
         basis=answer.basis,
     )
+
+
+def _agreed(review: Reviewed) -> str:
+    sure = f", {plain(review.confidence)}" if review.confidence else ""
+    return f"model agrees ({review.model}{sure})"
 
 
 def _claimed(evidence: Evidence, answer: Answer) -> str:

@@ -18,7 +18,7 @@ from lanes.vehicle import Vehicle
 
 SCHEMA_VERSION = 1
 
-Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=80)]
 Text: TypeAlias = Annotated[str, Meta(max_length=2000)]

@@ -347,3 +347,15 @@ def test_layout_problems_name_lane_and_station() -> None:
         "lane 2: the first station must be of kind gate",
         "lane 2: the last station must be of kind exit",
     ]
+
+
+def test_the_capture_a_car_was_recognised_by_stays_with_it() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.sense("gate", True)
+    world.capture("浙A00001")
+    seq = len(world.records)
+    world.settle()
+    capture = world.book.inspections["i1"].capture
+    assert capture is not None and (capture[0], capture[1].plate_text) == (seq, "浙A00001")
+    assert world.book.lane("1").captures == []
