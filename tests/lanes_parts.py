@@ -118,6 +118,8 @@ def attempt(business: str = "periodic", **changes: Any) -> Evidence:
     if vehicle.plate is not None:
         hphm = vehicle.plate.hphm
         reviews.append((301, review(200, "0111", "plate", "agree", hphm, hphm)))
+    for i, shot in enumerate(shots):
+        reviews.append((240 + i, review(200 + i, shot, "quality", "agree", "", "")))
     fields: dict[str, Any] = {
         "vehicle": vehicle,
         "business": business,

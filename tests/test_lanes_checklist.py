@@ -57,25 +57,25 @@ def test_what_is_written_and_what_may_not_apply() -> None:
 def test_shots_and_their_questions() -> None:
     registration = {s.shot: (s.required, s.questions) for s in made("registration").shots}
     assert registration == {
-        "0111": (True, ("plate",)),
-        "0112": (True, ()),
-        "0113": (True, ("vin",)),
-        "0119": (False, ()),
+        "0111": (True, ("plate", "quality")),
+        "0112": (True, ("quality",)),
+        "0113": (True, ("vin", "quality")),
+        "0119": (False, ("quality",)),
     }
     periodic = {s.shot: (s.required, s.questions) for s in made().shots}
     assert periodic == {
-        "0111": (True, ("plate",)),
-        "0112": (True, ()),
-        "0113": (True, ("vin",)),
-        "0124": (False, ()),
-        "0157": (True, ()),
+        "0111": (True, ("plate", "quality")),
+        "0112": (True, ("quality",)),
+        "0113": (True, ("vin", "quality")),
+        "0124": (False, ("quality",)),
+        "0157": (True, ("quality",)),
     }
 
 
 def test_a_new_vehicle_is_not_asked_for_its_plate() -> None:
     shots = {shot.shot: shot.questions for shot in made("registration", plate=None).shots}
-    assert shots["0111"] == ()
-    assert shots["0113"] == ("vin",)
+    assert shots["0111"] == ("quality",)
+    assert shots["0113"] == ("vin", "quality")
 
 
 def test_names_in_both_languages() -> None:

@@ -115,7 +115,11 @@ def test_a_good_car_passes_its_periodic_inspection() -> None:
         "whole",
         "B0",
         "plate",
+        "0111",
+        "0112",
         "vin",
+        "0113",
+        "0157",
     ]
 
 
@@ -208,8 +212,9 @@ def test_a_blurred_photo_taken_again() -> None:
     sent_back = replace(blurred, rulings={302: (310, ruled(302, "retake", "blurred"))})
     assert lacking(sent_back) == ["shot:0113"]
     retaken = replace(sent_back, photos={**sent_back.photos, "0113": (320, photo("0113"))})
-    assert lacking(retaken) == ["review:0113:vin"]
+    assert lacking(retaken) == ["review:0113:vin", "review:0113:quality"]
     sharp = reviewed(retaken, 330, review(320, "0113", "vin", "agree", VIN, VIN))
+    sharp = reviewed(sharp, 331, review(320, "0113", "quality", "agree", "", ""))
     findings, verdict = judged(sharp)
     assert verdict == "pass"
     assert findings["vin", "review"].basis == (320, 330)
@@ -218,13 +223,14 @@ def test_a_blurred_photo_taken_again() -> None:
 def test_a_doubted_photo_retaken_without_waiting_for_a_ruling() -> None:
     doubt = reviewed(attempt(), 302, review(202, "0113", "vin", "disagree", VIN, OTHER_VIN))
     retaken = replace(doubt, photos={**doubt.photos, "0113": (320, photo("0113"))})
-    assert failed(reviewed(retaken, 330, review(320, "0113", "vin", "agree", VIN, VIN))) == []
+    sharp = reviewed(retaken, 330, review(320, "0113", "vin", "agree", VIN, VIN))
+    assert failed(reviewed(sharp, 331, review(320, "0113", "quality", "agree", "", ""))) == []
 
 
 def test_an_agreeing_review_of_the_photo_before_does_not_count() -> None:
     evidence = attempt()
     retaken = replace(evidence, photos={**evidence.photos, "0113": (320, photo("0113"))})
-    assert lacking(retaken) == ["review:0113:vin"]
+    assert lacking(retaken) == ["review:0113:vin", "review:0113:quality"]
 
 
 def test_a_failed_check_fails_the_vehicle() -> None:
@@ -346,7 +352,14 @@ def test_each_missing_thing_is_named(part: str, key: object, code: str) -> None:
 
 
 def test_reviews_are_waited_for() -> None:
-    assert lacking(attempt(reviews=())) == ["review:0111:plate", "review:0113:vin"]
+    assert lacking(attempt(reviews=())) == [
+        "review:0111:plate",
+        "review:0111:quality",
+        "review:0112:quality",
+        "review:0113:vin",
+        "review:0113:quality",
+        "review:0157:quality",
+    ]
 
 
 def test_side_slip_is_waited_for_only_with_a_rigid_axle() -> None:
