@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--faults", type=int, default=20, help="how many processes to kill in all")
     parser.add_argument("--seed", type=int, default=None, help="the same seed kills in the same order")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
-    parser.add_argument("--dsn", help="database of the registry, emptied by you; default: SQLite")
+    parser.add_argument("--dsn", help="database of the registry; default: SQLite")
     options = parser.parse_args(arguments)
     if options.faults < 1:
         parser.error("--faults must be at least 1")
@@ -96,7 +96,7 @@ def run_round(tally: Tally, dice: random.Random, faults: int, seed: int, dsn: st
         if demo.poll() is None:
             demo.terminate()
             demo.wait(30)
-    _judge(tally, folder / "demo", out, demo.returncode)
+    _judge(tally, folder / "demo", out, demo.returncode, f"virtual-node-{seed}")
     if tally.lost or tally.doubled or not tally.chains_equal:
         print(f"kept for a look: {folder}", file=sys.stderr)
     else:
@@ -115,7 +115,7 @@ def _kill_one(pids: Path, tally: Tally, dice: random.Random) -> None:
     print(f"fault {tally.faults}: killed {name}", file=sys.stderr)
 
 
-def _judge(tally: Tally, folder: Path, out: bytes, status: int | None) -> None:
+def _judge(tally: Tally, folder: Path, out: bytes, status: int | None, node: str) -> None:
     try:
         report = json.loads(out)
     except ValueError:
@@ -132,17 +132,17 @@ def _judge(tally: Tally, folder: Path, out: bytes, status: int | None) -> None:
         tally.lost.append(
             f"centre has {report['system']['records_at_centre']} of {report['system']['records']}"
         )
-    _judge_journal(tally, folder)
+    _judge_journal(tally, folder, node)
 
 
-def _judge_journal(tally: Tally, folder: Path) -> None:
+def _judge_journal(tally: Tally, folder: Path, node: str) -> None:
     """The journal itself: dense, chained, each acknowledged key once, every photo there."""
     with sqlite3.connect(folder / "node" / "journal.sqlite") as file:
         rows = file.execute("SELECT seq, source, source_key, data, head FROM records ORDER BY seq").fetchall()
     file.close()
     if [row[0] for row in rows] != list(range(1, len(rows) + 1)):
         tally.lost.append("the journal's numbers have gaps")
-    if rows and rows[-1][4] != link_all(genesis("virtual-node-1"), [row[3] for row in rows]):
+    if rows and rows[-1][4] != link_all(genesis(node), [row[3] for row in rows]):
         tally.chains_equal = False
     keys = Counter(row[2] for row in rows)
     acknowledged = json.loads((folder / "acknowledged.json").read_text(encoding="utf-8"))

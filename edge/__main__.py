@@ -184,7 +184,7 @@ def demo(
     keep: Annotated[
         Path | None, typer.Option(help="Leave journal, photos and registry in this folder")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Which vehicles come")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Which vehicles come")] = 1,
     pause: Annotated[float, typer.Option(min=0.0, help="Seconds between arrivals")] = 6.0,
     fault_every: Annotated[int, typer.Option(min=0, help="One vehicle in so many has a planted fault")] = 8,
     dsn: Annotated[

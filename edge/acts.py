@@ -19,6 +19,7 @@ from lanes.record import (
     Key,
     Name,
     Photographed,
+    Record,
     Result,
     Ruled,
     Sha256,
@@ -107,9 +108,6 @@ class Acts:
 
         The source is the officer, not the channel: a PDA that gave up on MQTT may repeat itself over HTTP.
         """
-        known = self.desk.book.inspections.get(inspection)
-        if known is None:
-            raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
         if post.officer not in self._officers:
             raise ActError(
                 422,
@@ -117,15 +115,16 @@ class Acts:
                 f"本站没有查验员 {post.officer}",
                 f"{post.officer} is no officer of this site",
             )
-        body = self._body(known, post)
+        body = self._body(post)
         source = f"{self.desk.prefix}officer/{post.officer}"
-        repeated = self._repeated(source, post.key, body)
+        repeated = self._repeated(source, post.key, body, inspection)
         if repeated is not None:
             return repeated, False
+        known = self._known(inspection)
         async with self._turn:
             self._permit(known, body)
             appended = await self.desk.append(source, post.key, body, inspection)
-        return self._same(appended.record.body, body, appended.record.seq), appended.fresh
+        return self._same(appended.record, body, inspection), appended.fresh
 
     async def from_pda(self, act: Act) -> tuple[int, bool]:
         """An act that came over MQTT; its photo, if any, is made durable first."""
@@ -141,12 +140,10 @@ class Acts:
         """(seq, fresh): stops an inspection with its reason; raises ActError when nothing can be stopped."""
         source = f"{self.desk.prefix}operator/{by}"
         body = Aborted(by=by, reason=reason)
-        repeated = self._repeated(source, key, body)
+        repeated = self._repeated(source, key, body, inspection)
         if repeated is not None:
             return repeated, False
-        known = self.desk.book.inspections.get(inspection)
-        if known is None:
-            raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
+        known = self._known(inspection)
         if known.phase not in ("waiting", "on_lane"):
             raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
         appended = await self.desk.append(source, key, body, inspection)
@@ -166,13 +163,20 @@ class Acts:
         fresh = not self.desk.photos.has(actual)
         return await self.desk.keep(data), fresh
 
-    def _repeated(self, source: str, key: str, body: AnyBody) -> int | None:
+    def _known(self, inspection: str) -> Inspection:
+        known = self.desk.book.inspections.get(inspection)
+        if known is None:
+            raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
+        return known
+
+    def _repeated(self, source: str, key: str, body: AnyBody, inspection: str) -> int | None:
         """Seq of the record this very act already is: a repetition is answered even after the verdict."""
         record = self.desk.journal.find(source, key)
-        return None if record is None else self._same(record.body, body, record.seq)
+        return None if record is None else self._same(record, body, inspection)
 
-    def _same(self, stands: AnyBody, offered: AnyBody, seq: int) -> int:
-        if stands != offered:
+    def _same(self, stands: Record, offered: AnyBody, inspection: str) -> int:
+        seq = stands.seq
+        if (stands.body, stands.inspection) != (offered, inspection):
             raise ActError(
                 409,
                 "key-reused",
@@ -181,7 +185,7 @@ class Acts:
             )
         return seq
 
-    def _body(self, inspection: Inspection, post: ActPost) -> AnyBody:
+    def _body(self, post: ActPost) -> AnyBody:
         act, officer = post.act, post.officer
         match act:
             case PhotographedAct():

@@ -117,7 +117,9 @@ async def _system(plan: Plan, folder: Path) -> AsyncIterator[System]:
         await _listening(ports.mqtt, "broker", folder)
         lanes = [await _lane_twins(stack, name, folder, ports) for name in LANES]
         path = folder / "site.toml"
-        path.write_text(site_text(folder, ports, {each.name: each.io.address for each in lanes}), "utf-8")
+        addresses = {each.name: each.io.address for each in lanes}
+        # a node of its own for each fleet: on a database that is kept, chains do not meet
+        path.write_text(site_text(folder, ports, addresses, f"virtual-node-{plan.seed}"), "utf-8")
         await _start_python(children, path, plan, ports)
         edge, centre = f"http://127.0.0.1:{ports.edge}", f"http://127.0.0.1:{ports.centre}"
         desk = Desk(edge)
@@ -327,7 +329,7 @@ async def _report(system: System) -> dict[str, Any]:
             "records": status["records"],
             "batches": status["receipts"],
             "receipts": status["receipts"],
-            "records_at_centre": stats["records"],
+            "records_at_centre": centre["records"] if centre else 0,
             "photos_at_centre": stats.get("photos"),
             "lane_head": lane_head,
             "centre_head": centre_head,

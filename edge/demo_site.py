@@ -49,7 +49,7 @@ def io_wiring() -> tuple[tuple[Input, ...], tuple[Output, ...]]:
     return inputs, outputs
 
 
-def site_text(folder: Path, ports: Ports, io_addresses: dict[str, str]) -> str:
+def site_text(folder: Path, ports: Ports, io_addresses: dict[str, str], node: str = "virtual-node-1") -> str:
     """The whole site file as TOML."""
     head = f"""# The virtual site of `chayan demo`. Everything in it is simulated.
 [site]
@@ -58,7 +58,7 @@ simulated = true
 title = {{ zh = "模拟查验区", en = "Virtual site" }}
 
 [node]
-name = "virtual-node-1"
+name = "{node}"
 folder = "node"
 
 [broker]

@@ -96,6 +96,8 @@ class Desk:
             known = checklist(
                 inspection.vehicle, inspection.business, self.rules_day(inspection.ordered_at), self.rulebook
             )
+            open_ones = self.book.inspections.keys()
+            self._checklists = {name: each for name, each in self._checklists.items() if name in open_ones}
             self._checklists[inspection.inspection] = known
         return known
 

@@ -27,6 +27,7 @@ from lanes.record import (
 Output: TypeAlias = tuple[str, str, str]  # lane, station, actuator
 
 
+ENDED_KEPT = 200  # ended inspections a node keeps in memory
 CAPTURES_KEPT = 50  # unused captures a lane remembers
 CAPTURE_LEAD = timedelta(seconds=30)  # a capture may be recorded this long before its vehicle is sensed
 
@@ -68,6 +69,7 @@ class Book:
     switched: dict[Output, bool] = field(default_factory=dict)
     boot: str = ""
     seq: int = 0
+    _ended: list[str] = field(default_factory=list)
 
     def lane(self, name: str) -> LaneBook:
         """The book of one lane, made when first asked for."""
@@ -103,6 +105,8 @@ class Book:
             if isinstance(body, Moved):
                 self._move(body, inspection)
             inspection.take(record)
+            if inspection.phase in ("gone", "aborted") and inspection.station is None:
+                self._forget_oldest(inspection.inspection)
 
     def _arrive(self, record: Record, body: Arrived) -> None:
         lane, inspection = self.lane(body.lane), self.inspections.get(record.inspection or "")
@@ -110,6 +114,13 @@ class Book:
             if inspection is not None and seen.seq == body.capture_seq:
                 inspection.capture = (seen.seq, seen.capture)
         lane.captures = [seen for seen in lane.captures if seen.seq > (body.capture_seq or record.seq)]
+
+    def _forget_oldest(self, ended: str) -> None:
+        """Keeps the last ended inspections at hand; the older ones are in the journal."""
+        if ended not in self._ended:
+            self._ended.append(ended)
+        while len(self._ended) > ENDED_KEPT:
+            del self.inspections[self._ended.pop(0)]
 
     def _sense(self, at: datetime, body: Sensed) -> None:
         lane = self.lane(body.lane)

@@ -78,6 +78,9 @@ def test_a_pda_posting_twice_over_two_channels_makes_one_record(tmp_path: Path) 
             fields = {"key": "a1", "inspection": inspection, "officer": "officer-01", "act": CHECK}
             seq, fresh = await Acts(edge.desk).from_pda(Act(key="a1", pda="p", fields=fields))
             assert (seq, fresh) == (first.json()["seq"], False)
+            other = await edge.order("k2", vehicle=vehicle("LTEST1A28N0000017", "浙A54321"))
+            await edge.arrive(other)
+            assert_problem(await edge.act(other, "a1", CHECK), 409, "key-reused")
             changed = CHECK | {"result": "fail"}
             assert_problem(await edge.act(inspection, "a1", changed), 409, "key-reused")
 

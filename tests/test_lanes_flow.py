@@ -6,10 +6,11 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanes.flow import Arrive, Book, Measure, Move, outputs, steps, unmatched
+from lanes.flow import ENDED_KEPT, Arrive, Book, Measure, Move, outputs, steps, unmatched
 from lanes.inspection import fold
 from lanes.layout import Lane, Station, StationKind, Title, layout_problems
 from lanes.record import (
+    Aborted,
     AnyBody,
     Arrived,
     AxleWeighed,
@@ -335,6 +336,16 @@ def test_asks_are_of_photos_that_count_and_have_no_ruling() -> None:
     assert [seq for seq, _ in inspection.asks()] == [review]
     world.add(Ruled(review_seq=review, decision="pass", officer="o"), "i1")
     assert inspection.asks() == []
+
+
+def test_ended_inspections_do_not_fill_the_memory() -> None:
+    world = World()
+    for number in range(ENDED_KEPT + 5):
+        world.order(f"i{number}", car(number))
+        world.add(Aborted(by="operator", reason="left"), f"i{number}")
+    world.order("open", car(999))
+    assert len(world.book.inspections) == ENDED_KEPT + 1
+    assert "i4" not in world.book.inspections and "i5" in world.book.inspections
 
 
 def test_layout_problems_name_lane_and_station() -> None:

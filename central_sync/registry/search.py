@@ -80,6 +80,7 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
                 "through": row.through_seq,
                 "head": row.head.hex(),
                 "received_at": row.received_at,
+                "records": row.records,
             }
             for row in rows
         ],
