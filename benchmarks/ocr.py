@@ -239,7 +239,9 @@ def line(tally: Tally, with_peer: bool) -> dict[str, Any]:
 
 def show(name: str, result: dict[str, Any]) -> None:
     """The table of one folder for people."""
-    print(f"\n{name}: {result['ms']['p50']} ms median, {result['ms']['p95']} ms p95; peer {result['peer']}")
+    own, peer = result["ms"], result["peer_ms"]
+    beside = f"; peer {result['peer']}: {peer['p50']} ms median" if peer else ""
+    print(f"\n{name}: {own['p50']} ms median, {own['p95']} ms p95{beside}")
     print(
         "kind       photos  exact listed   peer ratio | true: agree disagree unsure | false: agree disagree"
     )

@@ -1,7 +1,7 @@
 """The VIN of a photo: text lines, fragments of one line joined, 17 characters under the VIN grammar."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,7 +83,10 @@ class VinReader:
             return decoded
         near = self.judge.near_ties(views, decoded.text, TIE)
         better = [text for text in near if check_holds(text)] or [t for t in near if check_holds(t) is None]
-        return self.judge.described(views, better[0]) if better else decoded
+        if not better:
+            return decoded
+        # log P stays that of the likelier text, so that a claim of the text refused here cannot lead it
+        return replace(self.judge.described(views, better[0]), log_p=decoded.log_p)
 
 
 def is_vin(text: VinText) -> bool:
