@@ -1,0 +1,466 @@
+"""The pages are held to the code: records, rooms, journeys, commands, settings, links, forbidden words."""
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+import typer
+from msgspec import Meta, Struct
+
+from edge import settings
+from edge.__main__ import app
+from edge.children import nats_config
+from firmware_bridge.catalog import KINDS
+from lanes.inspection import TRANSITIONS, Inspection, fold
+from lanes.layout import OUTPUTS, SENSORS, Lane, Station
+from lanes.record import (
+    AnyBody,
+    Arrived,
+    Body,
+    Judged,
+    Moved,
+    Ordered,
+    Record,
+    canonical,
+    genesis,
+    link,
+    parse,
+)
+from lanes.vehicle import Vehicle
+
+ROOT = Path(__file__).parents[1]
+ROOTS = ("edge", "lanes", "models", "firmware_bridge", "central_sync")
+BODIES: tuple[type[Body], ...] = get_args(AnyBody)
+CODE = re.compile(r"`([^`\n]+)`")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def page(name: str) -> str:
+    """A page of the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def sections(text: str, level: int) -> dict[str, str]:
+    """Heading -> what stands under it, to the next heading of this level or above."""
+    text = FENCE.sub(lambda fence: fence[0].replace("\n#", "\n #"), text)
+    parts = re.split(rf"^(#{{1,{level}}}) (.+)$", text, flags=re.MULTILINE)
+    return {
+        title: body
+        for marks, title, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+        if len(marks) == level
+    }
+
+
+def cells(text: str) -> list[list[str]]:
+    """The rows of all tables of a text, without their headings."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rules = {n for n, row in enumerate(rows) if set("".join(row)) <= set("-: ")}
+    heads = {n - 1 for n in rules}
+    return [row for n, row in enumerate(rows) if n not in rules | heads]
+
+
+def first_column(text: str) -> list[str]:
+    """The code words of the first column of all tables."""
+    return [word for row in cells(text) for word in CODE.findall(row[0])]
+
+
+def field_names(struct: type[Struct]) -> list[str]:
+    """Fields as they are spelled outside."""
+    return [field.encode_name for field in msgspec.structs.fields(struct)]
+
+
+def tracked(*patterns: str) -> list[str]:
+    """Files that git knows and that are here."""
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+# ---- records -------------------------------------------------------------------------------------
+
+
+def tag(body: type[Body]) -> str:
+    """The kind of a body as it stands in a journal."""
+    return str(body.__struct_config__.tag)
+
+
+def structs_in(kind: Any) -> Iterator[type[Struct]]:
+    """Structs that a type is made of, however deep."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        yield kind
+        for field in msgspec.structs.fields(kind):
+            yield from structs_in(field.type)
+    for argument in get_args(kind):
+        yield from structs_in(argument)
+
+
+def test_the_envelope_is_documented() -> None:
+    assert first_column(sections(page("docs/records.md"), 2)["Envelope"]) == field_names(Record)
+
+
+def test_every_kind_of_record_is_documented_and_no_other() -> None:
+    found = [title.strip("`") for title in sections(page("docs/records.md"), 3) if title.startswith("`")]
+    assert found == [tag(body) for body in BODIES]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=tag)
+def test_every_field_of_a_kind_is_documented_and_no_other(body: type[Body]) -> None:
+    section = sections(page("docs/records.md"), 3)[f"`{tag(body)}`"]
+    assert first_column(section) == field_names(body)
+
+
+def test_every_part_of_a_body_is_documented_and_no_other() -> None:
+    parts = {
+        part for body in BODIES for field in msgspec.structs.fields(body) for part in structs_in(field.type)
+    }
+    documented = sections(sections(page("docs/records.md"), 2)["Parts of bodies"], 3)
+    assert {title: first_column(text) for title, text in documented.items()} == {
+        part.__name__: field_names(part) for part in parts
+    }
+
+
+def test_the_worked_example_can_be_computed() -> None:
+    example = sections(page("docs/records.md"), 3)["Worked example"]
+    node = re.findall(r"Node `([a-z0-9-]+)`", example)[0]
+    heads = re.findall(r"^[0-9a-f]{64}$", example, re.MULTILINE)
+    lines = [line.encode() for line in re.findall(r"^\{.+\}$", example, re.MULTILINE) if '"seq"' in line]
+    by_hand, ours = [hashlib.sha256(f"chayan journal 1\n{node}".encode()).digest()], [genesis(node)]
+    for data in lines:
+        assert canonical(parse(data)) == data
+        by_hand.append(hashlib.sha256(by_hand[-1] + data).digest())
+        ours.append(link(ours[-1], data))
+    assert [head.hex() for head in by_hand] == [head.hex() for head in ours] == heads
+    assert [int(size) for size in re.findall(r"\((\d+) bytes\)", example)] == [len(data) for data in lines]
+
+
+# ---- architecture --------------------------------------------------------------------------------
+
+
+def test_every_module_has_its_line() -> None:
+    rooms = sections(page("docs/architecture.md"), 2)["Rooms"]
+    modules = tracked(*(f"{root}/*.py" for root in ROOTS))
+    assert sorted(first_column(rooms)) == sorted(modules)
+    assert all(len(row) == 2 and row[1] for row in cells(rooms))
+
+
+def look_up(dotted: str) -> object:
+    """The module, class or function of a dotted name; raises when there is none."""
+    parts = dotted.split(".")
+    for cut in range(len(parts), 0, -1):
+        name = ".".join(parts[:cut])
+        if importlib.util.find_spec(parts[0]) and _is_module(name):
+            found: object = importlib.import_module(name)
+            for part in parts[cut:]:
+                found = getattr(found, part)
+            return found
+    raise LookupError(dotted)
+
+
+def _is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def named(text: str) -> list[str]:
+    """Dotted names of our own code in a page."""
+    return re.findall(rf"`((?:{'|'.join(ROOTS)})(?:\.\w+)+)`", text)
+
+
+@pytest.mark.parametrize("name", tracked("*.md"))
+def test_every_named_function_and_file_exists(name: str) -> None:
+    text = page(name)
+    for dotted in named(text):
+        look_up(dotted)
+    folders = (*ROOTS, "configs", "deploy", "docs", "tests", "benchmarks")
+    paths = re.findall(rf"`((?:{'|'.join(folders)})/[\w./-]+\.(?:py|toml|md|txt|sh))`", text)
+    assert [path for path in paths if not (ROOT / path).exists() and "NAME" not in path] == []
+
+
+@pytest.mark.parametrize(
+    ("journey", "first", "last"),
+    [
+        (
+            "The journey of a brake reading",
+            "firmware_bridge.link.Link.read",
+            "central_sync.journal.Journal.settle",
+        ),
+        ("The journey of a VIN photo", "edge.acts.Acts.put_photo", "central_sync.registry.pictures.keep"),
+    ],
+)
+def test_a_journey_is_told_from_end_to_end(journey: str, first: str, last: str) -> None:
+    names = named(sections(page("docs/architecture.md"), 2)[journey])
+    assert names.index(first) < names.index(last)
+    assert {name.partition(".")[0] for name in names} >= {"edge", "lanes", "firmware_bridge", "central_sync"}
+    assert callable(look_up(first))
+    assert callable(look_up(last))
+
+
+def test_the_diagram_of_phases_is_the_table() -> None:
+    diagram = dict(FENCE.findall(page("docs/architecture.md")))["mermaid"]
+    arrows = re.findall(r"^ +(\S+) --> (\S+): (.+)$", diagram, re.MULTILINE)
+    table = [(before, after, tag(kind)) for (before, kind), after in TRANSITIONS.items()]
+    assert sorted(arrows) == sorted([("[*]", "waiting", "ordered"), *table, ("judged", "gone", "moved out")])
+
+
+def test_the_last_arrow_of_the_diagram_holds() -> None:
+    vehicle = Vehicle(
+        vin="LTESTA",
+        vehicle_class="K33",
+        use="A",
+        made_on=date(2026, 1, 1),
+        gross_mass_kg=1800,
+        kerb_mass_kg=1400,
+    )
+    bodies: list[AnyBody] = [
+        Ordered(vehicle=vehicle, business="registration", ordered_by="c"),
+        Arrived(lane="1"),
+        Judged(verdict="pass", findings=(), rules="r", rules_sha256="0" * 64),
+        Moved(lane="1", station=""),
+    ]
+    phases = []
+    for count in range(1, len(bodies) + 1):
+        inspection = fold(_record(seq, body) for seq, body in enumerate(bodies[:count], 1))
+        assert isinstance(inspection, Inspection)
+        phases.append(inspection.phase)
+    assert phases == ["waiting", "on_lane", "judged", "gone"]
+
+
+def _record(seq: int, body: AnyBody) -> Record:
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    return Record(seq=seq, at=moment, tick_ms=seq, source="s", source_key=str(seq), inspection="i", body=body)
+
+
+def test_decisions_are_numbered_and_whole() -> None:
+    names = sorted(path.name for path in (ROOT / "docs/decisions").glob("*.md"))
+    assert [name[:4] for name in names] == [f"{n:04}" for n in range(1, len(names) + 1)]
+    for name in names:
+        text = page(f"docs/decisions/{name}")
+        assert text.startswith(f"# {name[:4]} "), name
+        assert re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE) == [
+            "Context",
+            "Decision",
+            "Why",
+            "Consequence",
+        ], name
+
+
+# ---- commands and settings -----------------------------------------------------------------------
+
+
+def commands(group: Any, above: str = "chayan") -> Iterator[tuple[str, Any]]:
+    """(path, command) of every command that does something."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{above} {name}")
+        else:
+            yield f"{above} {name}", command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def options(command: Any) -> set[str]:
+    """Every spelling of every long option but --help."""
+    spellings = {
+        each for parameter in command.params for each in (*parameter.opts, *parameter.secondary_opts)
+    }
+    return {each for each in spellings if each.startswith("--")} - {"--help"}
+
+
+def section_of(command: str) -> str:
+    """What operations.md says of a command; raises StopIteration."""
+    found = sections(page("docs/operations.md"), 3).items()
+    return next(text for title, text in found if title.startswith("chayan") and f"{command} " in f"{title} ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_is_documented(command: str) -> None:
+    section = section_of(command)
+    assert {word for word in first_column(section) if word.startswith("--")} == options(COMMANDS[command])
+    for parameter in COMMANDS[command].params:
+        if isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool):
+            row = next(row for row in cells(section) if CODE.findall(row[0])[0] == parameter.opts[0])
+            assert float(row[1].split()[0]) == float(parameter.default), parameter.name
+
+
+def test_no_command_is_documented_that_is_not_there() -> None:
+    titles = [title for title in sections(page("docs/operations.md"), 3) if title.startswith("chayan")]
+    told = {match for title in titles for match in re.findall(r"chayan(?: [a-z][a-z-]*)+", title)}
+    assert {name.removesuffix(" and") for name in told} == set(COMMANDS)
+
+
+def test_units_of_the_install_page_start_real_commands() -> None:
+    text = page("docs/install.md").replace("\\\n", " ")
+    starts = [
+        line.split("/bin/", 1)[1].split() for line in text.splitlines() if line.startswith("ExecStart=")
+    ]
+    ours = [" ".join(words) for words in starts if words[0] == "chayan"]
+    assert len(ours) == 3
+    for line in ours:
+        command = max((each for each in COMMANDS if line.startswith(f"{each} ")), key=len)
+        assert set(re.findall(r"(--[a-z-]+)", line)) <= options(COMMANDS[command]), line
+
+
+def test_options_of_chaos_are_documented() -> None:
+    known = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', page("benchmarks/chaos.py")))
+    assert set(first_column(sections(page("docs/operations.md"), 2)["make chaos"])) == known
+
+
+def test_targets_of_make_that_pages_name_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", page("Makefile"), re.MULTILINE))
+    for name in tracked("*.md"):
+        assert set(re.findall(r"`make ([a-z]+)", page(name))) <= targets, name
+
+
+TABLES: dict[str, tuple[type[Struct], ...]] = {
+    "[site]": (settings.Site,),
+    "[node]": (settings.Node,),
+    "[broker]": (settings.BrokerAddress,),
+    "[api]": (settings.Api,),
+    "[registry]": (settings.Registry,),
+    "[[officers]]": (settings.Officer,),
+    "[[lanes]]": (Lane, Station),
+    "[[devices]]": (settings.DeviceEntry,),
+}
+
+
+def test_every_table_of_the_site_file_is_documented() -> None:
+    titles = {title for title in sections(page("docs/operations.md"), 3) if title.startswith("[")}
+    assert titles == set(TABLES)
+    assert {title.strip("[]") for title in titles} == set(field_names(settings.SiteFile))
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_every_key_of_the_site_file_is_documented_with_its_default(title: str) -> None:
+    rows = [row for row in cells(sections(page("docs/operations.md"), 3)[title]) if len(row) == 4]
+    fields = [f for struct in TABLES[title] for f in msgspec.structs.fields(struct) if f.name != "config"]
+    assert [CODE.findall(row[0])[0] for row in rows] == [field.encode_name for field in fields]
+    for row, field in zip(rows, fields, strict=True):
+        optional = title == "[[devices]]" and field.name in ("lane", "station")  # by role, see the page
+        assert optional or row[2].strip("`") == shown(field), f"{title} {field.name}"
+        check_range(row[1], field)
+
+
+def shown(field: Any) -> str:
+    """A default as the page writes it."""
+    if field.required:
+        return ""
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
+    return "none" if field.default in (None, "", ()) else str(field.default)
+
+
+def check_range(cell: str, field: Any) -> None:
+    """Where a number has bounds, the cell gives them; ``as …`` and ``register`` point to others."""
+    bounds = [meta for meta in getattr(field.type, "__metadata__", ()) if isinstance(meta, Meta)]
+    for meta in bounds:
+        if meta.ge is not None and not cell.startswith(("as ", "register")):
+            assert cell == f"{meta.ge:g}–{meta.le:g}", field.name
+
+
+def device_rows() -> dict[str, dict[str, list[str]]]:
+    """kind -> key -> row of the table of devices' keys."""
+    found: dict[str, dict[str, list[str]]] = {}
+    kind = ""
+    for row in cells(sections(page("docs/operations.md"), 3)["Keys of each kind of device"]):
+        kind = (CODE.findall(row[0]) or [row[0]])[0] or kind
+        if kind in (*KINDS, "all"):
+            found.setdefault(kind, {}).update(dict.fromkeys(CODE.findall(row[1]), row))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_of_a_kind_of_device_is_documented_with_its_range(kind: str) -> None:
+    rows = device_rows()
+    known = {field.encode_name: field for field in msgspec.structs.fields(KINDS[kind].config)}
+    assert {*rows[kind], *rows["all"]} == set(known)
+    for key, row in rows[kind].items():
+        check_range(row[2], known[key])
+        first = row[3].split(",")[0].strip("`")
+        if known[key].required or (
+            isinstance(known[key].default, int | float) and len(CODE.findall(row[1])) == 1
+        ):
+            assert first in (shown(known[key]), shown(known[key]).removesuffix(".0")), key
+
+
+def test_parts_of_a_devices_lists_are_documented() -> None:
+    row = device_rows()["modbus-io"]
+    config = {field.name: field for field in msgspec.structs.fields(KINDS["modbus-io"].config)}
+    for key in ("inputs", "outputs"):
+        part = next(structs_in(config[key].type))
+        assert set(CODE.findall(row[key][2])) - {"false"} == set(field_names(part))
+
+
+def test_sensors_and_outputs_of_stations_are_documented() -> None:
+    rows = [row for row in cells(sections(page("docs/operations.md"), 3)["[[lanes]]"]) if len(row) == 3]
+    told = {kind: (row[1], row[2]) for row in rows for kind in CODE.findall(row[0])}
+    assert {kind: tuple(CODE.findall(sensors)) for kind, (sensors, _) in told.items()} == SENSORS
+    assert {kind: tuple(CODE.findall(outputs)) for kind, (_, outputs) in told.items()} == OUTPUTS
+
+
+def test_the_brokers_settings_are_those_of_the_demo() -> None:
+    config = nats_config(Path("/folder"), 1, 2)
+    note = page("docs/decisions/0007-nats-as-embedded-broker.md")
+    for key in ("sync_interval", "ack_wait", "max_ack_pending"):
+        said = re.findall(rf'{key}: "?\w+"?', config)
+        assert len(said) == 1, key
+        assert said[0] in page("docs/install.md"), key
+        assert said[0] in note, key
+
+
+# ---- installation, links, words ------------------------------------------------------------------
+
+
+def test_root_packages_belong_to_this_distribution_alone() -> None:
+    project = tomllib.loads(page("pyproject.toml"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert set(packages) == {*ROOTS, "configs"}
+    owners = importlib.metadata.packages_distributions()
+    for package in packages:
+        # an editable install names no files, so that nobody is listed; anybody else would be
+        assert set(owners.get(package, [])) <= {project["project"]["name"]}, package
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        assert Path(spec.origin).parent == ROOT / package, package
+        assert f"`{package}`" in page("docs/install.md")
+
+
+@pytest.mark.parametrize("name", tracked("*.md"))
+def test_relative_links_lead_somewhere(name: str) -> None:
+    text = FENCE.sub("", page(name))
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    inside = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [
+        target for target in inside if target and not (ROOT / name).parent.joinpath(target).exists()
+    ] == []
+
+
+def test_the_changelog_tells_this_version_and_its_config_changes() -> None:
+    version = tomllib.loads(page("pyproject.toml"))["project"]["version"]
+    assert f"## [{version}]" in page("CHANGELOG.md")
+    assert "Config changes" in sections(page("CHANGELOG.md"), 3)
+
+
+def test_no_file_names_a_build_machines_folder_or_a_package_registrys_host() -> None:
+    hosts = ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("npmmirror", "com")
+    words = ["/" + "work" + "/", *(".".join(host) for host in hosts)]
+    forbidden = re.compile("|".join(map(re.escape, words)).encode())
+    found = [
+        f"{name}: {match[0].decode()}"
+        for name in tracked()
+        if b"\0" not in (data := (ROOT / name).read_bytes())[:8000]
+        for match in forbidden.finditer(data)
+    ]
+    assert found == []
