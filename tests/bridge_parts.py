@@ -2,12 +2,7 @@
 
 import asyncio
 
-from hypothesis import settings
-
 from firmware_bridge.device import Said
-
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-settings.load_profile("unhurried")
 
 
 class Told:

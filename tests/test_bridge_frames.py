@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from firmware_bridge.devices import brake_roller, jx, scale_xk3190, side_slip, wheel_load
 from firmware_bridge.virtual import faults
-from tests import bridge_parts as _unhurried  # noqa: F401 (sets the hypothesis profile)
 
 # commands found in linzewu/veh and MFC; their check bytes were never in our hands when they were sent
 KNOWN_COMMANDS = {
