@@ -71,11 +71,13 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
 ) -> None:
     """Validate a site file and the rules without starting anything."""
+    from edge.compose import equipment
     from edge.rulebook import RulesError, read_rulebook
     from edge.settings import SettingsError, load
 
     try:
         site, rules = load(file), read_rulebook()
+        equipment(file, site)
     except (SettingsError, RulesError) as error:
         if as_json:
             typer.echo(json.dumps({"ok": False, "problems": str(error).splitlines()}, ensure_ascii=False))

@@ -274,3 +274,5 @@ def _aware(moment: datetime) -> datetime:
         return utc(moment)
     except ValueError as error:
         raise ActError(422, "no-zone", "时间缺少时区", str(error)) from error
+    except OverflowError as error:  # the year 1 east of Greenwich has no UTC
+        raise ActError(422, "no-time", "时间超出范围", f"{moment.isoformat()} is out of range") from error

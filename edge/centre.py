@@ -45,5 +45,8 @@ async def run_centre(
     except (DsnError, KeyTrouble, ValueError, OSError) as error:
         raise CentreError(str(error)) from error
     except sa.exc.SQLAlchemyError as error:
-        raise CentreError(f"--dsn: {getattr(error, 'orig', None) or error}") from error
+        why = " ".join(str(getattr(error, "orig", None) or error).split())  # PostgreSQL says it on many lines
+        raise CentreError(f"--dsn: {why}") from error
+    except ImportError as error:
+        raise CentreError(f"--dsn: no driver ({error}); pip install 'chayan[pg]'") from error
     await serve(app, bind(host, port), stop)

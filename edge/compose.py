@@ -1,12 +1,15 @@
 """Names every concrete class: a site file becomes a running node, settings become a registry."""
 
 import asyncio
+import contextlib
 import hashlib
+import os
 import secrets
 from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
@@ -21,9 +24,10 @@ from edge.desk import Desk
 from edge.intake import Intake
 from edge.marshal import LaneDevices, Marshal
 from edge.rulebook import read_rulebook
-from edge.settings import SiteFile, load
-from firmware_bridge.catalog import KINDS
+from edge.settings import SettingsError, SiteFile, load
+from firmware_bridge.catalog import KINDS, UnknownBroker
 from firmware_bridge.device import Device
+from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
 from lanes.record import NodeStarted
 
@@ -77,18 +81,22 @@ def worker_token(folder: Path) -> str:
     path = folder / TOKEN_FILE
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        mine = path.with_suffix(f".{secrets.token_hex(4)}")
+        mine.touch(mode=0o600)
+        mine.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        with contextlib.suppress(FileExistsError):  # agent and reviewer start together: the first one's holds
+            os.link(mine, path)
+        mine.unlink()
     return path.read_text(encoding="ascii")
 
 
 def make_brokers(site: SiteFile) -> dict[str, Broker]:
-    """The site's MQTT connections by name."""
+    """The site's MQTT connections by name. Raises SettingsError."""
     broker = site.broker
     user = ""
     if broker.username:
-        password = broker.password_file.read_text("utf-8").strip() if broker.password_file else ""
-        user = f"{broker.username}:{password}@"
+        password = _password(broker.password_file) if broker.password_file else ""
+        user = f"{quote(broker.username, safe='')}:{quote(password, safe='')}@"
     return {
         "main": Broker(
             f"mqtt://{user}{broker.host}:{broker.port}",
@@ -98,9 +106,31 @@ def make_brokers(site: SiteFile) -> dict[str, Broker]:
     }
 
 
+def _password(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"broker.password_file: {path} cannot be read: {error}") from error
+
+
 def make_devices(site: SiteFile, brokers: Mapping[str, Broker]) -> dict[str, Device]:
-    """Every device of a site by name."""
-    return {entry.name: KINDS[entry.kind].build(entry.name, entry.config, brokers) for entry in site.devices}
+    """Every device of a site by name. Raises SettingsError for a wrong address or an unknown broker."""
+    devices = {}
+    for entry in site.devices:
+        try:
+            devices[entry.name] = KINDS[entry.kind].build(entry.name, entry.config, brokers)
+        except (AddressError, UnknownBroker) as error:
+            raise SettingsError(f"[[devices]] {entry.name}: {error}") from error
+    return devices
+
+
+def equipment(path: Path, site: SiteFile) -> tuple[dict[str, Broker], dict[str, Device]]:
+    """Brokers and devices of the site of a file, not yet running. Raises SettingsError."""
+    try:
+        brokers = make_brokers(site)
+        return brokers, make_devices(site, brokers)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def lane_devices(site: SiteFile, devices: Mapping[str, Device], lane: str) -> LaneDevices:
@@ -116,17 +146,25 @@ def lane_devices(site: SiteFile, devices: Mapping[str, Device], lane: str) -> La
     )
 
 
+def open_journal(site: SiteFile) -> Journal:
+    """The node's journal. Raises SettingsError, JournalError."""
+    try:
+        return Journal(site.node.folder / JOURNAL_FILE, site.node.name)
+    except OSError as error:
+        why = error.strerror or error
+        raise SettingsError(f"node.folder: {site.node.folder} cannot hold a journal: {why}") from error
+
+
 async def run_node(path: Path) -> None:
     """Runs the node of a site file until SIGINT or SIGTERM."""
     site = load(path)
     rulebook = read_rulebook()
     folder = site.node.folder
-    journal = Journal(folder / JOURNAL_FILE, site.node.name)
+    journal = open_journal(site)
     try:
         desk = Desk(site, journal, Photos(folder / "photos"), rulebook)
         acts = Acts(desk)
-        brokers = make_brokers(site)
-        devices = make_devices(site, brokers)
+        brokers, devices = equipment(path, site)
         loops = _loops(desk, acts, devices, brokers)
         async with httpx.AsyncClient(
             base_url=site.registry.url if site.registry else "http://none.invalid",

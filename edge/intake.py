@@ -1,9 +1,14 @@
 """From what devices say to durable records. Returning from ``tell`` is the acknowledgement's permission."""
 
+import asyncio
 import contextlib
 import hashlib
+from dataclasses import dataclass
 from uuid import uuid4
 
+import structlog
+
+from central_sync.journal import JournalError
 from edge.acts import ActError, Acts
 from edge.desk import Desk
 from edge.settings import DeviceEntry
@@ -13,6 +18,19 @@ from firmware_bridge.mqtt import BrokerLost
 from lanes.record import Captured, DeviceChanged, Quarantined, Sensed
 
 EXCERPT_CHARACTERS = 200
+JUNK_LIMIT, JUNK_WINDOW_S = 60, 60.0  # a broken camera must not fill the disk with evidence of it
+
+log = structlog.get_logger("chayan.intake")
+
+
+@dataclass(slots=True)
+class _Flood:
+    """Junk of one device within a window: how many records it gave, and what came after the limit."""
+
+    records: int = 0
+    dropped: int = 0
+    dropped_bytes: int = 0
+    sha256: str = ""
 
 
 class Intake:
@@ -22,6 +40,8 @@ class Intake:
         self.desk, self.acts = desk, acts
         self._run = uuid4().hex[:12]
         self._count = 0
+        self._floods: dict[str, _Flood] = {}
+        self._windows: set[asyncio.Task[None]] = set()
 
     def tell_for(self, entry: DeviceEntry, device: Device) -> Tell:
         """The ``tell`` of one device: returns only when what was said is durable."""
@@ -82,7 +102,17 @@ class Intake:
         await self.desk.append(device.source, self._key(said.sensor), body)
 
     async def _junk(self, device: Device, said: Junk) -> None:
+        """A record of its own; beyond ``JUNK_LIMIT`` a minute of one device, one record that counts the rest.
+
+        What is dropped is acknowledged as well: it would be as unreadable when it came again. The device is
+        what counts, not the topic, since an unreadable message may come on any topic it likes.
+        """
         digest = hashlib.sha256(said.data).hexdigest()
+        flood = self._flood(device, said.channel)
+        if flood.records >= JUNK_LIMIT:
+            flood.dropped, flood.dropped_bytes = flood.dropped + 1, flood.dropped_bytes + said.size_bytes
+            flood.sha256 = digest
+            return
         body = Quarantined(
             channel=said.channel[:2000],
             why=said.why[:2000],
@@ -91,7 +121,36 @@ class Intake:
             excerpt=said.data[:EXCERPT_CHARACTERS].decode("ascii", "replace"),
         )
         # the same bytes on the same channel are one fact, however often a device repeats them
-        await self.desk.append(device.source, f"junk-{digest[:32]}-{said.channel[-100:]}", body)
+        appended = await self.desk.append(device.source, f"junk-{digest[:32]}-{said.channel[-100:]}", body)
+        flood.records += appended.fresh
+
+    def _flood(self, device: Device, channel: str) -> _Flood:
+        """The device's window; the first junk opens it."""
+        flood = self._floods.get(device.name)
+        if flood is None:
+            flood = self._floods[device.name] = _Flood()
+            window = asyncio.create_task(self._window(device, channel))
+            self._windows.add(window)
+            window.add_done_callback(self._windows.discard)
+        return flood
+
+    async def _window(self, device: Device, channel: str) -> None:
+        """Closes the device's window after its time, and records what was dropped in it."""
+        await asyncio.sleep(JUNK_WINDOW_S)
+        flood = self._floods.pop(device.name)
+        if not flood.dropped:
+            return
+        why = f"{flood.dropped} more unreadable messages within {JUNK_WINDOW_S:g} s were dropped"
+        log.warning(
+            "junk dropped", device=device.name, messages=flood.dropped, size_bytes=flood.dropped_bytes
+        )
+        body = Quarantined(
+            channel=channel[:2000], why=why, size_bytes=flood.dropped_bytes, sha256=flood.sha256
+        )
+        try:
+            await self.desk.append(device.source, self._key("junk-dropped"), body)
+        except JournalError as error:
+            log.error("the journal takes nothing", why=str(error))
 
     async def _health(self, entry: DeviceEntry, said: Health) -> None:
         known = self.desk.book.devices.get(entry.name)

@@ -117,6 +117,7 @@ def load(path: Path) -> SiteFile:
     entries = _devices(path, devices, problems)
     if site is not None:
         site = msgspec.structs.replace(site, devices=tuple(entries), node=_placed(site.node, path.parent))
+        site = _with_password_file(site, path.parent)
         problems += [f"{path}: {line}" for line in _cross_problems(site)]
     if problems or site is None:
         raise SettingsError("\n".join(problems))
@@ -126,6 +127,13 @@ def load(path: Path) -> SiteFile:
 
 def _placed(node: Node, folder: Path) -> Node:
     return msgspec.structs.replace(node, folder=(folder / node.folder).resolve())
+
+
+def _with_password_file(site: SiteFile, folder: Path) -> SiteFile:
+    if site.broker.password_file is None:
+        return site
+    placed = (folder / site.broker.password_file).resolve()
+    return msgspec.structs.replace(site, broker=msgspec.structs.replace(site.broker, password_file=placed))
 
 
 def _devices(path: Path, tables: Any, problems: list[str]) -> list[DeviceEntry]:

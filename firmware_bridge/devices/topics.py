@@ -1,6 +1,7 @@
 """TopicDevice: what the devices behind a broker have in common: waiting for ``run``, junk, health."""
 
 import asyncio
+import math
 from typing import TypeVar
 
 import msgspec
@@ -44,10 +45,12 @@ class TopicDevice:
         try:
             while True:
                 await asyncio.sleep(LOOK_S)
-                if self.broker.up.is_set():
-                    await self._pulse.check()
-                else:
+                if not self.broker.up.is_set():
                     await self._pulse.lost(self.broker.why)
+                elif math.isinf(self._rhythm_s):
+                    await self._pulse.beat()  # it may be silent for hours: the way to it is all one can know
+                else:
+                    await self._pulse.check()
         finally:
             self._running.clear()
 

@@ -56,9 +56,14 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulated: bool = False
 
 
+Number = Annotated[
+    int, Meta(ge=-(2**63), le=2**63 - 1)
+]  # JSON knows no bounds, a record's key has 200 characters
+
+
 class _Timeval(Struct):
-    sec: int
-    usec: int = 0
+    sec: Number
+    usec: Number = 0
 
 
 class _Stamp(Struct):
@@ -73,7 +78,7 @@ class _PlateResult(Struct):
     full_image_content: str = ""
     small_image_content: str = ""
     timeStamp: _Stamp | None = None
-    plateid: int | None = None
+    plateid: Number | None = None
     isoffline: int = 0
 
 
