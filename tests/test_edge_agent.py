@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import os
 import socket
 import threading
@@ -127,21 +128,25 @@ def damaged(how: str) -> list[bytes]:
 
 @contextmanager
 def on_pty(answer: Callable[[int], bytes]) -> Iterator[str]:
-    """Address of a line; each command (its third byte) is answered by ``answer``, a few bytes at a time."""
+    """Address of a line; each command (its third byte) is answered by ``answer``.
+
+    Long answers come by turns in one piece and a few bytes at a time.
+    """
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     ended = threading.Event()
 
     def serve() -> None:
-        held = b""
+        held, sizes = b"", itertools.cycle((4096, 7))
         while not ended.is_set():
             with suppress(OSError):
                 held += os.read(ours, 256)
             while len(held) >= 4:
                 assert held[0] == 0x41 and sum(held[: held[1]]) % 256 == 0, held.hex()
                 said, held = answer(held[2]), held[held[1] :]
-                for start in range(0, len(said), 7):
-                    os.write(ours, said[start : start + 7])
+                size = next(sizes) if len(said) > 100 else 7
+                for start in range(0, len(said), size):
+                    os.write(ours, said[start : start + size])
 
     thread = threading.Thread(target=serve)
     thread.start()

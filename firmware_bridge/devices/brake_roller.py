@@ -206,8 +206,11 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
                 return heard.frame
 
     async def _test(self, item: str) -> tuple[Forces, list[Sample]]:
-        await self._command(start(self._config.frames, item), "start")
-        damaged = self.deframer.skipped
+        await self.quiet("start")
+        self.forget()
+        damaged = self.deframer.skipped  # before the start: acknowledgement and curve may come in one piece
+        await self.send(start(self._config.frames, item), "start")
+        await self._expect(0, ACK_S, "start: acknowledgement")
         drag = read_pair((await self._expect(PAIR, self._config.drag_timeout_s, "drag")).body)
         if drag is None:
             raise MeasureError(f"{self.name}: drag is no number; check the bench's display")

@@ -108,7 +108,7 @@ class SerialInstrument(Generic[F]):
     async def send(self, sent: bytes, doing: str, *, urgent: bool = False) -> None:
         """Writes a command; after a time-out, unless urgent, once the line is quiet; raises MeasureError."""
         if not urgent:
-            await self._quiet(doing)
+            await self.quiet(doing)
         if not self._up.is_set():
             raise MeasureError(f"{self.name}: {doing}: no link ({self._why_down})")
         try:
@@ -116,7 +116,8 @@ class SerialInstrument(Generic[F]):
         except LinkError as lost:
             raise MeasureError(f"{self.name}: {doing}: {lost}") from lost
 
-    async def _quiet(self, doing: str) -> None:
+    async def quiet(self, doing: str) -> None:
+        """Waits, after a time-out, until nothing has come for ``QUIET_S``; raises MeasureError."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + QUIET_LIMIT_S
         while self._noise_at is not None:
