@@ -36,7 +36,9 @@ def must_match(journal: Chain, node: str, seq: int, head: str) -> None:
         raise nonsense(f"it holds record {seq}, the journal ends at {last}; was the journal restored?")
     mine = last_head if seq == last else _head_at(journal, node, seq)
     if mine.hex() != head:
-        raise nonsense(f"its head at record {seq} is not the journal's; compare both with chayan verify")
+        raise nonsense(
+            f"its head at record {seq} is not the journal's; compare both with the office's chain proof"
+        )
 
 
 def _head_at(journal: Chain, node: str, seq: int) -> bytes:

@@ -68,9 +68,11 @@ class Courier:
         destination: str = "centre",
         registry_key: str = "",
         pace: Pace = Pace(),
+        simulated: bool = False,
         told: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._site, self._node, self._destination = site, node, destination
+        self._prefix = "virtual+" if simulated else ""
         self._journal, self._photos, self._signer = journal, photos, signer
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
@@ -160,7 +162,7 @@ class Courier:
         for refused in receipt.refused:
             zh = f"中心拒收第 {refused.seq} 条记录:{refused.why}"
             self._teller.alarm("refused", zh, f"the centre refused record {refused.seq}: {refused.why}")
-        if drafts := refusals(self._destination, batch, receipt):
+        if drafts := refusals(self._destination, batch, receipt, self._prefix):
             await self._journal.append(*drafts)
         through = batch.last_seq  # not further: what is refused beyond it is not known yet
         await self._journal.settle(self._destination, through, wire.encode_receipt(receipt))

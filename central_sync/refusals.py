@@ -18,17 +18,17 @@ class _What(Struct):
     inspection: str | None = None
 
 
-def refusals(destination: str, batch: Batch, receipt: Receipt) -> list[Draft]:
+def refusals(destination: str, batch: Batch, receipt: Receipt, prefix: str = "") -> list[Draft]:
     """One draft for each record of ``batch`` that the receipt refuses; the same draft when it is repeated.
 
-    The refusal of a refusal gives none: it must not breed.
+    The refusal of a refusal gives none: it must not breed. ``prefix``: "virtual+" on a simulated site.
     """
     drafts = []
     for refused in receipt.refused:
         what = _what(batch.records[refused.seq - batch.first_seq])
         if what.body.kind != "refused":
             body = Refused(destination=destination, refused_seq=refused.seq, why=refused.why)
-            source, key = f"courier://{destination}", f"refused/{refused.seq}"
+            source, key = f"{prefix}courier://{destination}", f"refused/{refused.seq}"
             drafts.append(Draft(source=source, source_key=key, inspection=what.inspection, body=body))
     return drafts
 

@@ -117,9 +117,13 @@ def review_vin(
 
 
 def _review(question: Literal["plate", "vin"], photos: list[Path], expect: str | None) -> None:
+    from models.catalog import WeightsError
     from models.cli import review_photos
 
-    raise typer.Exit(review_photos(question, photos, expect, sys.stdout))
+    try:
+        raise typer.Exit(review_photos(question, photos, expect, sys.stdout))
+    except WeightsError as error:
+        fail(str(error))
 
 
 @review_app.command("follow")

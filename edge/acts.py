@@ -14,9 +14,12 @@ from lanes.inspection import Inspection
 from lanes.record import (
     Aborted,
     AnyBody,
+    Arrived,
     Checked,
     Decision,
+    Draft,
     Key,
+    Moved,
     Name,
     Photographed,
     Record,
@@ -148,6 +151,40 @@ class Acts:
             raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
         appended = await self.desk.append(source, key, body, inspection)
         return appended.record.seq, appended.fresh
+
+    async def admit(self, lane: str, inspection: str, key: str, by: str, reason: str) -> tuple[int, bool]:
+        """(seq, fresh): an operator says whose the vehicle at the gate is, when its capture cannot.
+
+        Raises ActError when nobody stands there unrecognised or the inspection does not wait.
+        """
+        source = f"{self.desk.prefix}operator/{by}"
+        body = Arrived(lane=lane, how="operator", by=by, reason=reason)
+        repeated = self._repeated(source, key, body, inspection)
+        if repeated is not None:
+            return repeated, False
+        async with self._turn:
+            gate = self._free_gate(lane)
+            if self._known(inspection).phase != "waiting":
+                raise ActError(409, "not-waiting", "该流水不在等候", "this inspection does not wait")
+            moved = Draft(
+                source=f"{self.desk.prefix}agent",
+                source_key=f"{inspection}/moved/{gate}",
+                inspection=inspection,
+                body=Moved(lane=lane, station=gate),
+            )
+            arrived = Draft(source=source, source_key=key, inspection=inspection, body=body)
+            appended, _ = await self.desk.journal.append(arrived, moved)
+        return appended.record.seq, appended.fresh
+
+    def _free_gate(self, lane: str) -> str:
+        """The gate of a lane where a vehicle stands that nobody has recognised; raises ActError."""
+        lanes = {each.name: each for each in self.desk.site.lanes}
+        if lane not in lanes:
+            raise ActError(404, "no-lane", f"没有检测线 {lane}", f"no lane {lane}")
+        gate, state = lanes[lane].stations[0].name, self.desk.book.lane(lane)
+        if gate in state.at or not state.on(gate):
+            raise ActError(409, "nobody-there", "入口没有待识别的车辆", "no unrecognised vehicle at the gate")
+        return gate
 
     async def put_photo(self, data: bytes, digest: str | None = None) -> tuple[str, bool]:
         """(digest, fresh): keeps a photo; raises ActError for what is no image or has another digest."""

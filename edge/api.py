@@ -71,6 +71,12 @@ class AbortPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
+class AdmitPost(AbortPost, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The operator says whose the vehicle at the gate is."""
+
+    inspection: Name
+
+
 def answer(body: Any, status: int = 200) -> Response:
     """A JSON response."""
     return Response(msgspec.json.encode(body), status, media_type="application/json")
@@ -252,6 +258,12 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
     async def abort(inspection: str, request: Request) -> Response:
         post = await read_struct(request, AbortPost)
         seq, fresh = await acts.abort(inspection, post.key, post.by, post.reason)
+        return answer({"seq": seq}, 201 if fresh else 200)
+
+    @app.post("/api/v1/lanes/{lane}/admit")
+    async def admit(lane: str, request: Request) -> Response:
+        post = await read_struct(request, AdmitPost)
+        seq, fresh = await acts.admit(lane, post.inspection, post.key, post.by, post.reason)
         return answer({"seq": seq}, 201 if fresh else 200)
 
     @app.put("/api/v1/photos/{digest}")

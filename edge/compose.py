@@ -198,6 +198,7 @@ def make_courier(desk: Desk, client: httpx.AsyncClient) -> Courier:
         signer=node_key(site.node.folder),
         client=client,
         destination=site.registry.name if site.registry else "centre",
+        simulated=site.site.simulated,
         told=lambda _: desk.ring(),
     )
 

@@ -45,7 +45,6 @@ class NodeStarted(Body, frozen=True, kw_only=True, tag="node_started"):
     boot: Name
     site: Name
     config_sha256: Sha256
-    clock: Text = ""
 
 
 class DeviceChanged(Body, frozen=True, kw_only=True, tag="device_changed"):
@@ -125,11 +124,13 @@ class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
 
 
 class Arrived(Body, frozen=True, kw_only=True, tag="arrived"):
-    """The vehicle was recognised at the gate of a lane."""
+    """The vehicle was recognised at the gate of a lane: by its capture, or by an operator with a reason."""
 
     lane: Name
     capture_seq: int | None = None
     how: Literal["plate", "no_plate", "operator"] = "plate"
+    by: Annotated[str, Meta(max_length=80)] = ""
+    reason: Text = ""
 
 
 class Moved(Body, frozen=True, kw_only=True, tag="moved"):
@@ -180,7 +181,6 @@ class BrakeMeasured(Body, frozen=True, kw_only=True, tag="brake_measured"):
     left_drag_dan: int | None = None
     right_drag_dan: int | None = None
     curve: BrakeCurve
-    raw_sha256: Sha256 | None = None
 
 
 class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
@@ -192,7 +192,6 @@ class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
     axle: int
     left_kg: Decimal
     right_kg: Decimal
-    raw_sha256: Sha256 | None = None
 
 
 class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured"):
@@ -203,7 +202,6 @@ class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured")
     device: Name
     item: Name
     slip_m_per_km: Decimal
-    raw_sha256: Sha256 | None = None
 
 
 class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
@@ -214,7 +212,6 @@ class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
     size_bytes: int
     media: Name = "image/jpeg"
     officer: Annotated[str, Meta(max_length=80)] = ""
-    device: Annotated[str, Meta(max_length=80)] = ""
     taken_at: datetime | None = None
 
 

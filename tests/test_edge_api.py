@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from firmware_bridge.device import Act
-from lanes.record import Judged, Reviewed, Signed
+from lanes.record import Judged, Reviewed, Sensed, Signed
 from tests.edge_parts import JPEG, TOKEN, Edge, edge_at, vehicle
 
 DIGEST = hashlib.sha256(JPEG).hexdigest()
@@ -250,5 +250,27 @@ def test_board_lists_and_health(tmp_path: Path) -> None:
             assert "default-src 'self'" in headers["content-security-policy"]
             root = await edge.client.get("/")
             assert root.status_code == 503 and "make pages" in root.text
+
+    asyncio.run(use())
+
+
+def test_an_operator_admits_the_vehicle_whose_plate_the_camera_misread(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            inspection = await edge.order()
+            body = {"key": "k", "inspection": inspection, "by": "op", "reason": "相机误读"}
+            url = "/api/v1/lanes/1/admit"
+            assert_problem(await edge.client.post(url, json=body), 409, "nobody-there")
+            assert_problem(await edge.client.post("/api/v1/lanes/9/admit", json=body), 404, "no-lane")
+            at_gate = Sensed(lane="1", station="gate", sensor="occupied", on=True)
+            await edge.desk.append("virtual+io", "s", at_gate)
+            stranger = body | {"inspection": "none", "key": "k0"}
+            assert_problem(await edge.client.post(url, json=stranger), 404, "no-inspection")
+            answers = [await edge.client.post(url, json=body) for _ in range(2)]
+            assert [each.status_code for each in answers] == [201, 200]
+            known = edge.desk.book.inspections[inspection]
+            assert (known.phase, known.lane, known.station) == ("on_lane", "1", "gate")
+            again = body | {"key": "k2"}
+            assert_problem(await edge.client.post(url, json=again), 409, "nobody-there")
 
     asyncio.run(use())
