@@ -9,7 +9,7 @@ from pathlib import Path
 def names() -> list[str]:
     """Every module of this folder that has a ``main``."""
     found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return sorted(name for name in found if name not in ("__main__",))
+    return sorted(name for name in found if name not in ("__main__", "chaos"))
 
 
 def main(arguments: list[str]) -> int:

@@ -134,11 +134,12 @@ def review_follow(
     """Run the review process of a lane node: answers every review that is due."""
     from edge.reviews import follow
     from edge.settings import SettingsError
+    from models.catalog import WeightsError
 
     log_to_stderr()
     try:
         asyncio.run(follow(file, threads))
-    except SettingsError as error:
+    except (SettingsError, WeightsError) as error:
         fail(str(error))
 
 

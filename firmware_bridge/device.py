@@ -1,23 +1,17 @@
-"""Device, and all that a device may say: Capture, Signal, Reading, Act, Junk.
+"""Device, and all that a device may say: Capture, Signal, Act, Junk, Health.
 
-A device is told apart from its link: the codec on top of each file in ``devices/`` is pure, the Device below it
-moves bytes. ``Tell`` is how a device hands a fact on: it returns only when the fact is durable, so whatever
-acknowledges the other side (MQTT PUBACK, a bench handshake) comes after it.
+A device is told apart from its link: the codec on top of each file in ``devices/`` is pure, the Device below
+it moves bytes. ``Tell`` is how a device hands a fact on: it returns only when the fact is durable, so
+whatever acknowledges the other side (MQTT PUBACK, a bench handshake) comes after it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from lanes.record import AnyBody
-
-
-class Photo(Struct, frozen=True):
-    """Image bytes as the device gave them; not decoded, not trusted."""
-
-    data: bytes
 
 
 class Capture(Struct, frozen=True, kw_only=True):
@@ -60,7 +54,7 @@ class Junk(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The device's own state: ok, silent (nothing heard in its rhythm), faulty (answers wrongly), lost (no link)."""
+    """The device's own state: ok, silent (nothing in its rhythm), faulty (answers wrongly), lost (no link)."""
 
     state: str
     why: str = ""
@@ -104,6 +98,3 @@ class Switchboard(Device, Protocol):
     def outputs(self) -> dict[tuple[str, str], bool]:
         """Last confirmed level of each (station, actuator); empty before the first read-back."""
         ...
-
-
-Devices: TypeAlias = Sequence[Device]
