@@ -54,7 +54,7 @@ class Junk(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The device's own state: ok, silent (nothing in its rhythm), faulty (answers wrongly), lost (no link)."""
+    """The device's own state: ok, silent (nothing heard), faulty (answers wrongly), lost (no link)."""
 
     state: str
     why: str = ""
@@ -69,7 +69,7 @@ class MeasureError(Exception):
 
 
 class Device(Protocol):
-    """Equipment that speaks by itself: ``run`` connects, tells, reconnects, and returns only when cancelled."""
+    """Equipment that speaks by itself: ``run`` connects, tells, reconnects, until it is cancelled."""
 
     name: str
     source: str  # such as "mqtt://aaaa0000-bbbb0001", "virtual+serial://brake-1"

@@ -66,7 +66,19 @@ def test_three_vehicles_and_nothing_stays_behind(tmp_path: Path) -> None:
 @pytest.mark.timeout(LIMIT_S + 20)
 def test_planted_faults_are_found_with_postgresql_at_the_centre() -> None:
     """Every vehicle spoilt: what is planted must be noticed by reviews or rules, not by the officer."""
-    done = demo("--vehicles", "4", "--json", "--pause", "1", "--fault-every", "1", "--seed", "3", "--dsn", server().fresh())
+    done = demo(
+        "--vehicles",
+        "4",
+        "--json",
+        "--pause",
+        "1",
+        "--fault-every",
+        "1",
+        "--seed",
+        "3",
+        "--dsn",
+        server().fresh(),
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout)
     assert_whole(report, 4)

@@ -9,16 +9,9 @@ from msgspec import Meta, Struct
 
 from firmware_bridge.device import MeasureError, Signal, Tell
 from firmware_bridge.devices.pulse import Pulse
+from firmware_bridge.devices.registers import RegisterDevice
 from firmware_bridge.link import Backoff
-from firmware_bridge.modbus import (
-    READ_COILS,
-    READ_INPUTS,
-    ModbusClient,
-    ModbusError,
-    ModbusFault,
-    ModbusLost,
-    ModbusSilent,
-)
+from firmware_bridge.modbus import READ_COILS, READ_INPUTS, ModbusError
 
 RHYTHM_S = 2.0
 READ_BACK_S = 1.0  # s; coils can be switched by others (a panel switch)
@@ -89,44 +82,21 @@ class Debounce:
         return False
 
 
-class IoModule:
+class IoModule(RegisterDevice):
     """One module: Signals in, switched outputs out."""
 
+    rhythm_s = RHYTHM_S
+
     def __init__(self, name: str, config: Config) -> None:
-        self.name = name
-        source = f"modbus://{name}"
-        self.source = f"virtual+{source}" if config.simulated else source
+        super().__init__(name, config)
         self._config = config
-        self._client = ModbusClient(
-            config.address,
-            unit=config.unit,
-            timeout_s=config.timeout_ms / 1000,
-            quiet_s=config.quiet_ms / 1000,
-        )
         self._debounce = Debounce(config.debounce_ms / 1000, len(config.inputs))
         self._coils = {(output.station, output.actuator): output.coil for output in config.outputs}
         self._outputs: dict[tuple[str, str], bool] = {}
 
-    async def run(self, tell: Tell) -> None:
-        """Polls and tells until cancelled."""
-        pulse, backoff = Pulse(tell, RHYTHM_S), Backoff()
-        try:
-            while True:
-                try:
-                    await self._client.connect()
-                    self._debounce.forget()
-                    await self._poll(tell, pulse, backoff)
-                except ModbusLost as lost:
-                    await pulse.lost(str(lost))
-                except ModbusSilent as silent:
-                    await pulse.set("silent", str(silent))
-                except ModbusFault as fault:
-                    await pulse.set("faulty", str(fault))
-                await asyncio.sleep(backoff.delay())
-        finally:
-            self._client.close()
-
-    async def _poll(self, tell: Tell, pulse: Pulse, backoff: Backoff) -> None:
+    async def watch(self, tell: Tell, pulse: Pulse, backoff: Backoff) -> None:
+        """Polls and tells until the connection fails."""
+        self._debounce.forget()
         clock = asyncio.get_running_loop()
         read_back_at = clock.time()
         while True:

@@ -13,16 +13,9 @@ from msgspec import Meta, Struct
 
 from firmware_bridge.device import MeasureError, Tell
 from firmware_bridge.devices.pulse import Pulse
+from firmware_bridge.devices.registers import RegisterDevice
 from firmware_bridge.link import Backoff
-from firmware_bridge.modbus import (
-    READ_HOLDING,
-    READ_REGISTERS,
-    ModbusClient,
-    ModbusError,
-    ModbusFault,
-    ModbusLost,
-    ModbusSilent,
-)
+from firmware_bridge.modbus import READ_HOLDING, READ_REGISTERS, ModbusError
 from lanes.record import SideslipMeasured
 
 PROBE_S = 2.0
@@ -66,20 +59,14 @@ def slip(raw: int, *, outward_positive: bool) -> Decimal:
     return Decimal(signed if outward_positive else -signed).scaleb(-1)
 
 
-class SideSlip:
+class SideSlip(RegisterDevice):
     """One plate."""
 
+    rhythm_s = RHYTHM_S
+
     def __init__(self, name: str, config: Config) -> None:
-        self.name = name
-        source = f"modbus://{name}"
-        self.source = f"virtual+{source}" if config.simulated else source
+        super().__init__(name, config)
         self._config = config
-        self._client = ModbusClient(
-            config.address,
-            unit=config.unit,
-            timeout_s=config.timeout_ms / 1000,
-            quiet_s=config.quiet_ms / 1000,
-        )
         self._lock = asyncio.Lock()
         self._first = min(config.peak, config.counter, config.status)
         self._count = max(config.peak, config.counter, config.status) - self._first + 1
@@ -88,25 +75,8 @@ class SideSlip:
                 f"{name}: peak, counter and status lie {self._count} registers apart, at most 125"
             )
 
-    async def run(self, tell: Tell) -> None:
-        """Keeps the connection and tells health, until cancelled."""
-        pulse, backoff = Pulse(tell, RHYTHM_S), Backoff()
-        try:
-            while True:
-                try:
-                    await self._client.connect()
-                    await self._watch(pulse, backoff)
-                except ModbusLost as lost:
-                    await pulse.lost(str(lost))
-                except ModbusSilent as silent:
-                    await pulse.set("silent", str(silent))
-                except ModbusFault as fault:
-                    await pulse.set("faulty", str(fault))
-                await asyncio.sleep(backoff.delay())
-        finally:
-            self._client.close()
-
-    async def _watch(self, pulse: Pulse, backoff: Backoff) -> None:
+    async def watch(self, tell: Tell, pulse: Pulse, backoff: Backoff) -> None:
+        """Asks for its status until the connection fails."""
         while True:
             plate = await self._read()
             backoff.reset()
