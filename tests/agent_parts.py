@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 from pymodbus.client import ModbusTcpClient
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
@@ -199,7 +200,7 @@ class Peer:
     """A plain paho client with a thread of its own."""
 
     def __init__(self, port: int) -> None:
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
         self._client.on_message = self._heard
         self._messages: list[tuple[str, bytes]] = []
         self._client.connect("127.0.0.1", port)
@@ -234,7 +235,7 @@ class Peer:
         return found
 
     def _heard(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self._messages.append((message.topic, message.payload))
+        self._messages.append((message.topic, bytes(message.payload)))
 
     def close(self) -> None:
         self._client.disconnect()
