@@ -198,8 +198,9 @@ def demo(
         str | None, typer.Option(help="Database of the registry; default: SQLite in the folder")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=10, help="Give up after so many seconds, with --vehicles")
-    ] = 900.0,
+        float | None,
+        typer.Option(min=10, help="Give up after so many seconds; default: 300 and 60 a vehicle"),
+    ] = None,
 ) -> None:
     """Run the whole system on this machine with a virtual site of two lanes."""
     from edge.demo import DemoError, Plan, run_demo
@@ -213,7 +214,7 @@ def demo(
         pause_s=pause,
         fault_every=fault_every,
         dsn=dsn,
-        timeout_s=timeout,
+        timeout_s=timeout if timeout is not None else 300.0 + 60.0 * (vehicles or 0),
     )
     try:
         raise typer.Exit(asyncio.run(run_demo(plan)))

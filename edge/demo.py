@@ -66,6 +66,7 @@ async def run_demo(plan: Plan) -> int:
     if pages_folder() is None:
         say.print("[yellow]pages are not built; run `make pages` for them. The demo goes on without.[/]")
     folder = _folder(plan)
+    say.print("查验 Chayan 正在启动 · starting broker, registry, agent, review process …")
     stop = asyncio.Event()
     stop_on_signals(stop)
     try:
@@ -252,11 +253,23 @@ async def _drive(plan: Plan, system: System, stop: asyncio.Event) -> int:
         if plan.as_json:
             sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
             sys.stdout.flush()
+        _conclude(report)
         return 0 if report["ok"] else 1
     finally:
         for task in (running, stopping, progress):
             task.cancel()
         await asyncio.gather(running, stopping, progress, return_exceptions=True)
+
+
+def _conclude(report: dict[str, Any]) -> None:
+    system = report["system"]
+    if system["chains_equal"]:
+        say.print(
+            f"[green]通道与中心的证据链一致 · lane and centre hold the identical chain[/]: "
+            f"{system['records']} records, head {system['lane_head']['hash'][:16]}…"
+        )
+    else:
+        say.print(f"[red]lane and centre differ[/]: {system['lane_head']} and {system['centre_head']}")
 
 
 def _fell(running: "asyncio.Task[None]") -> int:
