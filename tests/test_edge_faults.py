@@ -200,6 +200,7 @@ def test_a_site_that_cannot_run_is_refused_in_one_line(case: str, tmp_path: Path
         assert_refused(("check", str(agent.site)), *says)
 
 
+@pytest.mark.slow
 def test_a_port_a_journal_and_rules_that_cannot_be_had_are_named(tmp_path: Path) -> None:
     agent = make_agent(tmp_path / "site")
     with socket.create_server(("127.0.0.1", int(agent.url.rpartition(":")[2]))):
