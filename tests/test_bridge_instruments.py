@@ -20,6 +20,8 @@ from firmware_bridge.virtual.twin_wheel import WheelTwin
 from lanes.record import BrakeMeasured
 from tests.bridge_parts import Told, end
 
+pytestmark = pytest.mark.slow
+
 
 class Trace(NamedTuple):
     left_dan: tuple[int, ...]

@@ -138,6 +138,7 @@ def test_rtu_over_a_pty(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_late_rtu_reply_is_never_taken_for_another_register(tmp_path: Path) -> None:
     """220 injected time-outs, each answered late; each next value is that of its own register.
 

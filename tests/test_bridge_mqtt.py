@@ -217,6 +217,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_consumer_killed_between_receipt_and_acknowledgement_loses_nothing(tmp_path: Path) -> None:
     count, kills, log = 400, 4, tmp_path / "taken"
     log.touch()

@@ -454,6 +454,7 @@ class Sync(RuleBasedStateMachine):
         )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_any_order_of_sending_crashing_and_forging(kind: str, tmp_path: Path) -> None:
     where = dsn_of(kind, tmp_path)

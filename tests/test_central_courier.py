@@ -30,6 +30,8 @@ from central_sync.seal import NodeKey
 from lanes import record as r
 from tests.central_parts import Lane, Row, Serving, digest, dsn, photo, settings_for
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["dsn"]  # fixture
 QUICK = Pace(first_pause=0.02, longest_pause=0.2, recheck=0.3)
 LIMIT = 60.0  # s; bounds each wait

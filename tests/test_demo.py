@@ -113,6 +113,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     assert alive(list(pids.values())) == []
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_and_a_bad_option_are_named(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text("", "utf-8")
     used = demo("--keep", str(tmp_path), "--vehicles", "1")

@@ -39,6 +39,8 @@ from tests.agent_parts import (
 from tests.brokers import free_port, nats
 from tests.edge_parts import VIN, edge_at
 
+pytestmark = pytest.mark.slow
+
 PLATE, MOMENT = "浙A12345", 1_700_000_000
 MB = 1024 * 1024
 

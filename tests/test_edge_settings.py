@@ -69,6 +69,7 @@ def check(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_chayan_check_says_good_or_what_is_wrong(tmp_path: Path) -> None:
     good = check(str(site_file(tmp_path)))
     assert good.returncode == 0 and "good. 2 lanes" in good.stdout

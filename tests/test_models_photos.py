@@ -10,6 +10,8 @@ from models_parts import car_photo, label_photo
 
 from models.reviewer import Reviewer
 
+pytestmark = pytest.mark.slow
+
 PLATES = ["浙A12345", "京C7H885", "粤B450LJ", "沪D76U93", "渝G02M16", "苏E2Y256"]
 VINS = ["LTEST8N76HT132923", "LTEST3F63HM055446", "LTEST9W5XHW202831"]
 

@@ -3,9 +3,13 @@
 from functools import cache
 from itertools import islice
 
+import pytest
+
 from firmware_bridge.virtual import scenes
 from firmware_bridge.virtual.fleet import Car, fleet
 from models.reviewer import Reviewer
+
+pytestmark = pytest.mark.slow
 
 PHOTOS = {"gate": scenes.gate_photo, "0111": scenes.front45_photo, "0112": scenes.rear45_photo}
 

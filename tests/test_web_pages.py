@@ -9,6 +9,8 @@ import pytest
 
 import hatch_build
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ["board", "languages", "watchdog", "office", "inspection", "officer"]
 PATIENCE_S = 200
