@@ -59,6 +59,8 @@ journal_facts = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
+_FIND = "SELECT data FROM records WHERE source = ? AND source_key = ?"
+_INSERT = "INSERT INTO records (seq, source, source_key, inspection, kind, data, head) VALUES (?,?,?,?,?,?,?)"
 _NO_CHANGE = (
     "CREATE TRIGGER IF NOT EXISTS {table}_{verb} BEFORE {verb} ON {table} "
     "BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
@@ -226,11 +228,8 @@ class Journal:
         return [self._append_one(connection, draft) for draft in drafts]
 
     def _append_one(self, connection: sa.Connection, draft: Draft) -> Appended:
-        old = connection.execute(
-            sa.select(records.c.data).where(
-                records.c.source == draft.source, records.c.source_key == draft.source_key
-            )
-        ).scalar()
+        # plain SQL: compiling the same two statements for every record cost more than running them
+        old = connection.exec_driver_sql(_FIND, (draft.source, draft.source_key)).scalar()
         if old is not None:
             return Appended(record=parse(old), fresh=False)
         record = Record(
@@ -244,18 +243,16 @@ class Journal:
         )
         data = canonical(record)
         head = link(self._head, data)
-        connection.execute(
-            records.insert(),
-            {
-                "seq": record.seq,
-                "source": record.source,
-                "source_key": record.source_key,
-                "inspection": record.inspection,
-                "kind": kind_of(record.body),
-                "data": data,
-                "head": head,
-            },
+        row = (
+            record.seq,
+            record.source,
+            record.source_key,
+            record.inspection,
+            kind_of(record.body),
+            data,
+            head,
         )
+        connection.exec_driver_sql(_INSERT, row)
         self._seq, self._head = record.seq, head
         self._fresh.append(record)
         return Appended(record=record, fresh=True)

@@ -51,7 +51,7 @@ async def _work(client: httpx.AsyncClient, reviewer: Reviewer) -> None:
             for due in answer.json()["due"]:
                 await _answer(client, reviewer, due)
             away = 0
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, KeyError) as error:  # away, or something else on its port
             wait = AGAIN_S[min(away, len(AGAIN_S) - 1)]
             log.warning("the node does not answer", why=str(error) or type(error).__name__, again_in_s=wait)
             away += 1
