@@ -1,5 +1,6 @@
 """The pages are held to the code: records, rooms, journeys, commands, settings, links, forbidden words."""
 
+import asyncio
 import hashlib
 import importlib
 import importlib.metadata
@@ -37,6 +38,7 @@ from lanes.record import (
     parse,
 )
 from lanes.vehicle import Vehicle
+from tests.edge_parts import edge_at
 
 ROOT = Path(__file__).parents[1]
 ROOTS = ("edge", "lanes", "models", "firmware_bridge", "central_sync")
@@ -464,3 +466,24 @@ def test_no_file_names_a_build_machines_folder_or_a_package_registrys_host() -> 
         for match in forbidden.finditer(data)
     ]
     assert found == []
+
+
+def test_every_route_of_a_node_is_on_its_page(tmp_path: Path) -> None:
+    async def ask() -> dict[str, Any]:
+        async with edge_at(tmp_path) as edge:
+            answer = await edge.client.get("/api/v1/openapi.json")
+            paths: dict[str, Any] = answer.json()["paths"]
+            return paths
+
+    routes = {
+        f"{method.upper()} {path}"
+        for path, operations in asyncio.run(ask()).items()
+        for method in operations
+        if path != "/"
+    }
+    described = set(re.findall(r"`((?:GET|POST|PUT) /[^`?]*)", page("docs/api.md")))
+
+    def bare(route: str) -> str:
+        return re.sub(r"\{[a-z0-9]+\}", "{}", route)
+
+    assert {bare(route) for route in described} == {bare(route) for route in routes}
