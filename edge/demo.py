@@ -38,6 +38,7 @@ from firmware_bridge.virtual.twin_wheel import WheelTwin
 LANES = ("1", "2")
 READY_S = 60.0
 SETTLE_S = 120.0
+DISK_RESERVE = 2 * 1024**3  # bytes of free disk below which no new vehicle comes
 
 log = structlog.get_logger("chayan.demo")
 say = Console(stderr=True)
@@ -128,7 +129,7 @@ async def _system(plan: Plan, folder: Path) -> AsyncIterator[System]:
         registry = await stack.enter_async_context(httpx.AsyncClient(base_url=centre, timeout=30.0))
         await _answering(edge, "agent", folder)
         await _answering(centre, "registry", folder)
-        traffic = await _traffic(stack, plan, lanes, desk, ports)
+        traffic = await _traffic(stack, plan, lanes, desk, ports, folder)
         try:
             yield System(
                 folder=folder,
@@ -175,7 +176,12 @@ async def _lane_twins(stack: contextlib.AsyncExitStack, name: str, folder: Path,
 
 
 async def _traffic(
-    stack: contextlib.AsyncExitStack, plan: Plan, lanes: list[LaneTwins], desk: Desk, ports: Ports
+    stack: contextlib.AsyncExitStack,
+    plan: Plan,
+    lanes: list[LaneTwins],
+    desk: Desk,
+    ports: Ports,
+    folder: Path,
 ) -> Traffic:
     """Virtual lanes with their officers, and the cars that will come."""
     painters = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="painter"))
@@ -189,7 +195,17 @@ async def _traffic(
         _background(stack, pda.run())
         virtual.append(VirtualLane(twins, desk, Officer(desk, pda, render), render))
     cars = fleet(plan.seed, len(lanes), fault_every=plan.fault_every)
-    return Traffic(cars, virtual, plan.pause_s)
+    return Traffic(cars, virtual, plan.pause_s, lambda: _has_room(folder))
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether the disk takes more vehicles, about 2 MB each; an endless demo must not fill it."""
+    free = shutil.disk_usage(folder).free
+    if free <= DISK_RESERVE:
+        say.print(
+            f"[yellow]only {free / 1024**3:.1f} GiB free at {folder}: no new vehicle until there is more[/]"
+        )
+    return free > DISK_RESERVE
 
 
 def _background(stack: contextlib.AsyncExitStack, work: Any) -> None:

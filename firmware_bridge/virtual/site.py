@@ -17,6 +17,7 @@ from firmware_bridge.virtual.twin_io import IoTwin
 from firmware_bridge.virtual.twin_slip import SlipTwin
 from firmware_bridge.virtual.twin_wheel import WheelTwin
 
+ROOM_LOOK_S = 30.0
 LOOK_S = 0.05  # how often a driver looks at the light
 STOP_S = 0.8  # a driver stops before looking; the sensors need 0.15 s to be sure of a vehicle
 ROLL_S = 0.6  # from one sensor to the next
@@ -143,10 +144,16 @@ class VirtualLane:
 
 
 class Traffic:
-    """Cars to lanes, with a pause between arrivals; keeps every trip."""
+    """Cars to lanes, with a pause between arrivals, while there is ``room``; keeps every trip."""
 
-    def __init__(self, cars: Iterator[Car], lanes: list[VirtualLane], pause_s: float) -> None:
-        self._cars, self._lanes, self._pause_s = cars, lanes, pause_s
+    def __init__(
+        self,
+        cars: Iterator[Car],
+        lanes: list[VirtualLane],
+        pause_s: float,
+        room: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._cars, self._lanes, self._pause_s, self._room = cars, lanes, pause_s, room
         self.trips: list[Trip] = []
 
     async def run(self, count: int | None = None) -> None:
@@ -155,6 +162,8 @@ class Traffic:
             turn = asyncio.Semaphore(2 * len(self._lanes) + 2)
             while count is None or len(self.trips) < count:
                 await turn.acquire()
+                while not self._room():  # noqa: ASYNC110 - a disk rings no bell
+                    await asyncio.sleep(ROOM_LOOK_S)
                 trip = Trip(next(self._cars))
                 self.trips.append(trip)
                 task = tasks.create_task(self._lanes[trip.car.lane % len(self._lanes)].take(trip))
