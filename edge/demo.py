@@ -41,7 +41,7 @@ SETTLE_S = 120.0
 DISK_RESERVE = 2 * 1024**3  # bytes of free disk below which no new vehicle comes
 
 log = structlog.get_logger("chayan.demo")
-say = Console(stderr=True)
+say = Console(stderr=True, soft_wrap=True)
 
 
 class DemoError(Exception):
@@ -248,7 +248,8 @@ async def _drive(plan: Plan, system: System, stop: asyncio.Event) -> int:
     _announce(system)
     running = asyncio.create_task(system.traffic.run(plan.vehicles))
     stopping = asyncio.create_task(stop.wait())
-    progress = asyncio.create_task(_progress(plan, system))
+    told: set[int] = set()
+    progress = asyncio.create_task(_progress(plan, system, told))
     try:
         await asyncio.wait(
             {running, stopping},
@@ -261,6 +262,8 @@ async def _drive(plan: Plan, system: System, stop: asyncio.Event) -> int:
             say.print(f"[red]given up: {_left(system)} of {plan.vehicles} vehicles are through[/]")
             return 1
         running.result()
+        progress.cancel()
+        await _tell_left(plan, system, told)
         settled = await _settle(system)
         kept = system.folder / "acknowledged.json"  # what the node told its clerk and officers it has
         kept.write_text(json.dumps(system.desk.acknowledged), encoding="utf-8")
@@ -305,21 +308,24 @@ def _left(system: System) -> int:
     return sum(trip.left for trip in system.traffic.trips)
 
 
-async def _progress(plan: Plan, system: System) -> None:
+async def _progress(plan: Plan, system: System, told: set[int]) -> None:
     """A line for each car that has left: the demo takes longer than two seconds."""
-    told: set[int] = set()
     while True:
         await asyncio.sleep(0.5)
-        for trip in system.traffic.trips:
-            if trip.left and trip.car.number not in told:
-                told.add(trip.car.number)
-                page = await system.desk.detail(trip.inspection)
-                planted = f" [dim](planted: {trip.car.planted})[/]" if trip.car.planted else ""
-                colour = "green" if page["verdict"] == "pass" else "red"
-                say.print(
-                    f"  {len(told)}/{plan.vehicles or '∞'} {page['plate'] or '新车'} {page['vin']} "
-                    f"[{colour}]{page['verdict']}[/]{planted}"
-                )
+        await _tell_left(plan, system, told)
+
+
+async def _tell_left(plan: Plan, system: System, told: set[int]) -> None:
+    for trip in system.traffic.trips:
+        if trip.left and trip.car.number not in told:
+            told.add(trip.car.number)
+            page = await system.desk.detail(trip.inspection)
+            planted = f" [dim](planted: {trip.car.planted})[/]" if trip.car.planted else ""
+            colour = "green" if page["verdict"] == "pass" else "red"
+            say.print(
+                f"  {len(told)}/{plan.vehicles or '∞'} {page['plate'] or '新车'} {page['vin']} "
+                f"[{colour}]{page['verdict']}[/]{planted}"
+            )
 
 
 async def _settle(system: System) -> bool:
@@ -356,7 +362,7 @@ async def _report(system: System) -> dict[str, Any]:
         "vehicles": [await _vehicle(system, trip) for trip in system.traffic.trips],
         "system": {
             "records": status["records"],
-            "batches": status["receipts"],
+            "batches": centre["batches"] if centre else 0,
             "receipts": status["receipts"],
             "records_at_centre": centre["records"] if centre else 0,
             "photos_at_centre": stats.get("photos"),
@@ -378,7 +384,11 @@ async def _vehicle(system: System, trip: Trip) -> dict[str, Any]:
         "business": page["business"],
         "verdict": page["verdict"],
         "findings": page["findings"],
-        "photos": sum(len(shot["photos"]) for shot in page["shots"]),
+        "photos": [
+            {"shot": shot["shot"], "photo": photo["photo"]}
+            for shot in page["shots"]
+            for photo in shot["photos"]
+        ],
         "reviews": [
             {
                 key: review.get(key)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from central_sync.registry.problems import Rejected
-from central_sync.registry.tables import inspections, nodes, photos
+from central_sync.registry.tables import heads, inspections, nodes, photos
 
 LIMIT = 200
 AFTER_ALL = chr(0x10FFFF)  # greater than any character of a plate or VIN
@@ -70,6 +70,8 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
     pictures = sa.select(photos.c.held, sa.func.count()).group_by(photos.c.held)
     with engine.connect() as connection:
         rows = connection.execute(sa.select(nodes).order_by(nodes.c.site, nodes.c.node)).all()
+        signed = sa.select(heads.c.site, heads.c.node, sa.func.count()).group_by(heads.c.site, heads.c.node)
+        batches = {(site, node): count for site, node, count in connection.execute(signed)}
         judged = _counted(connection, verdicts)
         kept = _counted(connection, pictures)
     return {
@@ -81,6 +83,7 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
                 "head": row.head.hex(),
                 "received_at": row.received_at,
                 "records": row.records,
+                "batches": batches.get((row.site, row.node), 0),
             }
             for row in rows
         ],
