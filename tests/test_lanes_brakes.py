@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lanes_parts import brake, curve, slip, weighed
 
 from lanes.brakes import (
     axle_rate,
@@ -22,6 +21,7 @@ from lanes.quantity import rounded
 from lanes.record import BrakeCurve, BrakeMeasured
 from lanes.sideslip import sideslip, sideslip_problem
 from lanes.weight import axle_load_kg, vehicle_mass, weighing_problem
+from tests.lanes_parts import brake, curve, slip, weighed
 
 forces = st.integers(1, 900)
 sides = st.lists(st.integers(0, 900), min_size=1, max_size=60)

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from lanes_parts import ON, RULES, car, rulebook, tables
 
 from lanes.checklist import Checklist, ItemNeed, Outside, ShotNeed, axle_of, checklist
 from lanes.limits import Limit
 from lanes.rulebook import FILES, Rulebook
 from lanes.scope import RuleError
 from lanes.vehicle import Vehicle
+from tests.lanes_parts import ON, RULES, car, rulebook, tables
 
 FORM_REGISTRATION = ["01", "02", "03", "04", "05", "06", "07", "08", "09", "20"]
 FORM_PERIODIC = ["01", "03", "04", "06", "07", "08", "09", "20"]

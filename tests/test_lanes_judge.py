@@ -9,7 +9,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lanes_parts import (
+
+from lanes.checklist import checklist
+from lanes.judge import Evidence, NotReady, judge, measured, missing
+from lanes.record import Finding, Judged, Reviewed, Ruled
+from lanes.scope import RuleError
+from tests.lanes_parts import (
     ON,
     VIN,
     attempt,
@@ -22,11 +27,6 @@ from lanes_parts import (
     slip,
     weighed,
 )
-
-from lanes.checklist import checklist
-from lanes.judge import Evidence, NotReady, judge, measured, missing
-from lanes.record import Finding, Judged, Reviewed, Ruled
-from lanes.scope import RuleError
 
 OTHER_VIN = "LTEST1A27R0000002"
 

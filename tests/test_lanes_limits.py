@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from lanes_parts import ON, car, rulebook
 
 from lanes.limits import Axle, Limit, Limits
 from lanes.quantity import rounded
 from lanes.scope import RuleError, resolved
 from lanes.vehicle import Vehicle
+from tests.lanes_parts import ON, car, rulebook
 
 CONDITIONS = {"registration": "new", "periodic": "in_use"}
 HEAVY_LOADED = car(gross_mass_kg=1680, kerb_mass_kg=1400)  # exactly 1.2 times

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models_parts import car_photo, label_photo
 from PIL import Image
 
 from models.cli import review_photos
+from tests.models_parts import car_photo, label_photo
 
 
 def reviewed(question: Any, paths: list[Path], expect: str | None) -> tuple[int, list[dict[str, Any]]]:

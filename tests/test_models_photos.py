@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from models_parts import car_photo, label_photo
 
 from models.reviewer import Reviewer
+from tests.models_parts import car_photo, label_photo
 
 pytestmark = pytest.mark.slow
 

@@ -5,11 +5,11 @@ from functools import cache
 
 import msgspec
 import pytest
-from models_parts import car_photo, label_photo
 
 from lanes import record
 from models.images import PhotoError
 from models.reviewer import Reviewer, questions_for, subject_of, to_body
+from tests.models_parts import car_photo, label_photo
 
 VIN = "LTEST8N76HT132923"
 
