@@ -46,15 +46,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--faults", type=int, default=20, help="how many processes to kill in all")
     parser.add_argument("--seed", type=int, default=None, help="the same seed kills in the same order")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    parser.add_argument("--vehicles", type=int, default=VEHICLES, help="how many go through in one round")
     parser.add_argument("--dsn", help="database of the registry; default: SQLite")
     options = parser.parse_args(arguments)
-    if options.faults < 1:
-        parser.error("--faults must be at least 1")
+    if options.faults < 1 or options.vehicles < 1:
+        parser.error("--faults and --vehicles must be at least 1")
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     tally, dice, began = Tally(), random.Random(seed), time.monotonic()
     round_ = 0
     while tally.faults < options.faults:
-        run_round(tally, dice, options.faults, seed * 100 + round_, options.dsn)
+        run_round(tally, dice, options, seed * 100 + round_)
         round_ += 1
         if tally.lost or tally.doubled or not tally.chains_equal:
             break
@@ -79,16 +80,16 @@ def _words(report: dict[str, Any]) -> str:
     return "\n".join(f"{name}: {value}" for name, value in report.items())
 
 
-def run_round(tally: Tally, dice: random.Random, faults: int, seed: int, dsn: str | None) -> None:
+def run_round(tally: Tally, dice: random.Random, options: argparse.Namespace, seed: int) -> None:
     """One demo with faults; its findings go into the tally."""
     folder = Path(tempfile.mkdtemp(prefix="chayan-chaos-"))
-    command = [sys.executable, "-m", "edge", "demo", "--vehicles", str(VEHICLES), "--json"]
+    command = [sys.executable, "-m", "edge", "demo", "--vehicles", str(options.vehicles), "--json"]
     command += ["--keep", str(folder / "demo"), "--seed", str(seed), "--pause", "2"]
-    command += ["--timeout", str(ROUND_LIMIT_S), *(["--dsn", dsn] if dsn else [])]
+    command += ["--timeout", str(ROUND_LIMIT_S), *(["--dsn", options.dsn] if options.dsn else [])]
     with (folder / "demo.log").open("wb") as log:
         demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
     try:
-        while demo.poll() is None and tally.faults < faults:
+        while demo.poll() is None and tally.faults < options.faults:
             time.sleep(dice.uniform(*PAUSE_S))
             _kill_one(folder / "demo" / "pids.json", tally, dice)
         out, _ = demo.communicate(timeout=ROUND_LIMIT_S + 200)

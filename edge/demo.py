@@ -264,11 +264,10 @@ async def _drive(plan: Plan, system: System, stop: asyncio.Event) -> int:
         running.result()
         progress.cancel()
         await _tell_left(plan, system, told)
-        settled = await _settle(system)
+        ends = await _settle(system)
         kept = system.folder / "acknowledged.json"  # what the node told its clerk and officers it has
         kept.write_text(json.dumps(system.desk.acknowledged), encoding="utf-8")
-        report = await _report(system)
-        report["ok"] = settled and report["system"]["chains_equal"]
+        report = await _report(system, ends)
         if plan.as_json:
             sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
             sys.stdout.flush()
@@ -328,49 +327,68 @@ async def _tell_left(plan: Plan, system: System, told: set[int]) -> None:
             )
 
 
-async def _settle(system: System) -> bool:
-    """Waits until the registry holds every record and photo; false when it does not in time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """One look at both ends of the chain: the node's status, the registry's figures, its row of the node."""
+
+    status: dict[str, Any]
+    stats: dict[str, Any]
+    centre: dict[str, Any]
+
+    @property
+    def chains_equal(self) -> bool:
+        """Whether both name the same last record and head."""
+        head = self.status["head"]
+        return (head["seq"], head["hash"]) == (self.centre.get("through"), self.centre.get("head"))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the registry holds all records and photos, and the node knows it."""
+        sent = self.status["sent_through"] == self.status["head"]["seq"]
+        return self.chains_equal and sent and self.stats.get("wanted") == 0
+
+
+async def _settle(system: System) -> Ends:
+    """Looks at both ends until they are settled or time is over; a node at rest still notes its health."""
     deadline = time.monotonic() + SETTLE_S
-    while time.monotonic() < deadline:
-        board = (await system.desk.ask("GET", "/api/v1/board")).json()
-        stats = await _stats(system)
-        if stats and board["sent_through"] == board["head"]["seq"] and stats["wanted"] == 0:
-            return True
+    ends = await _look(system)
+    while not ends.settled and time.monotonic() < deadline:
         await asyncio.sleep(0.3)
-    say.print(f"[red]not settled after {SETTLE_S:.0f} s[/]: lane {board['head']['seq']}, sent through")
-    say.print(f"{board['sent_through']}, centre {stats}, alarms {[each['en'] for each in board['alarms']]}")
-    return False
+        ends = await _look(system)
+    if not ends.settled:
+        alarms = (await system.desk.ask("GET", "/api/v1/board")).json()["alarms"]
+        say.print(f"[red]not settled after {SETTLE_S:.0f} s[/]: {ends.status}, {ends.stats}")
+        say.print(f"alarms: {[each['en'] for each in alarms]}")
+    return ends
 
 
-async def _stats(system: System) -> dict[str, Any] | None:
+async def _look(system: System) -> Ends:
+    status = (await system.desk.ask("GET", "/api/v1/status")).json()
+    stats: dict[str, Any] = {}
     with contextlib.suppress(httpx.HTTPError, ValueError):
         answer = await system.registry.get("/v1/stats")
-        if answer.status_code == 200:
-            found: dict[str, Any] = answer.json()
-            return found
-    return None
+        stats = answer.json() if answer.status_code == 200 else {}
+    mine = [node for node in stats.get("nodes", []) if node["node"] == status["node"]]
+    return Ends(status=status, stats=stats, centre=mine[0] if mine else {})
 
 
-async def _report(system: System) -> dict[str, Any]:
+async def _report(system: System, ends: Ends) -> dict[str, Any]:
     """What came of it, from both ends."""
-    status = (await system.desk.ask("GET", "/api/v1/status")).json()
-    stats = await _stats(system) or {"nodes": [], "records": 0}
-    centre = next((node for node in stats["nodes"] if node["node"] == status["node"]), None)
-    lane_head = status["head"]
-    centre_head = {"seq": centre["through"], "hash": centre["head"]} if centre else None
+    status, centre = ends.status, ends.centre
     return {
         "vehicles": [await _vehicle(system, trip) for trip in system.traffic.trips],
         "system": {
             "records": status["records"],
-            "batches": centre["batches"] if centre else 0,
+            "batches": centre.get("batches", 0),
             "receipts": status["receipts"],
-            "records_at_centre": centre["records"] if centre else 0,
-            "photos_at_centre": stats.get("photos"),
-            "lane_head": lane_head,
-            "centre_head": centre_head,
-            "chains_equal": lane_head == centre_head,
+            "records_at_centre": centre.get("records", 0),
+            "photos_at_centre": ends.stats.get("photos"),
+            "lane_head": status["head"],
+            "centre_head": {"seq": centre.get("through"), "hash": centre.get("head")},
+            "chains_equal": ends.chains_equal,
             "restarts": {name: child.starts - 1 for name, child in system.children.children.items()},
         },
+        "ok": ends.settled,
     }
 
 
