@@ -204,6 +204,8 @@ JUNK = [
     b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x"},"inspection":"\\u0000","seq":SEQ,"source":"a"}',
     b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x\\u0000"},"seq":SEQ,"source":"virtual+a\\u0000"}',
     b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x"},"inspection":"' + LONG + b'","seq":SEQ,"source":"a"}',
+    b'{"at":"2026-11-22T08:00:00Z","body":{"kind":"x","y":' + b"[" * 5000 + b"]" * 5000
+    + b'},"seq":SEQ,"source":"a"}',
 ]  # fmt: skip
 
 
@@ -216,6 +218,15 @@ def test_what_is_no_record_is_refused_and_the_chain_goes_on(engine: sa.Engine) -
     assert [one.seq for one in receipt.refused] == list(range(1, len(JUNK) + 1))
     assert (receipt.stored, receipt.head) == (11, lane.head.hex())
     assert accept(engine, lane.batch(), TAKES_ALL).refused == receipt.refused
+
+
+def test_a_receipt_that_refuses_a_whole_batch_can_be_read(engine: sa.Engine) -> None:
+    lane = enrolled(engine, Lane(), simulated=False)
+    for _ in range(b.MAX_RECORDS):
+        lane.write(r.Arrived(lane="1"), source="virtual+" + "\U000e0001" * 190)
+    answer = b.encode_receipt(accept(engine, lane.batch(), TAKES_ALL))
+    assert len(answer) <= b.MAX_ANSWER_BYTES
+    assert len(b.decode_receipt(answer).refused) == b.MAX_RECORDS
 
 
 def test_nul_in_what_is_promoted_does_not_stop_the_chain(engine: sa.Engine) -> None:

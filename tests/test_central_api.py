@@ -1,5 +1,6 @@
 """The registry over HTTP: a real server, good and bad requests, on both engines."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def test_bodies_that_are_no_batch(desk: Desk) -> None:
     problem(send(zstandard.compress(b'{"records":["\\ud800"]}')), 422, "malformed")
     problem(send(b"{}", "identity"), 422, "malformed")
     problem(send(b"{}", "br"), 415)
+    problem(send(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "identity"), 422, "malformed")
     problem(send(zstandard.compress(b" " * (b.MAX_PLAIN_BYTES + 1))), 413, "too-large")
     problem(
         send(zstandard.ZstdCompressor(write_content_size=False).compress(b" " * (1 << 28))), 413, "too-large"
@@ -209,7 +211,8 @@ def test_a_list_says_what_the_office_shows_and_goes_on(desk: Desk) -> None:
         if (cursor := page["next"]) is None:
             break
     assert seen == ["n4", "n3", "n2", "n1", "n0"] and cursor is None
-    for bad in ("x", "%%%", "W10=", "WyIyMDI2LTExLTIyVDA4OjAwOjAwIiwiYSIsImIiLCJjIl0="):
+    early = base64.urlsafe_b64encode(b'["0001-01-01T00:00:00+14:00","a","b","c"]').decode()
+    for bad in ("x", "%%%", "W10=", "WyIyMDI2LTExLTIyVDA4OjAwOjAwIiwiYSIsImIiLCJjIl0=", early):
         problem(desk.client.get("/v1/inspections", params={"cursor": bad}), 422, "malformed")
     for bad_query in ({"limit": 0}, {"limit": "x"}, {"limit": 10**6}, {"verdict": "maybe"}, {"q": "x" * 101}):
         problem(desk.client.get("/v1/inspections", params=bad_query), 422, "malformed")

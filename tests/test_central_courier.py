@@ -245,6 +245,7 @@ def lies_of(app: ASGIApp, lane: Lane) -> list[Callable[[Scope, Receive, Send], A
     return [
         says(200, b"<html>log in to the hotel network</html>", content_type="text/html"),
         says(200, b""), says(200, b"{}"), says(200, b"null"), says(204, b""), says(200, b"\xff\xfe"),
+        says(200, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
         says(302, b"", location="/login"), says(500, b"oops"), says(502, b"<h1>502</h1>"),
         says(503, b"", retry_after="0"), says(404, b"no"), says(403, b"<html>blocked</html>"),
         says(409, b"what"), says(409, encode(gap)),

@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Raw, Struct
 
+from central_sync.batch import UNREADABLE
 from central_sync.registry.packing import Damaged, unpack
 from central_sync.registry.problems import Rejected
 from central_sync.registry.search import brief
@@ -205,7 +206,7 @@ def _parsed(stored: Iterable[sa.Row[Any]]) -> Iterable[Record]:
     for row in stored:
         try:
             yield parse(unpack(row.data))
-        except (msgspec.MsgspecError, UnicodeDecodeError, Damaged):
+        except (*UNREADABLE, Damaged):
             continue
 
 
@@ -224,5 +225,5 @@ def _body(row: sa.Row[Any]) -> Raw | None:
     """The body as it stands; None for bytes that somebody damaged, which the proof then shows."""
     try:
         return msgspec.json.decode(unpack(row.data), type=_Opaque).body
-    except (msgspec.MsgspecError, UnicodeDecodeError, Damaged):
+    except (*UNREADABLE, Damaged):
         return None

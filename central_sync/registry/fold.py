@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from central_sync.batch import UNREADABLE, Seq
 from lanes.record import (
     Aborted,
     AnyBody,
@@ -27,6 +28,7 @@ from lanes.record import (
     parse,
 )
 
+SHOWN = 60  # characters of a source in a reason
 PROMOTED = {"ordered", "arrived", "moved", "judged", "aborted", "photographed", "captured", "signed"}
 
 
@@ -39,7 +41,7 @@ class Kind(Struct, frozen=True):
 class Envelope(Struct, frozen=True):
     """What every record of every version carries, as far as the registry needs it."""
 
-    seq: int
+    seq: Seq
     at: Annotated[datetime, Meta(tz=True)]
     source: Key
     body: Kind
@@ -80,15 +82,14 @@ def read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
     try:
         envelope = _envelopes.decode(data)
         at = envelope.at.astimezone(UTC)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError) as trouble:
+    except (*UNREADABLE, OverflowError) as trouble:
         return Read(seq=seq, data=data, head=head, refused=f"no record: {trouble}"[:500])
     refused, simulated = None, is_simulated(envelope.source)
     if envelope.seq != seq:
         refused = f"the record says seq {envelope.seq} but stands at {seq}"
     elif simulated and not allow_simulated:
-        refused = (
-            f"simulated source {envelope.source!r}: this registry takes no simulated records of this node"
-        )
+        named = envelope.source[:SHOWN]  # a receipt may refuse every record of a batch
+        refused = f"simulated source {named!r}: this registry takes no simulated records of this node"
     elif any("\0" in text for text in (envelope.source, envelope.body.kind, envelope.inspection or "")):
         refused = "a NUL character in source, kind or inspection"
     return Read(
@@ -110,7 +111,7 @@ def body_of(row: Read) -> AnyBody | None:
         return None
     try:
         return parse(row.data).body
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
 
 

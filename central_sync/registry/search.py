@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from central_sync.registry.problems import Rejected
 from central_sync.registry.tables import heads, inspections, nodes, photos
@@ -24,7 +24,7 @@ BRIEF = (
 class Cursor(Struct, frozen=True, array_like=True):
     """The last row of the page before."""
 
-    ordered_at: datetime
+    ordered_at: Annotated[datetime, Meta(tz=True)]
     site: str
     node: str
     inspection: str
@@ -121,8 +121,9 @@ def _encode(row: sa.Row[Any]) -> str:
 def _decode(cursor: str) -> Cursor:
     try:
         after = msgspec.json.decode(base64.b64decode(cursor, altchars=b"-_", validate=True), type=Cursor)
-    except (binascii.Error, ValueError, UnicodeDecodeError, msgspec.MsgspecError) as trouble:
+        after.ordered_at.astimezone(UTC)
+    except (binascii.Error, ValueError, OverflowError, msgspec.MsgspecError) as trouble:
         raise Rejected.malformed(f"cursor: {trouble}; take it from `next` of the page before") from trouble
-    if after.ordered_at.tzinfo is None or "\0" in after.site + after.node + after.inspection:
+    if "\0" in after.site + after.node + after.inspection:
         raise Rejected.malformed("cursor: not one of ours; take it from `next` of the page before")
     return after
