@@ -56,7 +56,8 @@ def proposals(frames: Frames, forms: Sequence[Form]) -> list[list[int]]:
 def priors(columns: Sequence[int], forms: Sequence[Form], width: int) -> tuple[float, Frames]:
     """Log prior of a text and (L, K) of its one-character changes; NEVER where a change is illegal.
 
-    A text that fits no form (and has no legal neighbour) may become anything.
+    A text that fits no form counts like its most frequent legal neighbour: a claim of an illegal plate must
+    not lead the rare form it was altered from. Without a legal neighbour it may become anything.
     """
     rows = np.arange(len(columns))
     near = np.full((len(columns), width), NEVER)
@@ -73,8 +74,9 @@ def priors(columns: Sequence[int], forms: Sequence[Form], width: int) -> tuple[f
             near[row] = np.maximum(near[row], np.where(form.pattern[row], form.prior, NEVER))
     if near.max() <= NEVER:
         near[:, 1:] = 0.0
+    own = float(near.max()) if own == NEVER else own
     near[rows, list(columns)] = NEVER
-    return (0.0 if own == NEVER else own), near
+    return own, near
 
 
 class Judge:

@@ -119,6 +119,15 @@ def test_a_claim_leads_when_true_and_trails_its_rival_when_one_character_is_alte
     assert judge.margin(views, "WDB1681312J846923", read) < -50
 
 
+def test_an_illegal_claim_does_not_lead_the_rare_form_it_was_altered_from() -> None:
+    judge = Judge(PLATES, plate_forms(PLATES))
+    views = [frames_of(judge, *sure("使12345"), {"0": 0.85, "D": 0.14})]
+    read = judge.decode(views)
+    assert read is not None
+    assert read.text == "使123450"
+    assert judge.margin(views, "使12345D", read) == pytest.approx(np.log(0.14 / 0.85), abs=1e-6)
+
+
 def test_near_ties_come_in_order_and_include_two_changes() -> None:
     judge = Judge(VINS, vin_forms(VINS), edge=STAR)
     vin = "LTEST8N76HT132923"
