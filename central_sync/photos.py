@@ -30,26 +30,39 @@ class Photos:
         """The photo's bytes; raises FileNotFoundError."""
         return self.path(digest).read_bytes()
 
+    def whole(self, digest: str) -> bytes | None:
+        """The photo's bytes; None when they are missing, or no longer what the digest names."""
+        try:
+            data = self.read(digest)
+        except FileNotFoundError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == digest else None
+
     def put(self, data: bytes) -> str:
-        """Keeps the bytes and returns their digest: temporary file, fsync, rename, fsync of the folder."""
+        """Keeps the bytes and returns their digest: temporary file, fsync, rename, fsync of the folders.
+
+        What is there already is made durable too: whoever put it may have been killed before the last fsync.
+        """
         digest = hashlib.sha256(data).hexdigest()
         target = self.path(digest)
-        if target.exists():
-            return digest
-        if not target.parent.exists():
-            target.parent.mkdir(exist_ok=True)
-            _sync_folder(self.root)
-        temporary = target.with_suffix(f".{secrets.token_hex(6)}.part")
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if self.whole(digest) is None:
+            _write(target, data)
         _sync_folder(target.parent)
+        _sync_folder(self.root)
         return digest
+
+
+def _write(target: Path, data: bytes) -> None:
+    target.parent.mkdir(exist_ok=True)
+    temporary = target.with_suffix(f".{secrets.token_hex(6)}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

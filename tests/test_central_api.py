@@ -144,6 +144,45 @@ def test_photos_come_after_the_records_that_name_them(desk: Desk) -> None:
     assert desk.get("/v1/stats")["photos"] == 1
 
 
+@pytest.mark.parametrize("harm", ["lost", "damaged"])
+def test_a_photo_the_disk_lost_is_wanted_again(desk: Desk, harm: str) -> None:
+    picture = photo("a1")
+    sha = digest(picture)
+    file = desk.folder / "photos" / sha[:2] / f"{sha}.bin"
+    desk.lane.inspect("a1")
+    desk.post(desk.lane.batch())
+    assert desk.put(sha, picture).status_code == 201
+    if harm == "lost":
+        file.unlink()
+    else:
+        file.write_bytes(picture[:5])
+    assert desk.get("/v1/stats")["photos"] == 1
+    problem(desk.client.get(f"/v1/photos/{sha}", headers={"If-None-Match": f'"{sha}"'}), 404, "not-found")
+    problem(desk.client.get(f"/v1/photos/{sha}"), 404, "not-found")
+    assert desk.get("/v1/inspections/a1")["photos"][0]["held"] is False
+    assert desk.get("/v1/stats")["wanted"] == 1
+    assert b.decode_receipt(desk.post(desk.lane.batch()).content).wanted == [sha]
+    assert desk.put(sha, picture).status_code == 201
+    assert desk.client.get(f"/v1/photos/{sha}").content == picture
+    assert desk.get(f"/v1/nodes/{desk.lane.node}").get("wanted", []) == []
+
+
+def test_a_photo_of_one_node_at_two_sites_is_held_for_both(dsn: str, tmp_path: Path) -> None:
+    old = Lane(site="site-old")
+    new = Lane(old.node, site="site-new")
+    new.key = old.key
+    picture = photo("a1")
+    for lane in (old, new):
+        lane.inspect("a1")
+    with Serving(build_app(settings_for(dsn, tmp_path, old, new))) as served:
+        desk = Desk(served.url, old, dsn, tmp_path)
+        assert desk.post(old.batch()).status_code == desk.post(new.batch()).status_code == 200
+        for _ in range(2):
+            assert desk.put(digest(picture), picture).is_success
+        assert desk.get("/v1/stats")["wanted"] == 0
+        desk.client.close()
+
+
 def test_photos_that_are_turned_down(desk: Desk) -> None:
     stranger, picture = Lane(), photo("a1")
     fake = b"GIF89a" + b"x" * 100

@@ -261,6 +261,26 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     assert len(acknowledged) > 300
 
 
+def test_a_photo_found_there_is_made_durable_and_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    photos = Photos(tmp_path / "photos")
+    digest = photos.put(b"picture")
+    folder = photos.path(digest).parent
+    monkeypatch.setattr(os, "fsync", watched)
+    photos.put(b"picture")  # whoever put it first may have been killed before its last fsync
+    assert {str(folder), str(photos.root)} <= set(synced)
+    photos.path(digest).write_bytes(b"pict")
+    assert photos.put(b"picture") == digest and photos.read(digest) == b"picture"
+
+
 def test_photos_are_kept_by_digest_once(tmp_path: Path) -> None:
     photos = Photos(tmp_path / "photos")
     digest = photos.put(b"picture")

@@ -180,7 +180,7 @@ def _add_photos(app: FastAPI, registry: Registry) -> None:
     async def put_photo(sha256: str, request: Request) -> Response:
         node = request.headers.get("Chayan-Node", "")
         signature = request.headers.get("Chayan-Signature", "")
-        _path(sha256)
+        _named(sha256)
         try:
             site = await run_in_threadpool(pictures.sender, registry.engine, sha256, node, signature)
         except Rejected:
@@ -193,18 +193,19 @@ def _add_photos(app: FastAPI, registry: Registry) -> None:
 
     @app.get("/v1/photos/{sha256}", summary="A photo by its digest")
     def get_photo(sha256: str, request: Request) -> Response:
-        path, etag = _path(sha256), f'"{sha256}"'
+        _named(sha256)
+        etag = f'"{sha256}"'
         headers = {"Cache-Control": FOR_GOOD, "ETag": etag}
-        if not path.exists():
+        data = pictures.found(registry.engine, registry.photos, sha256)
+        if data is None:
             raise Rejected.not_found(f"photo {sha256} is not held here")
         if etag in request.headers.get("If-None-Match", ""):
             return Response(None, 304, headers)
-        data = path.read_bytes()
         return Response(data, 200, headers, pictures.media_type(data) or "application/octet-stream")
 
-    def _path(sha256: str) -> Path:
+    def _named(sha256: str) -> None:
         try:
-            return registry.photos.path(sha256)
+            registry.photos.path(sha256)
         except ValueError as trouble:
             raise Rejected.not_found(str(trouble)) from trouble
 

@@ -34,8 +34,8 @@ def sender(engine: sa.Engine, sha256: str, node: str, signature: str) -> str:
             raise Rejected.bad_signature(f"photo {sha256} of {node}")
         named = sa.select(photos.c.site).where(
             photos.c.site.in_(sites), photos.c.node == node, photos.c.sha256 == sha256
-        )
-        site = connection.execute(named.limit(1)).scalar()
+        )  # a node that moved to another site has its photos named at both: the one that lacks it first
+        site = connection.execute(named.order_by(photos.c.held).limit(1)).scalar()
     if site is None:
         raise Rejected.photo_not_wanted(sha256, node)
     return str(site)
@@ -47,7 +47,7 @@ def keep(engine: sa.Engine, store: Photos, site: str, node: str, sha256: str, da
         raise Rejected.wrong_photo(f"the SHA-256 of the body is not {sha256}")
     if media_type(data) is None:
         raise Rejected.wrong_photo("the body begins like no JPEG, PNG or WebP image")
-    new = not store.has(sha256)
+    new = store.whole(sha256) is None
     store.put(data)
     with writing(engine) as connection:
         connection.execute(
@@ -56,3 +56,27 @@ def keep(engine: sa.Engine, store: Photos, site: str, node: str, sha256: str, da
             .values(held=True, size=len(data))
         )
     return new
+
+
+def found(engine: sa.Engine, store: Photos, sha256: str) -> bytes | None:
+    """The photo's bytes; None when it was never here, or the disk lost it: then it is wanted again."""
+    data = store.whole(sha256)
+    if data is None:
+        _want_again(engine, store, sha256)
+    return data
+
+
+def _want_again(engine: sa.Engine, store: Photos, sha256: str) -> None:
+    """Marks a photo that is marked as held, but is not, so that the next receipt asks for it."""
+    owner = sa.and_(nodes.c.site == photos.c.site, nodes.c.node == photos.c.node)  # the key begins with it
+    marked = (photos.c.sha256 == sha256, photos.c.held.is_(True))
+    query = sa.select(photos.c.site, photos.c.node).join(nodes, owner).where(*marked)
+    with engine.connect() as connection:
+        if connection.execute(query).first() is None:
+            return
+    with writing(engine) as connection:
+        lost = connection.execute(query.with_for_update(of=photos)).all()
+        if store.whole(sha256) is None:  # nobody handed it over meanwhile
+            for site, node in lost:
+                mine = (photos.c.site == site, photos.c.node == node)
+                connection.execute(sa.update(photos).where(*mine, *marked).values(held=False))
