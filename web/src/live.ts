@@ -82,6 +82,10 @@ export class Live<T extends { version: number }> {
 
   private listen(): Stream {
     const stream = this.parts.open();
+    stream.addEventListener("open", () => {
+      // also after EventSource has reconnected by itself, perhaps to a restarted node that counts from the beginning
+      if (stream === this.stream) this.version = -1;
+    });
     stream.addEventListener("board", (event) => {
       if (stream === this.stream && event.data) this.take(JSON.parse(event.data) as T);
     });

@@ -141,6 +141,18 @@ describe("a bad stream", () => {
     expect(shown[shown.length - 1]?.name).toBe("restarted");
   });
 
+  it("takes the lower version of a restarted node to which EventSource reconnected by itself", async () => {
+    await live.tick();
+    latest().say("open");
+    latest().say("board", { version: 500, name: "before" });
+    now += 3_000;
+    latest().say("open");
+    latest().say("board", { version: 1, name: "restarted" });
+    await live.tick();
+    expect(streams).toHaveLength(1);
+    expect(shown[shown.length - 1]?.name).toBe("restarted");
+  });
+
   it("asks once while an answer is outstanding", async () => {
     let release: (snapshot: Snapshot) => void = () => undefined;
     answer = () => new Promise((resolve) => (release = resolve));
