@@ -339,6 +339,7 @@ export const DEFAULT_SEATS = 5; // lanes/vehicle.py
 
 export const EDGE = "../api/v1";
 export const REGISTRY = "../v1";
+const WAIT_MS = 15_000;
 
 /** An answer other than 2xx; ``status`` 0: no answer at all. */
 export class Problem extends Error {
@@ -370,14 +371,14 @@ export async function problemOf(answer: Response): Promise<Problem> {
   return new Problem(answer.status, { en: title + tail, zh: (TEXT(fields.title_zh) || title) + tail });
 }
 
-/** One request; waits at most ``waitMs``; raises ``Problem``. */
-export async function ask(url: string, init: RequestInit = {}, waitMs = 15_000): Promise<Response> {
+/** One request, its answer taken in by ``take``; waits at most ``waitMs`` for both; raises ``Problem``. */
+async function within<T>(url: string, init: RequestInit, waitMs: number, take: (answer: Response) => Promise<T>): Promise<T> {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), waitMs);
+  const timer = setTimeout(() => stop.abort(), waitMs); // a body can stall after its headers have come
   try {
     const answer = await fetch(url, { ...init, signal: stop.signal });
     if (!answer.ok) throw await problemOf(answer);
-    return answer;
+    return await take(answer);
   } catch (cause) {
     if (cause instanceof Problem) throw cause;
     throw new Problem(0, { en: "no answer from the server", zh: "服务器没有应答" });
@@ -386,22 +387,28 @@ export async function ask(url: string, init: RequestInit = {}, waitMs = 15_000):
   }
 }
 
+/** One request whose answer says nothing more; raises ``Problem``. */
+export async function ask(url: string, init: RequestInit = {}, waitMs = WAIT_MS): Promise<void> {
+  await within(url, init, waitMs, (answer) => answer.arrayBuffer());
+}
+
 /** The body as JSON; a page that some proxy answered with 200 is no answer. */
-async function read<T>(answer: Response): Promise<T> {
+async function read<T>(url: string, init: RequestInit, waitMs: number): Promise<T> {
+  const text = await within(url, init, waitMs, (answer) => answer.text());
   try {
-    return (await answer.json()) as T;
+    return JSON.parse(text) as T;
   } catch {
     throw new Problem(0, { en: "the answer is not from this server", zh: "应答不是来自本服务器" });
   }
 }
 
-export async function getJson<T>(url: string): Promise<T> {
-  return read<T>(await ask(url, { headers: { accept: "application/json" }, cache: "no-store" }));
+export async function getJson<T>(url: string, waitMs = WAIT_MS): Promise<T> {
+  return read<T>(url, { headers: { accept: "application/json" }, cache: "no-store" }, waitMs);
 }
 
 export async function postJson<T>(url: string, body: unknown): Promise<T> {
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  return read<T>(await ask(url, init));
+  return read<T>(url, init, WAIT_MS);
 }
 
 export const edgePhoto = (photo: string): string => `${EDGE}/photos/${photo}`;

@@ -41,6 +41,10 @@ describe("asking", () => {
   beforeAll(async () => {
     server = createServer((request, response) => {
       if (request.url === "/silent") return;
+      if (request.url === "/stalls") {
+        response.writeHead(200, { "content-length": 100 }).write("{");
+        return;
+      }
       response.writeHead(request.url === "/refused" ? 422 : 200).end("<html>portal</html>");
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -53,6 +57,10 @@ describe("asking", () => {
 
   it("gives up on a silent server", async () => {
     await expect(ask(`${base}/silent`, {}, 50)).rejects.toMatchObject({ status: 0 });
+  });
+  it("gives up on an answer that stalls after its headers", async () => {
+    await expect(getJson(`${base}/stalls`, 100)).rejects.toMatchObject({ status: 0 });
+    await expect(ask(`${base}/stalls`, {}, 100)).rejects.toMatchObject({ status: 0 });
   });
   it("takes a portal's page for no answer, whatever its status", async () => {
     await expect(getJson(`${base}/`)).rejects.toMatchObject({ status: 0 });
