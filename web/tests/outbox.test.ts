@@ -72,6 +72,31 @@ describe("while the node answers", () => {
   });
 });
 
+it("shows an act as soon as it is added, so that a second tap finds it done", () => {
+  void add();
+  expect(box.unseen("i-1")).toEqual([CHECK]);
+});
+
+it("sends what the device's full storage did not take, and says that it is not kept", async () => {
+  shelf.put = () => Promise.reject(new DOMException("full", "QuotaExceededError"));
+  answer = () => Promise.reject(gone());
+  const durable = new Outbox({ durable: true, all: () => shelf.all(), put: () => shelf.put({} as Entry), drop: () => shelf.put({} as Entry) }, road());
+  expect(durable.durable).toBe(true);
+  await durable.add({ inspection: "i-1", officer: "o", act: CHECK, photo: null });
+  await settled();
+  expect(durable.durable).toBe(false);
+  expect(durable.entries.value).toHaveLength(1);
+  answer = () => Promise.reject(conflict());
+  await durable.flush(true);
+  expect(durable.entries.value[0]?.refused?.zh).toBe("还有未完成");
+  await durable.drop(durable.entries.value[0]?.key ?? "");
+  expect(durable.entries.value).toEqual([]);
+  answer = async () => 1;
+  await durable.add({ inspection: "i-1", officer: "o", act: CHECK, photo: null });
+  await settled();
+  expect(durable.entries.value).toEqual([]);
+});
+
 describe("while the node does not answer", () => {
   it("keeps the order and the key of every act, and repeats with the same key", async () => {
     answer = () => Promise.reject(gone());

@@ -5,7 +5,7 @@
  * that the node refuses is set aside with the reason and does not hold up the rest; no answer holds up everything.
  */
 
-import { shallowRef } from "vue";
+import { ref, shallowRef } from "vue";
 import { type Act, Problem } from "../api";
 import type { Entry, Shelf } from "./shelf";
 
@@ -27,6 +27,7 @@ export class Outbox {
   readonly reached = shallowRef(true);
   private readonly shelf: Shelf;
   private readonly road: Road;
+  private readonly full = ref(false);
   private order = 0;
   private sending = false;
   private misses = 0;
@@ -37,8 +38,9 @@ export class Outbox {
     this.road = road;
   }
 
+  /** Whether what waits survives a closed page; not where there is no database, or it takes no more. */
   get durable(): boolean {
-    return this.shelf.durable;
+    return this.shelf.durable && !this.full.value;
   }
 
   /** Take up what an earlier page left. */
@@ -48,12 +50,21 @@ export class Outbox {
     this.entries.value = left;
   }
 
-  /** Keep an act, then try to send it; returns once it is kept. */
+  /** Keep an act, then try to send it; returns once it is kept. It shows at once: a second tap finds it done. */
   async add(act: NewAct): Promise<void> {
     const entry: Entry = { ...act, key: newKey(), order: ++this.order, refused: null };
-    await this.shelf.put(entry);
     this.entries.value = [...this.entries.value, entry];
+    await this.keep(this.shelf.put(entry));
     void this.flush(true);
+  }
+
+  /** A device whose storage is full or broken goes on from memory, and says so. */
+  private async keep(written: Promise<void>): Promise<void> {
+    try {
+      await written;
+    } catch {
+      this.full.value = true;
+    }
   }
 
   /** Send what waits; ``now``: without sitting out the pause after a failure. */
@@ -71,7 +82,7 @@ export class Outbox {
 
   /** Forget a refused act for good. */
   async drop(key: string): Promise<void> {
-    await this.shelf.drop(key);
+    await this.keep(this.shelf.drop(key));
     this.entries.value = this.entries.value.filter((entry) => entry.key !== key);
   }
 
@@ -101,12 +112,12 @@ export class Outbox {
       }
       this.reach();
       const refused = { ...entry, refused: cause.says };
-      await this.shelf.put(refused);
+      await this.keep(this.shelf.put(refused));
       this.entries.value = this.entries.value.map((each) => (each.key === entry.key ? refused : each));
       return true;
     }
     this.reach();
-    await this.shelf.drop(entry.key);
+    await this.keep(this.shelf.drop(entry.key));
     this.entries.value = this.entries.value.filter((each) => each.key !== entry.key);
     this.settled.value = [...this.settled.value, entry];
     return true;
