@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from central_sync import batch as b
 from central_sync.registry import fold, tables
 from central_sync.registry.accept import Policy, accept
-from central_sync.registry.engines import DsnError, create_all, open_engine
+from central_sync.registry.engines import DsnError, create_all, open_engine, writing
 from central_sync.registry.nodes import enroll, standing
 from central_sync.registry.packing import unpack
 from central_sync.registry.problems import Rejected
@@ -319,6 +319,38 @@ def test_processes_that_start_at_once_make_the_tables_once(dsn: str) -> None:
     for thread in threads:
         thread.join(60)
     assert troubles == []
+
+
+def test_a_lock_that_stays_is_no_wait_for_ever(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("central_sync.registry.engines.BUSY_MS", 200)
+    engine, frozen = open_engine(dsn), open_engine(dsn)
+    create_all(engine)
+    lane = enrolled(engine, Lane())
+    lane.inspect("a1")
+    with writing(frozen) as connection:
+        connection.execute(sa.select(tables.nodes).with_for_update())
+        with pytest.raises(sa.exc.OperationalError):
+            accept(engine, lane.batch(), TAKES_ALL)
+    assert accept(engine, lane.batch(), TAKES_ALL).stored == 11
+    engine.dispose()
+    frozen.dispose()
+
+
+def test_a_replica_that_froze_in_a_transaction_loses_its_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("central_sync.registry.engines.FROZEN_MS", 200)
+    dsn = dsn_of("postgresql", tmp_path)
+    engine, frozen = open_engine(dsn), open_engine(dsn)
+    create_all(engine)
+    lane = enrolled(engine, Lane())
+    lane.inspect("a1")
+    with frozen.connect() as connection:
+        connection.execute(sa.select(tables.nodes).with_for_update())
+        assert accept(engine, lane.batch(), TAKES_ALL).stored == 11
+        connection.invalidate()
+    engine.dispose()
+    frozen.dispose()
 
 
 def test_a_dsn_that_cannot_be_used_is_explained() -> None:

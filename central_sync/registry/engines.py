@@ -11,7 +11,9 @@ from central_sync.registry.tables import metadata
 
 WRITES = "chayan_writes"  # execution option: this transaction will write
 LOCK = "chayan_lock"  # engine option: held while a SQLite transaction writes
-BUSY_MS = 15_000  # another process, such as a backup, may hold the file for a while
+BUSY_MS = 15_000  # another process, such as a backup or a replica, may hold file or row for a while
+FROZEN_MS = 60_000  # PostgreSQL: a replica whose machine died in a transaction keeps its locks no longer
+CONNECT_S = "10"  # PostgreSQL: one try at an address that does not answer
 
 
 class DsnError(ValueError):
@@ -27,7 +29,7 @@ def open_engine(dsn: str) -> sa.Engine:
             f"{dsn!r} is no DSN; for example sqlite:////var/lib/chayan/registry.sqlite"
         ) from trouble
     if url.drivername in ("postgresql", "postgresql+psycopg"):
-        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8)
+        return _postgresql(url)
     if url.drivername not in ("sqlite", "sqlite+pysqlite") or not url.database:
         raise DsnError(
             f"{url.render_as_string()!r}: use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
@@ -36,6 +38,13 @@ def open_engine(dsn: str) -> sa.Engine:
     sa.event.listen(engine, "connect", _connected)
     sa.event.listen(engine, "begin", _begin)
     return engine.execution_options(**{LOCK: threading.Lock()})
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    url = url.set(drivername="postgresql+psycopg", query={"connect_timeout": CONNECT_S, **url.query})
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=8)
+    sa.event.listen(engine, "connect", _bounded)
+    return engine
 
 
 def create_all(engine: sa.Engine) -> None:
@@ -61,6 +70,12 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     lock = engine.get_execution_options().get(LOCK, contextlib.nullcontext())
     with lock, engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
         yield connection
+
+
+def _bounded(connection: Any, _: object) -> None:
+    connection.execute(f"SET lock_timeout = {BUSY_MS}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {FROZEN_MS}")
+    connection.commit()
 
 
 def _connected(connection: Any, _: object) -> None:
