@@ -216,6 +216,61 @@ def test_a_bench_that_vanishes_in_a_test_and_comes_back(tmp_path: Path) -> None:
     asyncio.run(with_bench(twin, work))
 
 
+def test_a_bench_that_never_ends_its_curve_is_given_up(tmp_path: Path) -> None:
+    """Samples faster than the loop asks for them: no wait ever times out."""
+
+    async def work(bench: brake_roller.BrakeRoller, _told: Told) -> None:
+        samples = jx.build(brake_roller.SAMPLE, b" 100 100") * 200
+
+        def flood(sent: bytes) -> list[faults.Part]:
+            if jx.Deframer().feed(sent)[0].kind != brake_roller.DRAG:
+                return faults.whole(sent)
+            return [*faults.whole(sent), *(faults.Part(samples, n / 1000) for n in range(1500))]
+
+        twin.line.fault = flood
+        twin.stand(lambda _item: ramp(320))
+        asking = asyncio.ensure_future(bench.measure("lane-1", "brake", "B1", 1))
+        done, _ = await asyncio.wait({asking}, timeout=1.5)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert done
+        assert "curve: frames come" in str(asking.exception())
+
+    twin = BrakeTwin(tmp_path / "bench", frames="jx")
+    asyncio.run(with_bench(twin, work, frames="jx", brake_timeout_s=0.3))
+
+
+def test_a_cancelled_brake_test_leaves_nothing_to_the_next_vehicle(tmp_path: Path) -> None:
+    async def work(bench: brake_roller.BrakeRoller, _told: Told) -> None:
+        twin.line.fault = lambda sent: [part._replace(delay_s=0.3) for part in faults.whole(sent)]
+        twin.stand(lambda _item: ramp(320))
+        first = asyncio.ensure_future(bench.measure("lane-1", "brake", "B1", 1))
+        await asyncio.sleep(1.2)  # in the middle of its curve, 0.3 s of which is on the way
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        twin.line.fault = faults.whole
+        twin.stand(lambda _item: ramp(150))
+        second = await bench.measure("lane-1", "brake", "B1", 1)
+        assert (second.left_drag_dan, second.left_max_dan) == (8, 150)
+        assert max(second.curve.left_dan) == 150
+
+    twin = BrakeTwin(tmp_path / "bench")
+    asyncio.run(with_bench(twin, work, lift=False))
+
+
+def test_a_line_that_stays_away_fills_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        config = wheel_load.Config(address=f"serial://{tmp_path}/nothing?baud=38400")
+        scale, told = wheel_load.WheelLoad("wheel-1", config), Told()
+        task = asyncio.create_task(scale.run(told))
+        await told.count(Health, 1)
+        await asyncio.sleep(1.0)  # some more tries
+        await end(task)
+        assert scale._frames.empty()
+
+    asyncio.run(main())
+
+
 async def with_scale(
     twin: WheelTwin, work: Callable[[wheel_load.WheelLoad, Told], Awaitable[None]], **changes: object
 ) -> None:

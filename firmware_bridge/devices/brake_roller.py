@@ -155,6 +155,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
                 drag, samples = await self._test(item)
                 maxima = await self._fetch()
             except MeasureError:
+                self.doubt()  # the bench may go on sending what was refused
                 await self._stop()
                 raise
             finally:
@@ -198,12 +199,20 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
 
     async def _expect(self, size: int, limit_s: float, doing: str) -> jx.Frame:
         """The next frame with a body of this size; others (late answers, notices) pass by."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + limit_s
+        deadline = asyncio.get_running_loop().time() + limit_s
         while True:
-            heard = await self.next(max(deadline - loop.time(), 0.001), doing)
+            heard = await self._before(deadline, doing)
             if len(heard.frame.body) == size:
                 return heard.frame
+
+    async def _before(self, deadline: float, doing: str) -> Heard[jx.Frame]:
+        """The next frame; raises MeasureError after the deadline, however much still comes."""
+        rest = deadline - asyncio.get_running_loop().time()
+        if rest <= 0:
+            raise MeasureError(
+                f"{self.name}: {doing}: frames come, but not what was waited for; measure again"
+            )
+        return await self.next(rest, doing)
 
     async def _test(self, item: str) -> tuple[Forces, list[Sample]]:
         await self.quiet("start")
@@ -223,10 +232,9 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
 
     async def _curve(self) -> tuple[list[Sample], jx.Frame]:
         samples: list[Sample] = []
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._config.brake_timeout_s
+        deadline = asyncio.get_running_loop().time() + self._config.brake_timeout_s
         while True:
-            heard: Heard[jx.Frame] = await self.next(max(deadline - loop.time(), 0.001), "curve")
+            heard = await self._before(deadline, "curve")
             if is_end(heard.frame):
                 return samples, heard.frame
             sample = read_sample(self._config.frames, heard.frame, heard.at)

@@ -61,7 +61,8 @@ class SerialInstrument(Generic[F]):
                 self._up.set()
             else:
                 self._up.clear()
-                self._frames.put_nowait(None)
+                if self._lock.locked():  # else nobody would ever take it
+                    self._frames.put_nowait(None)
                 await pulse.lost(why)
 
         async with asyncio.TaskGroup() as tasks:
@@ -128,13 +129,20 @@ class SerialInstrument(Generic[F]):
                 self._noise_at = None
                 self.forget()
 
+    def doubt(self) -> None:
+        """What was asked may still be answered: the next command waits until the line is quiet."""
+        self._noise_at = asyncio.get_running_loop().time()
+
     async def next(self, limit_s: float, doing: str) -> Heard[F]:
         """The next frame; raises MeasureError when none comes in time or the link is lost."""
         try:
             async with asyncio.timeout(limit_s):
                 heard = await self._frames.get()
+        except asyncio.CancelledError:
+            self.doubt()
+            raise
         except TimeoutError:
-            self._noise_at = asyncio.get_running_loop().time()
+            self.doubt()
             advice = "check power, cable and line settings"
             raise MeasureError(f"{self.name}: {doing}: nothing for {limit_s:g} s; {advice}") from None
         if heard is None:
