@@ -1,11 +1,14 @@
 """Bytes in, bytes out: ``serial:///dev/ttyUSB0?baud=38400&parity=N`` and ``tcp://host:port``.
 
-The only file that imports pyserial (whose errors are all OSErrors). ``Link`` is one connection; ``Line``
+The only file that imports pyserial (whose errors are OSErrors, but for those of termios on a port that is
+unplugged while it is opened). ``Link`` is one connection; ``Line``
 keeps a link up and hands on what it hears.
 """
 
 import asyncio
 import random
+import socket
+import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +20,9 @@ BAUDS = frozenset({1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400})
 READ_SIZE = 4096
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
+# A device server that lost its power says no goodbye, and what only listens would wait for it for ever: after
+# 10 s of silence the kernel asks, every 5 s, and gives up after the third.
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 
 
 class LinkError(Exception):
@@ -178,16 +184,27 @@ class Link:
 
 async def _open(address: SerialPort | TcpPeer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if isinstance(address, TcpPeer):
-        return await asyncio.open_connection(address.host, address.port)
-    reader, writer = await serial_asyncio_fast.open_serial_connection(
-        url=address.path,
-        baudrate=address.baud,
-        bytesize=address.data_bits,
-        parity=address.parity,
-        stopbits=address.stop_bits,
-        exclusive=True,  # a second program on the line would steal bytes
-    )
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        _keep_alive(writer.get_extra_info("socket"))
+        return reader, writer
+    try:
+        reader, writer = await serial_asyncio_fast.open_serial_connection(
+            url=address.path,
+            baudrate=address.baud,
+            bytesize=address.data_bits,
+            parity=address.parity,
+            stopbits=address.stop_bits,
+            exclusive=True,  # a second program on the line would steal bytes
+        )
+    except termios.error as wrong:
+        raise OSError(*wrong.args) from wrong
     return reader, writer
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Line:

@@ -1,6 +1,9 @@
 """Addresses, back-off, and links over real TCP and pty lines that break."""
 
 import asyncio
+import errno
+import socket
+import termios
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.link import (
+    KEEPALIVE,
     AddressError,
     Backoff,
     Line,
@@ -106,6 +110,45 @@ def test_a_tcp_link_carries_bytes_and_tells_when_it_is_gone() -> None:
         with pytest.raises(LinkError, match=f"tcp://127.0.0.1:{port}"):
             await link.connect()
 
+    asyncio.run(main())
+
+
+def test_a_tcp_link_finds_out_by_itself_that_its_peer_lost_power() -> None:
+    async def main() -> None:
+        async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        port = free_port()
+        server = await asyncio.start_server(serve, "127.0.0.1", port)
+        link = Link(f"tcp://127.0.0.1:{port}")
+        await link.connect()
+        assert link._writer is not None
+        kernel = link._writer.get_extra_info("socket")
+        assert kernel.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle, every, count = (kernel.getsockopt(socket.IPPROTO_TCP, option) for option, _ in KEEPALIVE)
+        assert idle + every * count <= 30
+        await link.close()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(main())
+
+
+def test_a_port_unplugged_while_it_is_opened_is_a_lost_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        line = PtyLine(tmp_path / "tty", lambda _heard: None)
+        line.open()
+        link = Link(line.address)
+        with pytest.raises(LinkError, match="Input/output error"):
+            await link.connect()
+        line.close()
+
+    def unplugged(_port: int, _queue: int) -> None:
+        raise termios.error(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(termios, "tcflush", unplugged)  # what pyserial calls last when it opens
     asyncio.run(main())
 
 
