@@ -19,7 +19,7 @@ from central_sync.registry.packing import pack
 from central_sync.seal import NodeKey, photo_message, receipt_message, verify
 from lanes import record as r
 from tests import postgres
-from tests.central_parts import Lane, Serving, digest, dsn, photo, settings_for
+from tests.central_parts import START, Lane, Serving, digest, dsn, photo, settings_for
 
 __all__ = ["dsn"]  # fixture
 PLATES = ["浙A12345", "浙A54321", "浙AD12345", "京B12345", "沪C00001"]
@@ -301,7 +301,7 @@ def test_the_proof_holds_and_finds_every_change(desk: Desk) -> None:
     assert good["checked"] == 44 and good["head"]["seq"] == 55
     assert good["rows"][0]["prev"] == desk.lane.rows[10].head.hex()
     engine = open_engine(desk.dsn)
-    rows, heads = tables.records, tables.heads
+    rows, heads, lists = tables.records, tables.heads, tables.inspections
     original = desk.lane.rows[14].data
     changes = [
         sa.update(rows).where(rows.c.seq == 15).values(data=pack(original.replace(b"300", b"900"))),
@@ -311,19 +311,25 @@ def test_the_proof_holds_and_finds_every_change(desk: Desk) -> None:
         sa.delete(rows).where(rows.c.seq == 11),
         sa.delete(rows).where(rows.c.seq == 55),
         sa.update(rows).where(rows.c.seq == 15).values(inspection="n9"),
+        sa.update(rows).where(rows.c.seq == 21).values(kind="checked"),
+        sa.update(rows).where(rows.c.seq == 21).values(source="test://other"),
+        sa.update(rows).where(rows.c.seq == 21).values(at=START),
+        sa.update(lists).where(lists.c.inspection == "n1").values(verdict="fail"),
+        sa.update(lists).where(lists.c.inspection == "n1").values(plate="京Z99999"),
+        sa.update(lists).where(lists.c.inspection == "n1").values(last_seq=21, records=10),
         sa.update(heads).values(signature=NodeKey.generate().sign(b"x")),
         sa.delete(heads),
     ]
     for change in changes:
         with engine.connect() as connection:
-            before = [connection.execute(sa.select(table)).all() for table in (rows, heads)]
+            before = [connection.execute(sa.select(table)).all() for table in (rows, heads, lists)]
         with writing(engine) as connection:
             connection.execute(change)
         bad = desk.get("/v1/inspections/n1/proof")
         assert not bad["ok"] and "Not proven" in bad["says"]["en"] and "未通过" in bad["says"]["zh"]
         assert desk.client.get("/v1/inspections/n1").status_code == 200
         with writing(engine) as connection:
-            for table, kept in zip((rows, heads), before, strict=True):
+            for table, kept in zip((rows, heads, lists), before, strict=True):
                 connection.execute(sa.delete(table))
                 tables.insert(connection, table, [row._mapping for row in kept])
     assert desk.get("/v1/inspections/n1/proof") == good
@@ -358,7 +364,8 @@ def test_a_proof_across_refused_records_says_so(dsn: str, tmp_path: Path) -> Non
         assert [x.seq for x in b.decode_receipt(desk.post(lane.batch()).content).refused] == [12]
         proof = desk.get("/v1/inspections/n1/proof")
         assert (proof["ok"], proof["checked"], proof["refused"], len(proof["rows"])) == (True, 12, 1, 12)
-        assert "refused" in proof["says"]["en"]
+        assert "1 refused records" in proof["says"]["en"] and "at the node" in proof["says"]["en"]
+        assert "none was changed" not in proof["says"]["en"]  # bytes before a refused one could be others
         desk.client.close()
 
 

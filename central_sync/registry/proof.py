@@ -1,11 +1,12 @@
 """Proof that the records of an inspection are what the node signed, computed afresh from the stored bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from central_sync.registry import fold
 from central_sync.registry.detail import one
 from central_sync.registry.packing import Damaged, unpack
 from central_sync.registry.tables import heads, records
@@ -13,6 +14,7 @@ from central_sync.seal import head_message, verify
 from lanes.record import genesis, link
 
 PAGE = 1000  # rows read at a time
+COLUMNS = ("inspection", "kind", "at", "source", "simulated")  # of a record, each as its bytes say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class Link:
     row: sa.Row[Any]
     prev: bytes
     ok: bool | None
+    read: fold.Read | None = None
 
 
 def proof(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
@@ -29,14 +32,16 @@ def proof(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
     with engine.connect() as connection:
         row = one(connection, inspection, node)
         signed = _signed_head(connection, row)
-        rows, checked, refused, broken, head = [], 0, 0, 0, b""
+        rows, reads, checked, refused, broken, head = [], [], 0, 0, 0, b""
         for step in _links(connection, row, row.last_seq if signed is None else signed.seq):
             checked, refused = checked + (step.ok is not None), refused + (step.ok is None)
             broken, head = broken + (step.ok is False), step.row.head
             if step.row.inspection == row.inspection and step.row.refused is None:
                 rows.append(_shown(step))
+                reads.append(step.read)
     signed_ok = signed is not None and head == signed.head and _is_signed(row.node, signed)
-    ok = signed_ok and not broken and len(rows) == row.records
+    listed_ok = not broken and _summary([read for read in reads if read], row) == dict(row._mapping)
+    ok = signed_ok and not broken and listed_ok
     return {
         "node": row.node,
         "inspection": row.inspection,
@@ -51,7 +56,7 @@ def proof(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
             "public_key": signed and signed.public_key,
             "signed_ok": signed_ok,
         },
-        "says": _says(ok, len(rows), refused, signed_ok),
+        "says": _says(len(rows), refused, signed_ok, not broken, listed_ok),
     }
 
 
@@ -74,19 +79,30 @@ def _links(connection: sa.Connection, row: sa.Row[Any], last: int) -> Iterator[L
     for expected, each in enumerate(
         connection.execute(query.order_by(records.c.seq).execution_options(yield_per=PAGE)), row.first_seq
     ):
-        yield Link(row=each, prev=prev, ok=_holds(each, expected, prev))
+        yield _link(each, expected, prev)
         prev = each.head
 
 
-def _holds(row: sa.Row[Any], expected: int, prev: bytes) -> bool | None:
+def _link(row: sa.Row[Any], expected: int, prev: bytes) -> Link:
+    """Whether the stored bytes lead to the stored head, and the columns are what these bytes say."""
     if row.seq != expected:
-        return False
+        return Link(row=row, prev=prev, ok=False)
     if row.refused is not None:
-        return None
+        return Link(row=row, prev=prev, ok=None)
     try:
-        return bool(link(prev, unpack(row.data)) == row.head)
+        data = unpack(row.data)
     except Damaged:
-        return False
+        return Link(row=row, prev=prev, ok=False)
+    read = fold.read(row.seq, data, row.head, allow_simulated=True)
+    same = all(getattr(read, name) == getattr(row, name) for name in COLUMNS)
+    return Link(row=row, prev=prev, ok=same and link(prev, data) == row.head, read=read)
+
+
+def _summary(reads: Sequence[fold.Read], row: sa.Row[Any]) -> dict[str, Any] | None:
+    """The row of the inspection as its records make it."""
+    known: dict[str, dict[str, Any]] = {}
+    fold.fold(row.site, row.node, reads, known)
+    return known.get(row.inspection)
 
 
 def _shown(step: Link) -> dict[str, Any]:
@@ -94,18 +110,27 @@ def _shown(step: Link) -> dict[str, Any]:
     return {"seq": row.seq, "kind": row.kind, "prev": step.prev.hex(), "hash": row.head.hex(), "ok": step.ok}
 
 
-def _says(ok: bool, count: int, refused: int, signed_ok: bool) -> dict[str, str]:
-    if not ok:
-        where_zh, where_en = (
-            ("链条断裂", "the chain is broken") if signed_ok else ("签名不符", "the signature fails")
-        )
-        return {
-            "zh": f"验证未通过:{where_zh}。库内数据与节点签名的不一致,请勿采信,并与检验机构的日志账核对。",
-            "en": f"Not proven: {where_en}. Do not rely on it; compare with the journal of the node.",
-        }
-    zh = f"本检验的 {count} 条记录与节点签名的哈希链一致,写入之后未被改动、删除或插入。"
-    en = f"All {count} records fit the chain that the node signed: none was changed, removed or added."
+def _says(count: int, refused: int, signed_ok: bool, chain_ok: bool, listed_ok: bool) -> dict[str, str]:
+    if not signed_ok:
+        return _not_proven("签名不符", "the signature fails")
+    if not chain_ok:
+        return _not_proven("链条断裂", "the chain is broken")
+    if not listed_ok:
+        return _not_proven("列表与记录不符", "the list does not say what the records say")
+    zh = f"本检验的 {count} 条记录与节点签名的哈希链一致"
+    en = f"All {count} records fit the chain that the node signed"
     if refused:
-        zh += f"其间 {refused} 条被本库拒收的记录只存链头,其内容须在节点核对。"
-        en += f" Of {refused} refused records in between only the head is held; check them at the node."
-    return {"zh": zh, "en": en}
+        zh += f"。其间 {refused} 条被本库拒收的记录只存链头,无法在此重算;其内容及其之前的记录须在节点核对。"
+        en += (
+            f". Of {refused} refused records in between only the head is held and cannot be computed here; "
+            "check them, and what stands before them, at the node."
+        )
+        return {"zh": zh, "en": en}
+    return {"zh": zh + ",写入之后未被改动、删除或插入。", "en": en + ": none was changed, removed or added."}
+
+
+def _not_proven(zh: str, en: str) -> dict[str, str]:
+    return {
+        "zh": f"验证未通过:{zh}。库内数据与节点签名的不一致,请勿采信,并与检验机构的日志账核对。",
+        "en": f"Not proven: {en}. Do not rely on it; compare with the journal of the node.",
+    }
