@@ -86,8 +86,7 @@ class Book:
             case Sensed():
                 self._sense(record.at, body)
             case Captured():
-                lane = self.lane(body.lane)
-                lane.captures = [*lane.captures[-CAPTURES_KEPT:], Seen(record.seq, record.at, body)]
+                self._see(record, body)
             case Arrived():
                 self._arrive(record, body)
             case Switched():
@@ -107,6 +106,12 @@ class Book:
             inspection.take(record)
             if inspection.phase in ("gone", "aborted") and inspection.station is None:
                 self._forget_oldest(inspection.inspection)
+
+    def _see(self, record: Record, body: Captured) -> None:
+        lane = self.lane(body.lane)
+        if not body.plate_text and body.station in lane.at and lane.on(body.station):
+            return  # the recognised vehicle seen again: kept, it would be the next one's without a plate
+        lane.captures = [*lane.captures[-CAPTURES_KEPT:], Seen(record.seq, record.at, body)]
 
     def _arrive(self, record: Record, body: Arrived) -> None:
         lane, inspection = self.lane(body.lane), self.inspections.get(record.inspection or "")
@@ -269,7 +274,7 @@ def _brake_tasks(inspection: Inspection, items: tuple[str, ...]) -> Iterator[tup
             if f"B{axle}" not in inspection.brakes:
                 yield f"B{axle}", axle, "brake"
     if "B0" in items and "B0" not in inspection.brakes:
-        yield "B0", max(inspection.vehicle.parking_axles), "brake"
+        yield "B0", max(inspection.vehicle.parking_axles, default=inspection.vehicle.axles), "brake"
 
 
 # ---- outputs -------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Inspection:
                 self.signatures[body.role] = (seq, body)
             case Judged():
                 self.judged = (seq, body)
-            case Aborted():
+            case Aborted() if self.phase in ("waiting", "on_lane"):  # beside a verdict it came too late
                 self.aborted = (seq, body)
                 self.ended_at = record.at
             case _:

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -370,3 +371,49 @@ def test_the_capture_a_car_was_recognised_by_stays_with_it() -> None:
     capture = world.book.inspections["i1"].capture
     assert capture is not None and (capture[0], capture[1].plate_text) == (seq, "浙A00001")
     assert world.book.lane("1").captures == []
+
+
+def test_an_abort_recorded_after_the_verdict_changes_nothing() -> None:
+    """The operator and the marshal may append at once; a vehicle that is judged must still find its exit."""
+    world = World()
+    vehicle = car(1)
+    world.add(Ordered(vehicle=vehicle, business="periodic", ordered_by="clerk"), "i1")
+    world.add(Arrived(lane="1"), "i1")
+    world.add(Sensed(lane="1", station="exit", sensor="occupied", on=True))
+    world.add(Moved(lane="1", station="exit"), "i1")
+    world.add(Judged(verdict="pass", findings=(), rules="r", rules_sha256="0" * 64), "i1")
+    world.add(Aborted(by="operator", reason="too late"), "i1")
+    inspection = world.book.inspections["i1"]
+    assert (inspection.phase, inspection.aborted, inspection.ended_at) == ("judged", None, None)
+    assert outputs(LANE, world.book, {"i1": ()}, {})["exit", "barrier"].on
+    world.add(Moved(lane="1", station=""), "i1")
+    assert inspection.phase == "gone"
+
+
+def test_a_second_capture_of_a_car_without_plate_is_nobody_elses() -> None:
+    """The camera looks again at the car that stands at the gate; the next one without plate still waits."""
+    world = World()
+    for name, number in (("i1", 1), ("i2", 2)):
+        world.add(Ordered(vehicle=car(number, plated=False), business="registration", ordered_by="c"), name)
+    capture = Captured(lane="1", station="gate", device="camera-1", plate_text="")
+    world.add(Sensed(lane="1", station="gate", sensor="occupied", on=True))
+    world.add(capture)
+    world.add(Arrived(lane="1", capture_seq=len(world.records), how="no_plate"), "i1")
+    world.add(Moved(lane="1", station="gate"), "i1")
+    world.add(capture)
+    world.add(Sensed(lane="1", station="exterior", sensor="occupied", on=True))
+    world.add(Moved(lane="1", station="exterior"), "i1")
+    assert [step for step in steps(LANE, world.book, {}) if isinstance(step, Arrive)] == []
+
+
+def test_a_parking_brake_on_no_axle_is_measured_on_the_last_one() -> None:
+    """An order from before the node refused such papers must not stop the whole lane."""
+    world = World()
+    vehicle = msgspec.structs.replace(car(1), parking_axles=())
+    world.add(Ordered(vehicle=vehicle, business="periodic", ordered_by="clerk"), "i1")
+    world.add(Arrived(lane="1"), "i1")
+    world.add(Moved(lane="1", station="brake"), "i1")
+    world.add(Sensed(lane="1", station="brake", sensor="axle", on=True))
+    world.add(Sensed(lane="1", station="brake", sensor="beyond", on=True))
+    (due,) = steps(LANE, world.book, {"i1": ("B0",)})
+    assert isinstance(due, Measure) and (due.item, due.axle) == ("B0", 2)
