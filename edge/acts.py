@@ -1,6 +1,5 @@
 """What an officer's PDA does, over HTTP or MQTT: one road, one set of rules, one record each."""
 
-import asyncio
 import hashlib
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
@@ -103,7 +102,6 @@ class Acts:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._turn = asyncio.Lock()  # nothing slips in between a check of the book and its append
         self._officers = {officer.officer for officer in desk.site.officers}
 
     async def append(self, inspection: str, post: ActPost) -> tuple[int, bool]:
@@ -120,12 +118,11 @@ class Acts:
             )
         body = self._body(post)
         source = f"{self.desk.prefix}officer/{post.officer}"
-        repeated = self._repeated(source, post.key, body, inspection)
-        if repeated is not None:
-            return repeated, False
-        known = self._known(inspection)
-        async with self._turn:
-            self._permit(known, body)
+        async with self.desk.turn:
+            repeated = self._repeated(source, post.key, body, inspection)
+            if repeated is not None:
+                return repeated, False
+            self._permit(self._known(inspection), body)
             appended = await self.desk.append(source, post.key, body, inspection)
         return self._same(appended.record, body, inspection), appended.fresh
 
@@ -143,13 +140,13 @@ class Acts:
         """(seq, fresh): stops an inspection with its reason; raises ActError when nothing can be stopped."""
         source = f"{self.desk.prefix}operator/{by}"
         body = Aborted(by=by, reason=reason)
-        repeated = self._repeated(source, key, body, inspection)
-        if repeated is not None:
-            return repeated, False
-        known = self._known(inspection)
-        if known.phase not in ("waiting", "on_lane"):
-            raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
-        appended = await self.desk.append(source, key, body, inspection)
+        async with self.desk.turn:
+            repeated = self._repeated(source, key, body, inspection)
+            if repeated is not None:
+                return repeated, False
+            if self._known(inspection).phase not in ("waiting", "on_lane"):
+                raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
+            appended = await self.desk.append(source, key, body, inspection)
         return appended.record.seq, appended.fresh
 
     async def admit(self, lane: str, inspection: str, key: str, by: str, reason: str) -> tuple[int, bool]:
@@ -159,10 +156,10 @@ class Acts:
         """
         source = f"{self.desk.prefix}operator/{by}"
         body = Arrived(lane=lane, how="operator", by=by, reason=reason)
-        repeated = self._repeated(source, key, body, inspection)
-        if repeated is not None:
-            return repeated, False
-        async with self._turn:
+        async with self.desk.turn:
+            repeated = self._repeated(source, key, body, inspection)
+            if repeated is not None:
+                return repeated, False
             gate = self._free_gate(lane)
             if self._known(inspection).phase != "waiting":
                 raise ActError(409, "not-waiting", "该流水不在等候", "this inspection does not wait")

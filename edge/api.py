@@ -20,10 +20,12 @@ from central_sync.journal import JournalError
 from edge.acts import PHOTO_LIMIT, ActError, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
+from lanes.checklist import Checklist
 from lanes.inspection import Inspection, fold
 from lanes.record import Business, Key, Name, Ordered, Reviewed
 from lanes.scope import RuleError
 from lanes.vehicle import Vehicle
+from lanes.vehicle import fold as folded
 
 BODY_LIMIT = 256 * 1024
 BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
@@ -108,7 +110,7 @@ async def read_struct(request: Request, kind: type[T]) -> T:
     """The body as a Struct; raises ActError 422 naming the field."""
     try:
         return msgspec.json.decode(await read_body(request, BODY_LIMIT), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed body: {error}") from error
 
 
@@ -274,13 +276,12 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
 
 
 async def _order(desk: Desk, post: OrderPost) -> Response:
-    known = desk.journal.find(f"{desk.prefix}clerk/{post.ordered_by}", post.key)
-    if known is None:
-        _orderable(desk, post)
+    source = f"{desk.prefix}clerk/{post.ordered_by}"
     body = Ordered(vehicle=post.vehicle, business=post.business, ordered_by=post.ordered_by, lane=post.lane)
-    appended = await desk.append(
-        f"{desk.prefix}clerk/{post.ordered_by}", post.key, body, str(uuid_utils.uuid7())
-    )
+    async with desk.turn:
+        if desk.journal.find(source, post.key) is None:
+            _orderable(desk, post)
+        appended = await desk.append(source, post.key, body, str(uuid_utils.uuid7()))
     if appended.record.body != body:
         raise ActError(
             409, "key-reused", "同一键值已用于另一受理", "this key already stands for another order"
@@ -292,20 +293,43 @@ async def _order(desk: Desk, post: OrderPost) -> Response:
 def _orderable(desk: Desk, post: OrderPost) -> None:
     """Refuses what could not be inspected: rules that do not cover it, or the same vehicle still open."""
     try:
-        desk.rules_cover(post.vehicle, post.business)
+        wanted = desk.rules_today(post.vehicle, post.business)
     except RuleError as error:
         raise ActError(422, "no-rules", f"规则未覆盖该车辆或业务：{error}", str(error)) from error
+    _must_fit(post.vehicle, wanted)
     lanes = {lane.name for lane in desk.site.lanes}
     if post.lane and post.lane not in lanes:
         raise ActError(422, "no-lane", f"没有检测线 {post.lane}", f"no lane {post.lane}; {sorted(lanes)}")
     for each in desk.book.inspections.values():
-        if each.phase in ("waiting", "on_lane") and each.vehicle.vin == post.vehicle.vin:
+        if each.phase in ("waiting", "on_lane") and folded(each.vehicle.vin) == folded(post.vehicle.vin):
             raise ActError(
                 409,
                 "open-already",
                 f"该车辆已有未结束的流水 {each.inspection}",
                 f"this vehicle already has the open inspection {each.inspection}",
             )
+
+
+def _must_fit(vehicle: Vehicle, wanted: Checklist) -> None:
+    """Refuses papers with which a lane could not recognise the vehicle, or never finish its parking brake."""
+    plate = vehicle.plate
+    if plate is not None and plate.hphm != folded(plate.hphm):
+        raise ActError(
+            422,
+            "plate",
+            f"号牌号码应写作 {folded(plate.hphm)}",
+            f"write the plate as the cameras do: {folded(plate.hphm)}, not {plate.hphm}",
+        )
+    parked = set(vehicle.parking_axles)
+    if "B0" in {item.item for item in wanted.instruments} and not (
+        parked and parked <= set(range(1, vehicle.axles + 1))
+    ):
+        raise ActError(
+            422,
+            "axles",
+            f"驻车轴 {sorted(parked)} 须为车辆现有的轴（1 至 {vehicle.axles}）",
+            f"parking_axles {sorted(parked)} must be axles the vehicle has, of 1 to {vehicle.axles}",
+        )
 
 
 def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:

@@ -30,6 +30,7 @@ class Desk:
         self.book = Book()
         self.version = 0
         self.closing = False
+        self.turn = asyncio.Lock()  # nothing slips in between a check of the book and its append
         self._checklists: dict[str, Checklist] = {}
         self._bells: set[asyncio.Event] = set()
         for record in journal.replay():
@@ -105,9 +106,9 @@ class Desk:
         """The day, by the site's own clock, whose rules hold for what was ordered at a moment."""
         return moment.astimezone(self._zone).date()
 
-    def rules_cover(self, vehicle: Vehicle, business: str) -> None:
-        """Raises RuleError when today's rules cannot tell what this vehicle must pass."""
-        checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rulebook)
+    def rules_today(self, vehicle: Vehicle, business: str) -> Checklist:
+        """What this vehicle must pass by today's rules; raises RuleError when they cannot tell."""
+        return checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rulebook)
 
     def instruments(self) -> dict[str, tuple[str, ...]]:
         """Instrument items of each inspection that is on a lane."""

@@ -73,7 +73,8 @@ class Marshal:
             await self._do(step)
         for inspection in list(self.desk.book.inspections.values()):
             if inspection.lane == self.lane.name and inspection.phase == "on_lane":
-                await self._judge(inspection)
+                async with self.desk.turn:
+                    await self._judge(inspection)
         await self._switch()
 
     async def _do(self, step: Step) -> None:
@@ -92,10 +93,13 @@ class Marshal:
             f"{step.inspection}/arrived": arrived,
             f"{step.inspection}/moved/{step.gate}": Moved(lane=step.lane, station=step.gate),
         }
-        await self.desk.own_all(step.inspection, facts)
+        async with self.desk.turn:  # an operator may have admitted another vehicle since the book was asked
+            if step in steps(self.lane, self.desk.book, {}):
+                await self.desk.own_all(step.inspection, facts)
 
     async def _judge(self, inspection: Inspection) -> None:
-        if "officer" not in inspection.signatures or self.desk.missing(inspection):
+        signed = inspection.phase == "on_lane" and "officer" in inspection.signatures
+        if not signed or self.desk.missing(inspection):
             return
         rules = self.desk.rulebook
         findings, verdict = judge(evidence(inspection), rules, self.desk.rules_day(inspection.ordered_at))
@@ -115,7 +119,12 @@ class Marshal:
     def _measure(self, step: Measure) -> None:
         running = self._measuring.get(step.station)
         due = self._not_before.get((step.inspection, step.item), 0.0)
-        if (running is not None and not running.done()) or time.monotonic() < due:
+        if running is not None and running.done() and not running.cancelled():
+            del self._measuring[step.station]
+            running.result()  # a defect of the device ends this loop, which begins again after a pause
+        elif running is not None and not running.done():
+            return
+        if time.monotonic() < due:
             return
         self._measuring[step.station] = asyncio.create_task(self._measured(step))
 
@@ -137,7 +146,8 @@ class Marshal:
                 raise MeasureError(f"the vehicle left {step.station} while {step.item} was measured")
             key = f"{step.inspection}/{step.item}/{step.axle}/{self.run_id}-{self._count}"
             await self.desk.append(instrument.source, key, body, step.inspection)
-            self._tries.pop((step.inspection, step.item), None)
+            for memory in (self._tries, self._not_before):
+                memory.pop((step.inspection, step.item), None)
         except (MeasureError, JournalError) as error:
             await self._failed(step, instrument.name if instrument else "none", str(error))
         finally:
@@ -177,14 +187,15 @@ class Marshal:
     async def _switch(self) -> None:
         """Brings every output to its wanted level: all red and closed before anything turns green or opens.
 
-        A vehicle that is let on must not find the green of the one before it at the next station.
+        A vehicle that is let on must not find the green of the one before it at the next station. What stands
+        right but is recorded otherwise was switched just before the agent fell: it is recorded now.
         """
         wanted = outputs(self.lane, self.desk.book, self.desk.instruments(), self._done())
         due = [
             (wanted[place], board, place)
             for board in self.devices.switchboards
             for place, on in board.outputs().items()
-            if place in wanted and wanted[place].on is not on
+            if place in wanted and {on, self._recorded(place)} != {wanted[place].on}
         ]
         try:
             for goal, board, place in sorted(due, key=lambda each: each[0].on):
@@ -192,9 +203,13 @@ class Marshal:
         except MeasureError as error:
             log.warning("not switched", lane=self.lane.name, why=str(error))
 
+    def _recorded(self, place: tuple[str, str]) -> bool:
+        return self.desk.book.switched.get((self.lane.name, *place), False)
+
     async def _switch_one(self, board: Switchboard, place: tuple[str, str], goal: Wanted) -> None:
         station, actuator = place
-        await board.switch(station, actuator, goal.on)
+        if board.outputs()[place] is not goal.on:
+            await board.switch(station, actuator, goal.on)
         self._count += 1
         body = Switched(lane=self.lane.name, station=station, actuator=actuator, on=goal.on, why=goal.why)
         await self.desk.own(f"{self.run_id}-{self._count}-{station}-{actuator}", body)

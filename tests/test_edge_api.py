@@ -49,6 +49,9 @@ def test_an_order_repeated_is_the_same_inspection(tmp_path: Path) -> None:
         ({"business": "repainting"}, 422, "no-rules"),
         ({"vehicle": vehicle() | {"vehicle_class": "Z99"}}, 422, "no-rules"),
         ({"lane": "9"}, 422, "no-lane"),
+        ({"vehicle": vehicle(plate="浙a·12345")}, 422, "plate"),
+        ({"vehicle": vehicle() | {"parking_axles": []}}, 422, "axles"),
+        ({"vehicle": vehicle() | {"parking_axles": [3]}}, 422, "axles"),
         ({"wheels": 4}, 422, "malformed"),
         ({"key": ""}, 422, "malformed"),
     ],
@@ -272,5 +275,43 @@ def test_an_operator_admits_the_vehicle_whose_plate_the_camera_misread(tmp_path:
             assert (known.phase, known.lane, known.station) == ("on_lane", "1", "gate")
             again = body | {"key": "k2"}
             assert_problem(await edge.client.post(url, json=again), 409, "nobody-there")
+
+    asyncio.run(use())
+
+
+def test_orders_of_one_vehicle_at_the_same_moment_open_one_inspection(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            body = {"vehicle": vehicle(), "business": "periodic", "ordered_by": "clerk"}
+            posts = [edge.client.post("/api/v1/orders", json=body | {"key": f"k{n}"}) for n in range(4)]
+            statuses = sorted(each.status_code for each in await asyncio.gather(*posts))
+            assert statuses == [201, 409, 409, 409]
+            spelled = body | {"key": "k9", "vehicle": vehicle(vin=vehicle()["vin"].lower())}
+            assert_problem(await edge.client.post("/api/v1/orders", json=spelled), 409, "open-already")
+            assert edge.desk.journal.head()[0] == 1
+
+    asyncio.run(use())
+
+
+def test_what_is_repeated_at_the_same_moment_is_answered_as_done(tmp_path: Path) -> None:
+    """A page whose network stalls posts the same again while the first is still being written."""
+
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            sensed = Sensed(lane="1", station="gate", sensor="occupied", on=True)
+            await edge.desk.append("virtual+io", "s1", sensed)
+            admit = {"key": "a", "by": "op", "reason": "misread", "inspection": await edge.order()}
+            url = "/api/v1/lanes/1/admit"
+            both = await asyncio.gather(*(edge.client.post(url, json=admit) for _ in range(2)))
+            assert sorted(each.status_code for each in both) == [200, 201]
+
+    asyncio.run(use())
+
+
+def test_a_body_nested_too_deep_is_malformed(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            nested = b'{"vehicle":{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
+            assert_problem(await edge.client.post("/api/v1/orders", content=nested), 422, "malformed")
 
     asyncio.run(use())

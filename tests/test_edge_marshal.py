@@ -4,6 +4,8 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from edge.marshal import LaneDevices, Marshal
 from firmware_bridge.device import MeasureError, Tell
 from lanes.record import (
@@ -17,7 +19,7 @@ from lanes.record import (
     Sensed,
     Switched,
 )
-from tests.edge_parts import Edge, edge_at
+from tests.edge_parts import Edge, edge_at, vehicle
 
 
 class Board:
@@ -193,5 +195,69 @@ def test_an_instrument_that_is_not_there_is_named(tmp_path: Path) -> None:
             await marshal._measuring["brake"]
             _, failed = edge.desk.book.inspections[inspection].failures["W1"]
             assert failed.why == "lane 1 has no weigh instrument"
+
+    asyncio.run(use())
+
+
+def test_what_was_switched_and_not_recorded_is_recorded_later(tmp_path: Path) -> None:
+    """Killed between a barrier's opening and its record: it must not close on the vehicle under it."""
+
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            inspection = await at_the_gate(edge)
+            board = Board(gate_barrier=True)
+            marshal = marshal_of(edge, LaneDevices(switchboards=(board,)))
+            await marshal._round()
+            await sense(edge, "exterior", "occupied", True)
+            await marshal._round()
+            assert edge.desk.book.inspections[inspection].station == "exterior"
+            assert board.levels["gate", "barrier"], "the tail of the vehicle is still under it"
+            assert ("gate", "barrier", True) not in board.switched
+            recorded = [r.body for r in edge.desk.journal.replay() if isinstance(r.body, Switched)]
+            assert [(b.station, b.actuator, b.on) for b in recorded] == [("gate", "barrier", True)]
+            await sense(edge, "gate", "occupied", False)
+            await marshal._round()
+            assert not board.levels["gate", "barrier"]
+
+    asyncio.run(use())
+
+
+def test_an_instrument_that_breaks_its_contract_is_told_and_not_asked_in_a_storm(tmp_path: Path) -> None:
+    """Anything but a MeasureError is a defect: the loop falls with it and is started again after a pause."""
+
+    class Broken(Scale):
+        async def measure(self, lane: str, station: str, item: str, axle: int) -> AnyBody:
+            raise ZeroDivisionError("a defect of the device")
+
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            inspection = await at_the_gate(edge)
+            marshal = marshal_of(edge, LaneDevices(instruments={"weigh": Broken()}))
+            await marshal._round()
+            await edge.desk.append("virtual+agent", "m", Moved(lane="1", station="brake"), inspection)
+            await sense(edge, "brake", "axle", True)
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(marshal.run(), 30)
+            bodies = [r.body for r in edge.desk.journal.of_inspection(inspection)]
+            assert sum(isinstance(body, ItemStarted) for body in bodies) == 1
+            await marshal._round()  # the loop is started again: the item is tried once more
+            with pytest.raises(ZeroDivisionError):
+                await marshal._measuring["brake"]
+
+    asyncio.run(use())
+
+
+def test_operator_and_marshal_never_book_two_vehicles_at_one_gate(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            first = await at_the_gate(edge)
+            other = await edge.order("k2", vehicle=vehicle("LTEST1A27R0000002", "浙A22222"))
+            post = {"key": "a1", "by": "operator-1", "reason": "misread", "inspection": other}
+            answer, _ = await asyncio.gather(
+                edge.client.post("/api/v1/lanes/1/admit", json=post),
+                marshal_of(edge, LaneDevices())._round(),
+            )
+            arrived = [r.inspection for r in edge.desk.journal.replay() if isinstance(r.body, Arrived)]
+            assert arrived == [other if answer.status_code == 201 else first]
 
     asyncio.run(use())
