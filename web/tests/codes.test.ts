@@ -54,3 +54,7 @@ it.each([
   ["", "%", ""],
   ["≥ 60", "", "≥60"],
 ])("shows the limit %s (%s) as %s", (limit, unit, shown) => expect(bareLimit({ limit, unit })).toBe(shown));
+
+it("shows the list for an address that was cut in the middle of a character", () => {
+  for (const hash of ["#/inspections/%E6%9", "#/nodes/%/inspections/1"]) expect(placeOf(hash)).toBeNull();
+});

@@ -12,7 +12,11 @@ export interface Place {
 /** The inspection that the page's address names, or null for the list. */
 export function placeOf(hash: string): Place | null {
   const found = OPEN.exec(hash);
-  return found?.[2] ? { inspection: decodeURIComponent(found[2]), node: found[1] ? decodeURIComponent(found[1]) : null } : null;
+  try {
+    return found?.[2] ? { inspection: decodeURIComponent(found[2]), node: found[1] ? decodeURIComponent(found[1]) : null } : null;
+  } catch {
+    return null; // an address cut in the middle of a %E6…
+  }
 }
 
 export function hrefOf({ inspection, node }: Place): string {
