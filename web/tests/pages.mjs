@@ -84,6 +84,23 @@ const SCENARIOS = {
     await tab.locator(".station.taken").first().waitFor();
     assert.equal(await tab.locator(".lane").count(), 1);
   },
+  async long({ browser, base }) {
+    const endless = "W".repeat(2000);
+    outage = true; // the stream is cut off, so that it does not bring back the short values
+    await browser.route("**/api/v1/events", (route) => route.abort());
+    await browser.route("**/api/v1/board", async (route) => {
+      const board = await (await route.fetch()).json();
+      const taken = board.lanes.flatMap((lane) => lane.stations).filter((station) => station.vehicle);
+      for (const { vehicle } of taken) Object.assign(vehicle, { vin: "W".repeat(25), alarms: [{ code: "B1", zh: endless, en: endless }] });
+      board.alarms = [{ zh: endless, en: endless, at: board.at }];
+      await route.fulfill({ json: board });
+    });
+    const tab = await look(browser, base, "board");
+    await tab.locator(".station.taken").nth(3).waitFor();
+    const boxes = await tab.locator(".station.taken").evaluateAll((stations) =>
+      stations.map((station) => [station.querySelector(".alarm").offsetHeight, station.querySelector(".visit").scrollWidth - station.querySelector(".visit").clientWidth, station.querySelector(".facts").getBoundingClientRect().top < station.getBoundingClientRect().bottom]));
+    for (const [height, beyond, facts] of boxes) assert.ok(height < 80 && beyond <= 0 && facts, `a long alarm takes the whole station: ${JSON.stringify(boxes)}`);
+  },
   async languages({ browser, base }) {
     for (const page of ["board", "office", "pda"]) {
       const tab = await look(browser, base, page);
@@ -139,8 +156,20 @@ const SCENARIOS = {
     await rows.first().waitFor();
   },
   async inspection({ browser, base }) {
+    let listed = () => undefined;
+    const list = new Promise((resolve) => (listed = resolve));
+    await browser.route("**/v1/inspections?*", async (route) => {
+      const page = await (await route.fetch()).json();
+      await list; // comes last, and its rows are of real vehicles
+      await route.fulfill({ json: { ...page, inspections: page.inspections.map((row) => ({ ...row, simulated: false })) } });
+    });
     const tab = await look(browser, base, "office", { hash: "#/inspections/20261122-0119" });
     await tab.locator(".proof.intact").waitFor();
+    const answered = tab.waitForResponse((response) => response.url().includes("/v1/inspections?"));
+    listed();
+    await (await answered).finished();
+    await tab.locator("tbody tr[data-inspection]").first().waitFor({ state: "attached" });
+    assert.equal(await tab.locator(".simulated").isVisible(), true, "a simulated inspection lost its band");
     assert.equal(await text(tab, ".face .verdict-tag"), "不合格");
     const vin = tab.locator(".photo", { has: tab.locator("small", { hasText: "0113" }) });
     assert.deepEqual(await vin.locator(".cell.differs .cell-read").allInnerTexts(), ["8"]);
