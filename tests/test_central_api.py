@@ -1,7 +1,10 @@
 """The registry over HTTP: a real server, good and bad requests, on both engines."""
 
 import base64
+import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ import sqlalchemy as sa
 import zstandard
 
 from central_sync import batch as b
-from central_sync.registry import tables
+from central_sync.registry import api, tables
+from central_sync.registry.accept import accept
 from central_sync.registry.api import build_app
 from central_sync.registry.engines import open_engine, writing
 from central_sync.registry.packing import pack
@@ -414,6 +418,47 @@ def test_a_database_that_fails_is_a_503_with_retry(desk: Desk) -> None:
         connection.execute(sa.text("ALTER TABLE heads_away RENAME TO heads"))
     engine.dispose()
     assert b.decode_receipt(desk.post(desk.lane.batch()).content).stored == 11
+
+
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/photos/{sha}"])
+def test_a_body_that_never_ends_is_not_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("central_sync.registry.guard.BODY_S", 0.2)
+    where = path.format(sha=digest(photo("a1")))
+    verb = "POST" if "batches" in path else "PUT"
+    with socket.create_connection(("127.0.0.1", httpx.URL(desk.client.base_url).port or 0), 20) as line:
+        line.sendall(f"{verb} {where} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegin".encode())
+        said = line.recv(65536)
+    assert said.split(b" ")[1] in (b"408", b"403"), said  # 403: nobody signed for the photo
+
+
+def test_batches_that_wait_leave_room_for_the_office(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.lane.inspect("a1")
+    gate, lock, inside, most = threading.Event(), threading.Lock(), 0, 0
+    full = threading.Event()
+
+    def waiting(*asked: Any) -> b.Receipt:
+        nonlocal inside, most
+        with lock:
+            inside, most = inside + 1, max(most, inside + 1)
+            if inside == api.BATCHES_AT_ONCE:
+                full.set()
+        assert gate.wait(30)
+        with lock:
+            inside -= 1
+        return accept(*asked)
+
+    monkeypatch.setattr(api, "accept", waiting)
+    with ThreadPoolExecutor(3 * api.BATCHES_AT_ONCE) as couriers:
+        answers = [couriers.submit(desk.post, desk.lane.batch()) for _ in range(3 * api.BATCHES_AT_ONCE)]
+        try:
+            assert full.wait(30)
+            assert desk.get("/healthz") == {"ok": True}
+        finally:
+            gate.set()
+        assert {answer.result().status_code for answer in answers} == {200}
+    assert most == api.BATCHES_AT_ONCE
 
 
 def test_a_fault_of_our_own_is_a_problem_without_the_inside(

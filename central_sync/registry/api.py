@@ -3,6 +3,7 @@
 Bodies are read and written by msgspec; errors are RFC 9457 problems in both languages.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from central_sync.registry import pictures, search
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.detail import detail
 from central_sync.registry.engines import create_all, open_engine
-from central_sync.registry.guard import SecurityHeaders, read_body
+from central_sync.registry.guard import SecurityHeaders, drain, read_body
 from central_sync.registry.nodes import enroll, standing
 from central_sync.registry.pages import add_pages
 from central_sync.registry.problems import Rejected
@@ -32,6 +33,7 @@ from central_sync.registry.proof import proof
 from central_sync.seal import NodeKey
 
 RETRY_AFTER = "5"  # s, with 503
+BATCHES_AT_ONCE = 8  # unpacked; bounds memory, and leaves threads to the office
 FOR_GOOD = "private, max-age=31536000, immutable"  # what a digest names never changes
 
 _log = logging.getLogger("chayan.registry")
@@ -149,13 +151,16 @@ def _add_problems(app: FastAPI) -> None:
 
 
 def _add_intake(app: FastAPI, registry: Registry) -> None:
+    turns = asyncio.Semaphore(BATCHES_AT_ONCE)
+
     @app.post("/v1/batches", summary="Hand over a batch of records; any number of times")
     async def post_batch(request: Request) -> Response:
         encoding = request.headers.get("Content-Encoding", "identity")
         if encoding not in ("zstd", "identity"):
             raise Rejected.http(415, f"Content-Encoding {encoding!r}: use zstd, or none")
         body = await read_body(request, wire.MAX_WIRE_BYTES)
-        return answer(await run_in_threadpool(_take, body, encoding == "zstd"))
+        async with turns:
+            return answer(await run_in_threadpool(_take, body, encoding == "zstd"))
 
     def _take(body: bytes, compressed: bool) -> wire.Receipt:
         try:
@@ -184,7 +189,7 @@ def _add_photos(app: FastAPI, registry: Registry) -> None:
         try:
             site = await run_in_threadpool(pictures.sender, registry.engine, sha256, node, signature)
         except Rejected:
-            await _drained(request)
+            await drain(request, pictures.MAX_BYTES)
             raise
         data = await read_body(request, pictures.MAX_BYTES)
         keep: Callable[..., bool] = pictures.keep
@@ -208,14 +213,6 @@ def _add_photos(app: FastAPI, registry: Registry) -> None:
             registry.photos.path(sha256)
         except ValueError as trouble:
             raise Rejected.not_found(str(trouble)) from trouble
-
-
-async def _drained(request: Request) -> None:
-    """Reads what a sender is still sending, so that it hears the answer."""
-    try:
-        await read_body(request, pictures.MAX_BYTES)
-    except Rejected:
-        return
 
 
 def _add_questions(app: FastAPI, registry: Registry) -> None:

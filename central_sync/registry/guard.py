@@ -1,11 +1,14 @@
 """What every answer of the registry carries, and what every request must keep to."""
 
+import asyncio
+
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from central_sync.registry.problems import Rejected
 
 DRAIN = 4  # times the limit that is still read and thrown away, so that the sender hears why
+BODY_S = 300.0  # s for a whole body; as long as a courier waits for its answer
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -38,7 +41,23 @@ class SecurityHeaders:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The request body; raises Rejected (413) beyond ``limit`` without ever holding more of it."""
+    """The request body; raises Rejected: 413 beyond ``limit``, never holding more of it, 408 after BODY_S."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _read(request, limit)
+    except TimeoutError as trouble:
+        raise Rejected.http(408, f"the body did not come within {BODY_S:g} s") from trouble
+
+
+async def drain(request: Request, limit: int) -> None:
+    """Reads what a sender is still sending, so that it hears the answer."""
+    try:
+        await read_body(request, limit)
+    except Rejected:
+        return
+
+
+async def _read(request: Request, limit: int) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
