@@ -137,6 +137,15 @@ def _errors(app: FastAPI) -> None:
             503, "journal", f"本机日志账暂不能写入，请稍后重试：{error}", f"not kept, try again: {error}"
         )
 
+    @app.exception_handler(OSError)
+    async def disk_error(_: Request, error: OSError) -> Response:
+        return problem(
+            503,
+            "disk",
+            f"本机磁盘读写失败，请稍后重试：{error.strerror}",
+            f"not kept, try again: {error.strerror}",
+        )
+
 
 class _Secure:
     """Adds the security headers to every answer; pages are asked for anew, hashed assets are kept."""

@@ -85,6 +85,8 @@ class Children:
         self._tasks.append(asyncio.create_task(self._keep(child)))
 
     async def _spawn(self, child: Child) -> None:
+        if self.stopping:
+            return
         with child.log.open("ab") as log:
             child.process = await asyncio.create_subprocess_exec(
                 *child.command,

@@ -79,11 +79,16 @@ def pages_folder() -> Path | None:
 def worker_token(folder: Path) -> str:
     """The token by which this node knows its review process; made at first use, its user's alone."""
     path = folder / TOKEN_FILE
+    if path.exists() and not path.stat().st_size:
+        path.unlink(missing_ok=True)  # left by a power cut; an empty token would let everybody in
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         mine = path.with_suffix(f".{secrets.token_hex(4)}")
         mine.touch(mode=0o600)
-        mine.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        with mine.open("w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):  # agent and reviewer start together: the first one's holds
             os.link(mine, path)
         mine.unlink()

@@ -48,14 +48,27 @@ async def _work(client: httpx.AsyncClient, reviewer: Reviewer) -> None:
         try:
             answer = await client.get("/api/v1/reviews/due", params={"wait": WAIT_S})
             answer.raise_for_status()
-            for due in answer.json()["due"]:
-                await _answer(client, reviewer, due)
-            away = 0
+            unanswered = [due for due in answer.json()["due"] if not await _answered(client, reviewer, due)]
+            if not unanswered:
+                away = 0
+                continue
+            why = f"{len(unanswered)} due reviews could not be answered"
         except (httpx.HTTPError, ValueError, KeyError) as error:  # away, or something else on its port
-            wait = AGAIN_S[min(away, len(AGAIN_S) - 1)]
-            log.warning("the node does not answer", why=str(error) or type(error).__name__, again_in_s=wait)
-            away += 1
-            await asyncio.sleep(wait)
+            why = f"the node does not answer: {str(error) or type(error).__name__}"
+        wait = AGAIN_S[min(away, len(AGAIN_S) - 1)]
+        log.warning("again", why=why, again_in_s=wait)
+        away += 1
+        await asyncio.sleep(wait)
+
+
+async def _answered(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> bool:
+    """Whether a due question was answered; what the node refuses, such as a lost photo, stops no other."""
+    try:
+        await _answer(client, reviewer, due)
+    except httpx.HTTPStatusError as error:
+        log.warning("not reviewed", photo=due["photo"], shot=due["shot"], why=str(error))
+        return False
+    return True
 
 
 async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> None:

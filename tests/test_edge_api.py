@@ -315,3 +315,13 @@ def test_a_body_nested_too_deep_is_malformed(tmp_path: Path) -> None:
             assert_problem(await edge.client.post("/api/v1/orders", content=nested), 422, "malformed")
 
     asyncio.run(use())
+
+
+def test_a_photo_the_disk_does_not_take_is_a_clear_answer(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            (tmp_path / "photos" / DIGEST[:2]).write_bytes(b"in the way")
+            put = await edge.client.put(f"/api/v1/photos/{DIGEST}", content=JPEG)
+            assert_problem(put, 503, "disk")
+
+    asyncio.run(use())

@@ -6,22 +6,28 @@ import hashlib
 import json
 import socket
 import sqlite3
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from central_sync.journal import Journal
 from edge import intake
 from edge.acts import Acts
+from edge.children import Children
 from edge.compose import worker_token
 from edge.intake import Intake
+from edge.reviews import _work
 from firmware_bridge.device import Junk
 from firmware_bridge.devices.vzenith import Config, Vzenith
 from firmware_bridge.mqtt import JUNK_EXCERPT_BYTES, Broker
 from lanes.record import Quarantined, Refused, Reviewed
+from models.images import PhotoError
+from models.reading import Reading
+from models.reviewer import Reviewer
 from tests.agent_parts import (
     CAMERA,
     PDA,
@@ -37,7 +43,7 @@ from tests.agent_parts import (
     until,
 )
 from tests.brokers import free_port, nats
-from tests.edge_parts import VIN, edge_at
+from tests.edge_parts import JPEG, TOKEN, VIN, edge_at
 
 pytestmark = pytest.mark.slow
 
@@ -269,6 +275,73 @@ def test_agent_and_reviewer_that_start_together_agree_on_the_token(tmp_path: Pat
             tokens = set(threads.map(worker_token, [tmp_path / str(number)] * 8))
             assert len(tokens) == 1 and len(tokens.pop()) > 30
             assert [each.name for each in (tmp_path / str(number)).iterdir()] == ["worker.token"]
+
+
+def test_an_empty_token_is_no_token(tmp_path: Path) -> None:
+    """A power cut may leave a file without its bytes: then no token at all would open the review routes."""
+    (tmp_path / "worker.token").touch()
+    token = worker_token(tmp_path)
+    assert len(token) > 30 and worker_token(tmp_path) == token
+
+
+def test_a_child_that_died_is_not_started_again_by_the_end_of_all(tmp_path: Path) -> None:
+    """The last to end takes longer than the pause before a dead one is started again."""
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.5), exit(0)));"
+        " print('up', flush=True); time.sleep(60)"
+    )
+
+    async def use() -> None:
+        children = Children(tmp_path)
+        await children.start("brief", [sys.executable, "-c", "input()"])
+        await children.start("stubborn", [sys.executable, "-c", stubborn])
+        log = tmp_path / "logs" / "stubborn.log"
+        await asyncio.to_thread(until, lambda: b"up" in log.read_bytes())
+        brief = children.children["brief"]
+        assert brief.process is not None
+        await asyncio.wait_for(brief.process.wait(), 30)
+        starts = brief.starts
+        await children.stop()
+        assert brief.starts == starts
+        assert brief.process.returncode is not None
+
+    asyncio.run(use())
+
+
+def test_a_photo_that_is_lost_does_not_keep_the_others_from_their_review(tmp_path: Path) -> None:
+    class Blind:
+        """A reviewer that can read no photo."""
+
+        def quality(self, photo: bytes, subject: str) -> Reading:
+            raise PhotoError("damaged")
+
+        plate = vin = quality
+
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            inspection = await edge.order()
+            await edge.arrive(inspection)
+            digests = []
+            for number, shot in enumerate(("0111", "0113")):
+                data = JPEG + bytes([number])
+                digests.append(hashlib.sha256(data).hexdigest())
+                await edge.client.put(f"/api/v1/photos/{digests[-1]}", content=data)
+                act = {"kind": "photographed", "shot": shot, "photo": digests[-1]}
+                assert (await edge.act(inspection, shot, act)).status_code == 201
+            edge.desk.photos.path(digests[0]).unlink()
+            edge.client.headers["Authorization"] = f"Bearer {TOKEN}"
+            worker = asyncio.create_task(_work(edge.client, cast(Reviewer, Blind())))
+            try:
+                async with asyncio.timeout(30):
+                    with edge.desk.bell() as bell:
+                        while len({due[2] for due in edge.desk.unreviewed()}) > 1:
+                            await bell.wait()
+                            bell.clear()
+            finally:
+                worker.cancel()
+            assert {due[2] for due in edge.desk.unreviewed()} == {digests[0]}
+
+    asyncio.run(use())
 
 
 @pytest.mark.slow
