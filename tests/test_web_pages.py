@@ -12,7 +12,7 @@ import hatch_build
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
-SCENARIOS = ["board", "long", "languages", "watchdog", "office", "inspection", "officer"]
+SCENARIOS = ["board", "long", "typed", "languages", "watchdog", "office", "inspection", "officer"]
 PATIENCE_S = 200
 
 

@@ -101,6 +101,22 @@ const SCENARIOS = {
       stations.map((station) => [station.querySelector(".alarm").offsetHeight, station.querySelector(".visit").scrollWidth - station.querySelector(".visit").clientWidth, station.querySelector(".facts").getBoundingClientRect().top < station.getBoundingClientRect().bottom]));
     for (const [height, beyond, facts] of boxes) assert.ok(height < 80 && beyond <= 0 && facts, `a long alarm takes the whole station: ${JSON.stringify(boxes)}`);
   },
+  async typed({ browser, base }) {
+    const endless = "W".repeat(300); // an officer's text without a blank
+    const lengthen = (body) => JSON.parse(JSON.stringify(body), (key, value) => (key === "vin" ? "W".repeat(25) : ["remark", "reason"].includes(key) && typeof value === "string" ? endless : value));
+    await browser.route(/v1\/inspections/, async (route) => route.fulfill({ json: lengthen(await (await route.fetch()).json()) }));
+    const office = await look(browser, base, "office", { hash: "#/inspections/20261122-0119" });
+    await office.locator(".ruling", { hasText: endless }).waitFor();
+    await office.locator(".remark", { hasText: endless }).first().waitFor();
+    await tidy(office, "office-typed");
+    const pda = await look(browser, base, "pda");
+    await pda.locator(".officer").first().click();
+    await pda.locator(".vehicles a").first().waitFor();
+    await tidy(pda, "pda-typed-list");
+    await pda.locator(".vehicles a").first().click();
+    await pda.locator(".checks .paper").first().waitFor();
+    await tidy(pda, "pda-typed-checks");
+  },
   async languages({ browser, base }) {
     for (const page of ["board", "office", "pda"]) {
       const tab = await look(browser, base, page);
