@@ -161,8 +161,8 @@ class Journal:
         """
         for draft in drafts:
             _encodes(draft)
-        result: list[Appended] = await self._submit(lambda connection: self._append(connection, drafts))
-        return result
+        written = await self._submit(lambda connection: [self._append(connection, draft) for draft in drafts])
+        return [self._appended(each) for each in written]
 
     async def settle(self, destination: str, through_seq: int, data: bytes) -> None:
         """Appends a destination's receipt: it holds every record up to ``through_seq``."""
@@ -224,14 +224,20 @@ class Journal:
         answers = dict(zip(map(id, group), results, strict=True))
         _resolve(group, lambda job: _answer(job, answers[id(job)]), then=lambda: self._announce(fresh))
 
-    def _append(self, connection: sa.Connection, drafts: Sequence[Draft]) -> list[Appended]:
-        return [self._append_one(connection, draft) for draft in drafts]
+    def _appended(self, written: Record | bytes) -> Appended:
+        """Reads an old record in its sender's loop: one that cannot be read must not stop the writer."""
+        if isinstance(written, Record):
+            return Appended(record=written, fresh=True)
+        try:
+            return Appended(record=parse(written), fresh=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise JournalError(f"{self.path} has this key, but its record cannot be read: {error}") from error
 
-    def _append_one(self, connection: sa.Connection, draft: Draft) -> Appended:
+    def _append(self, connection: sa.Connection, draft: Draft) -> Record | bytes:
         # plain SQL: compiling the same two statements for every record cost more than running them
-        old = connection.exec_driver_sql(_FIND, (draft.source, draft.source_key)).scalar()
+        old: bytes | None = connection.exec_driver_sql(_FIND, (draft.source, draft.source_key)).scalar()
         if old is not None:
-            return Appended(record=parse(old), fresh=False)
+            return old
         record = Record(
             seq=self._seq + 1,
             at=datetime.now(UTC),
@@ -255,7 +261,7 @@ class Journal:
         connection.exec_driver_sql(_INSERT, row)
         self._seq, self._head = record.seq, head
         self._fresh.append(record)
-        return Appended(record=record, fresh=True)
+        return record
 
     # ---- reading ---------------------------------------------------------------------------------
 

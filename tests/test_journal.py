@@ -133,6 +133,24 @@ def test_what_cannot_be_written_fails_its_sender_only(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+def test_a_record_that_cannot_be_read_fails_who_repeats_it_only(tmp_path: Path) -> None:
+    async def scene() -> None:
+        journal = journal_at(tmp_path)
+        await journal.append(draft("a"))
+        with sqlite3.connect(journal.path) as other:
+            other.execute("DROP TRIGGER records_update")
+            other.execute("UPDATE records SET data = x'00'")  # a bad disk, or a kind of a newer version
+        other.close()
+        repeated, fresh = await asyncio.gather(
+            journal.append(draft("a")), journal.append(draft("b")), return_exceptions=True
+        )
+        assert isinstance(repeated, JournalError) and "cannot be read" in str(repeated)
+        assert isinstance(fresh, list) and fresh[0].fresh and fresh[0].record.seq == 2
+        journal.close()
+
+    asyncio.run(asyncio.wait_for(scene(), 20))
+
+
 def test_listeners_hear_each_record_once_in_order_before_append_returns(tmp_path: Path) -> None:
     async def use() -> None:
         journal = journal_at(tmp_path)
