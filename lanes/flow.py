@@ -314,7 +314,7 @@ def outputs(
             wanted[here.name, "advance"] = _advance(here, state, inspection, instruments)
         if here.kind == "sideslip":
             # the plate measures the next pass, so the vehicle is sent over it once it waits for one
-            armed = inspection is not None and inspection.running == "A1"
+            armed = inspection is not None and inspection.running == "A1" and inspection.phase != "aborted"
             wanted[here.name, "advance"] = Wanted(on=armed, why="pass the plate" if armed else "stand")
     return wanted
 
@@ -347,8 +347,8 @@ def _may_go(
 def _advance(
     here: Station, state: LaneBook, inspection: Inspection | None, instruments: Mapping[str, tuple[str, ...]]
 ) -> Wanted:
-    if inspection is None:
-        return Wanted(on=False, why="nobody here")
+    if inspection is None or inspection.phase == "aborted":
+        return Wanted(on=False, why="nobody to measure here")
     left = list(_brake_tasks(inspection, instruments.get(inspection.inspection, ())))
     axle = _axle_at(state, here.name)
     if left and all(a > axle for _, a, _ in left):

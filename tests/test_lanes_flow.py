@@ -417,3 +417,23 @@ def test_a_parking_brake_on_no_axle_is_measured_on_the_last_one() -> None:
     world.add(Sensed(lane="1", station="brake", sensor="beyond", on=True))
     (due,) = steps(LANE, world.book, {"i1": ("B0",)})
     assert isinstance(due, Measure) and (due.item, due.axle) == ("B0", 2)
+
+
+def test_an_aborted_car_is_sent_on_from_every_station_and_measured_nowhere() -> None:
+    for number, kind in enumerate(KINDS):
+        world = World()
+        world.add(Ordered(vehicle=car(1), business="periodic", ordered_by="clerk"), "i1")
+        world.add(Arrived(lane="1"), "i1")
+        world.add(Sensed(lane="1", station=kind, sensor="occupied", on=True))
+        world.add(Moved(lane="1", station=kind), "i1")
+        world.add(ItemStarted(lane="1", station=kind, item="A1", device="d"), "i1")
+        world.add(Aborted(by="operator", reason="it leaks"), "i1")
+        wanted = outputs(LANE, world.book, {"i1": ITEMS}, {})
+        leads = "barrier" if kind in ("gate", "exit") else "light"
+        assert [place for place, goal in wanted.items() if goal.on] == [(kind, leads)]
+        assert list(steps(LANE, world.book, {"i1": ITEMS})) == []
+        world.add(Sensed(lane="1", station=kind, sensor="occupied", on=False))
+        if number + 1 < len(KINDS):
+            world.add(Sensed(lane="1", station=KINDS[number + 1], sensor="occupied", on=True))
+        (move,) = steps(LANE, world.book, {"i1": ITEMS})
+        assert isinstance(move, Move)
