@@ -404,6 +404,39 @@ def test_two_xk3190_indicators_are_one_wheel_load_scale(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_both_wheels_weighed_are_those_of_one_axle(tmp_path: Path) -> None:
+    async def main() -> None:
+        lines = {side: PtyLine(tmp_path / side, lambda _heard: None) for side in ("left", "right")}
+        rolled = asyncio.Event()
+
+        async def speak() -> None:
+            for turn in range(1000):
+                # the right front wheel does not come to rest; then the rear axle stands there
+                left, right = (300, 290) if rolled.is_set() else (455, 400 + 50 * (turn % 2))
+                lines["left"].send(scale_xk3190.build(Decimal(left)))
+                lines["right"].send(scale_xk3190.build(Decimal(right)))
+                await asyncio.sleep(0.02)
+
+        for line in lines.values():
+            line.open()
+        config = scale_xk3190.Config(left=lines["left"].address, right=lines["right"].address, wait_s=5)
+        scale, told = scale_xk3190.ScaleXk3190("scale-1", config), Told()
+        tasks = [asyncio.create_task(speak()), asyncio.create_task(scale.run(told))]
+        await told.count(Health, 1)
+        weighing = asyncio.ensure_future(scale.measure("lane-1", "brake", "B1", 1))
+        await asyncio.sleep(1.0)
+        rolled.set()
+        with pytest.raises(MeasureError, match="scale-1-left: 300 kg after 455 kg at rest"):
+            await weighing
+        weighed = await scale.measure("lane-1", "brake", "B2", 2)
+        assert (weighed.left_kg, weighed.right_kg) == (Decimal(300), Decimal(290))
+        await end(*tasks)
+        for line in lines.values():
+            line.close()
+
+    asyncio.run(main())
+
+
 async def with_plate(
     twin: SlipTwin, work: Callable[[side_slip.SideSlip, Told], Awaitable[None]], **changes: object
 ) -> None:

@@ -115,6 +115,12 @@ class Indicator(SerialInstrument[Decimal]):
                         f"{self.name}: not at rest within {config.wait_s:g} s (last {last} kg)"
                     )
 
+    async def now(self) -> Decimal:
+        """The next weight it tells; raises MeasureError."""
+        async with self._lock:
+            self.forget()
+            return (await self.next(SPEAKS_S, "weigh")).frame
+
 
 class ScaleXk3190:
     """Two indicators as one wheel-load scale."""
@@ -161,6 +167,16 @@ class ScaleXk3190:
                 raise MeasureError(f"{self.name}: {weight} kg is beyond {self._config.capacity_kg} kg")
         assert isinstance(left, Decimal)
         assert isinstance(right, Decimal)
+        await self._still(left, right)
         return AxleWeighed(
             lane=lane, station=station, device=self.name, axle=axle, left_kg=left, right_kg=right
         )
+
+    async def _still(self, *settled: Decimal) -> None:
+        """Raises MeasureError when a side has moved since: it may carry another axle now."""
+        for indicator, weight in zip((self._left, self._right), settled, strict=True):
+            last = await indicator.now()
+            if abs(last - weight) > self._config.stable_kg:
+                raise MeasureError(
+                    f"{indicator.name}: {last} kg after {weight} kg at rest: the axle moved; measure again"
+                )
