@@ -148,7 +148,10 @@ def _errors(app: FastAPI) -> None:
 
 
 class _Secure:
-    """Adds the security headers to every answer; pages are asked for anew, hashed assets are kept."""
+    """Adds the security headers to every answer, and takes nothing that a page of another site posts.
+
+    Pages are asked for anew, hashed assets are kept.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -165,7 +168,20 @@ class _Secure:
                 message = {**message, "headers": headers}
             await send(message)
 
+        if scope["type"] == "http" and _is_foreign(scope):
+            refused = problem(403, "origin", "拒绝其他网站的请求", "a page of another site may not post here")
+            await refused(scope, receive, send_secured)
+            return
         await self.app(scope, receive, send_secured)
+
+
+def _is_foreign(scope: Scope) -> bool:
+    """Whether a browser sends this for a page that did not come from here; programs send no Origin."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    if scope["method"] in ("GET", "HEAD") or origin is None:
+        return False
+    return bool(origin.partition(b"://")[2] != headers.get(b"host"))
 
 
 def _reading_routes(app: FastAPI, desk: Desk, link: LinkState) -> None:

@@ -325,3 +325,20 @@ def test_a_photo_the_disk_does_not_take_is_a_clear_answer(tmp_path: Path) -> Non
             assert_problem(put, 503, "disk")
 
     asyncio.run(use())
+
+
+def test_a_page_of_another_site_cannot_post(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            body = {"key": "k", "vehicle": vehicle(), "business": "periodic", "ordered_by": "clerk"}
+            for origin in ("http://evil.example", "null", "http://edge.test.evil.example"):
+                foreign = {"Origin": origin}
+                answer = await edge.client.post("/api/v1/orders", json=body, headers=foreign)
+                assert_problem(answer, 403, "origin")
+            assert edge.desk.journal.head()[0] == 0
+            own = {"Origin": "http://edge.test"}
+            answer = await edge.client.post("/api/v1/orders", json=body, headers=own)
+            assert answer.status_code == 201
+            assert (await edge.client.get("/api/v1/site", headers=foreign)).status_code == 200
+
+    asyncio.run(use())
