@@ -77,6 +77,8 @@ class VirtualLane:
         await asyncio.sleep(STOP_S)
         await self._until(lambda: self.twins.io.output("exit", "barrier"))
         self.twins.io.set("exit", "occupied", False)
+        # closed again: the node has noted that the car has left
+        await self._until(lambda: not self.twins.io.output("exit", "barrier"))
 
     async def _through_gate(self, car: Car) -> None:
         io = self.twins.io
