@@ -38,6 +38,11 @@ class Photos:
             return None
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
+    def peek(self, digest: str) -> tuple[int, bytes]:
+        """The photo's size and its first 16 bytes; raises FileNotFoundError."""
+        with self.path(digest).open("rb") as file:
+            return os.fstat(file.fileno()).st_size, file.read(16)
+
     def put(self, data: bytes) -> str:
         """Keeps the bytes and returns their digest: temporary file, fsync, rename, fsync of the folders.
 

@@ -118,13 +118,7 @@ class Acts:
             )
         body = self._body(post)
         source = f"{self.desk.prefix}officer/{post.officer}"
-        async with self.desk.turn:
-            repeated = self._repeated(source, post.key, body, inspection)
-            if repeated is not None:
-                return repeated, False
-            self._permit(self._known(inspection), body)
-            appended = await self.desk.append(source, post.key, body, inspection)
-        return self._same(appended.record, body, inspection), appended.fresh
+        return await self._once(source, post.key, body, inspection)
 
     async def from_pda(self, act: Act) -> tuple[int, bool]:
         """An act that came over MQTT; its photo, if any, is made durable first."""
@@ -140,14 +134,7 @@ class Acts:
         """(seq, fresh): stops an inspection with its reason; raises ActError when nothing can be stopped."""
         source = f"{self.desk.prefix}operator/{by}"
         body = Aborted(by=by, reason=reason)
-        async with self.desk.turn:
-            repeated = self._repeated(source, key, body, inspection)
-            if repeated is not None:
-                return repeated, False
-            if self._known(inspection).phase not in ("waiting", "on_lane"):
-                raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
-            appended = await self.desk.append(source, key, body, inspection)
-        return appended.record.seq, appended.fresh
+        return await self._once(source, key, body, inspection)
 
     async def admit(self, lane: str, inspection: str, key: str, by: str, reason: str) -> tuple[int, bool]:
         """(seq, fresh): an operator says whose the vehicle at the gate is, when its capture cannot.
@@ -203,6 +190,16 @@ class Acts:
             raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
         return known
 
+    async def _once(self, source: str, key: str, body: AnyBody, inspection: str) -> tuple[int, bool]:
+        """(seq, fresh): the record this act already is, or else a new one if the book permits it."""
+        async with self.desk.turn:
+            repeated = self._repeated(source, key, body, inspection)
+            if repeated is not None:
+                return repeated, False
+            self._permit(self._known(inspection), body)
+            appended = await self.desk.append(source, key, body, inspection)
+        return appended.record.seq, appended.fresh
+
     def _repeated(self, source: str, key: str, body: AnyBody, inspection: str) -> int | None:
         """Seq of the record this very act already is: a repetition is answered even after the verdict."""
         record = self.desk.journal.find(source, key)
@@ -241,25 +238,30 @@ class Acts:
                 return Signed(officer=officer, role=act.role, photo=act.photo, statement=act.statement)
 
     def _photographed(self, act: PhotographedAct, officer: str) -> Photographed:
-        data = self._stored(act.photo)
+        size, start = self._stored(act.photo)
         return Photographed(
             shot=act.shot,
             photo=act.photo,
-            size_bytes=len(data),
-            media=media_type(data) or "application/octet-stream",
+            size_bytes=size,
+            media=media_type(start) or "application/octet-stream",
             officer=officer,
             taken_at=None if act.taken_at is None else _aware(act.taken_at),
         )
 
-    def _stored(self, digest: str) -> bytes:
+    def _stored(self, digest: str) -> tuple[int, bytes]:
+        """Size and first bytes of a photo that was put; raises ActError when it was not."""
         if not self.desk.photos.has(digest):
             raise ActError(
                 409, "photo-first", "照片尚未上传", f"put the photo first: PUT /api/v1/photos/{digest}"
             )
-        return self.desk.photos.read(digest)
+        return self.desk.photos.peek(digest)
 
     def _permit(self, inspection: Inspection, body: AnyBody) -> None:
         """What the state of the inspection allows."""
+        if isinstance(body, Aborted):
+            if inspection.phase not in ("waiting", "on_lane"):
+                raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
+            return
         if inspection.phase != "on_lane":
             says = {"waiting": ("车辆尚未进入通道", "the vehicle has not arrived yet")}
             zh, en = says.get(inspection.phase, ("该流水已结束", "this inspection has ended"))

@@ -282,6 +282,7 @@ def _items(desk: Desk, inspection: Inspection) -> list[Json]:
 
 def _shots(desk: Desk, inspection: Inspection) -> list[Json]:
     views = []
+    due = {shot for each, _, _, shot, _ in desk.unreviewed() if each is inspection}
     for shot in desk.checklist(inspection).shots:
         taken = inspection.photos.get(shot.shot, [])
         views.append(
@@ -289,7 +290,7 @@ def _shots(desk: Desk, inspection: Inspection) -> list[Json]:
                 "shot": shot.shot,
                 "name": {"zh": shot.zh, "en": shot.en},
                 "required": shot.required,
-                "state": _shot_state(desk, inspection, shot.shot),
+                "state": _shot_state(inspection, shot.shot, due),
                 "photos": [
                     {
                         "seq": seq,
@@ -307,11 +308,11 @@ def _shots(desk: Desk, inspection: Inspection) -> list[Json]:
     return views
 
 
-def _shot_state(desk: Desk, inspection: Inspection, shot: str) -> str:
+def _shot_state(inspection: Inspection, shot: str, due: set[str]) -> str:
     latest = inspection.latest_photos().get(shot)
     if latest is None:
         return "missing"
-    if any(shot == due and each is inspection for each, _, _, due, _ in desk.unreviewed()):
+    if shot in due:
         return "reviewing"
     reviews = inspection.reviews.get(latest[0], [])
     rulings = [inspection.rulings[seq][1].decision for seq, _ in reviews if seq in inspection.rulings]
