@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 import msgspec
 from msgspec import Meta, Struct
 
+from central_sync.seal import is_public_key
 from firmware_bridge.catalog import KINDS
 from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
@@ -35,6 +36,41 @@ class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{1,62}$")]
     folder: Path
+    signature: Literal["ed25519", "sm2"] = "ed25519"
+
+
+class JournalPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[journal]: when a volume is full, and how long full ones stay; without ``keep_days`` for ever."""
+
+    roll_records: Annotated[int, Meta(ge=1000, le=100_000_000)] = 1_000_000
+    roll_mb: Annotated[int, Meta(ge=10, le=100_000)] = 2000
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    copied_by: Literal["", "litestream"] = ""
+
+
+class PhotoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[photos]: how much they may take, and how long they stay; without ``keep_days`` for ever."""
+
+    quota_gb: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+
+
+class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[disk]: free space of the node's folder at which it warns, and at which it takes no new vehicle."""
+
+    warn_mb: Annotated[int, Meta(ge=1, le=10_000_000)] = 4000
+    refuse_mb: Annotated[int, Meta(ge=1, le=10_000_000)] = 1000
+    ballast_mb: Annotated[int, Meta(ge=0, le=10_000)] = 64
+
+
+class Bundles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[bundles]: the one-way road; ``out`` is written every ``every_s``, receipts may come back in ``back``."""
+
+    out: Path
+    back: Path | None = None
+    every_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    size_mb: Annotated[int, Meta(ge=1, le=4000)] = 100
+    name: Word = "bundles"
 
 
 class BrokerAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,10 +91,16 @@ class Api(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[registry]: the central registration database this node reports to."""
+    """[registry]: the central registration database this node reports to; [[destinations]]: further ones.
+
+    ``key``: the registry's public key; then only receipts countersigned by it are believed. ``ca_file``: who
+    vouches for its TLS certificate, where that is no public authority.
+    """
 
     url: Annotated[str, Meta(pattern="^https?://")]
     name: Word = "centre"
+    key: Annotated[str, Meta(max_length=400)] = ""
+    ca_file: Path | None = None
 
 
 class Officer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +130,11 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     broker: BrokerAddress = BrokerAddress()
     api: Api = Api()
     registry: Registry | None = None
+    destinations: tuple[Registry, ...] = ()
+    journal: JournalPolicy = JournalPolicy()
+    photos: PhotoPolicy = PhotoPolicy()
+    disk: Disk = Disk()
+    bundles: Bundles | None = None
     officers: tuple[Officer, ...] = ()
     devices: tuple[DeviceEntry, ...] = ()
 
@@ -117,7 +164,7 @@ def load(path: Path) -> SiteFile:
     entries = _devices(path, devices, problems)
     if site is not None:
         site = msgspec.structs.replace(site, devices=tuple(entries), node=_placed(site.node, path.parent))
-        site = _with_password_file(site, path.parent)
+        site = _with_paths(site, path.parent)
         problems += [f"{path}: {line}" for line in _cross_problems(site)]
     if problems or site is None:
         raise SettingsError("\n".join(problems))
@@ -129,11 +176,24 @@ def _placed(node: Node, folder: Path) -> Node:
     return msgspec.structs.replace(node, folder=(folder / node.folder).resolve())
 
 
-def _with_password_file(site: SiteFile, folder: Path) -> SiteFile:
-    if site.broker.password_file is None:
-        return site
-    placed = (folder / site.broker.password_file).resolve()
-    return msgspec.structs.replace(site, broker=msgspec.structs.replace(site.broker, password_file=placed))
+def _with_paths(site: SiteFile, folder: Path) -> SiteFile:
+    """The site with every path of it taken from the site file's folder."""
+    change = msgspec.structs.replace
+
+    def placed(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path).resolve()
+
+    def reached(registry: Registry) -> Registry:
+        return change(registry, ca_file=placed(registry.ca_file))
+
+    return change(
+        site,
+        broker=change(site.broker, password_file=placed(site.broker.password_file)),
+        registry=site.registry and reached(site.registry),
+        destinations=tuple(reached(each) for each in site.destinations),
+        bundles=site.bundles
+        and change(site.bundles, out=placed(site.bundles.out), back=placed(site.bundles.back)),
+    )
 
 
 def _devices(path: Path, tables: Any, problems: list[str]) -> list[DeviceEntry]:
@@ -227,6 +287,7 @@ def _cross_problems(site: SiteFile) -> list[str]:
         problems.append(f"site.timezone: {site.site.timezone!r} is no time zone{near[:200]}")
     if not is_node_name(site.node.name):
         problems.append(f"node.name {site.node.name!r} must be lower-case letters, digits and hyphens")
+    problems += _road_problems(site)
     names = [entry.name for entry in site.devices]
     problems += [f"[[devices]] {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})]
     stations = {lane.name: {station.name for station in lane.stations} for lane in site.lanes}
@@ -243,6 +304,28 @@ def _cross_problems(site: SiteFile) -> list[str]:
                 f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
             )
     return problems + _unwired(site)
+
+
+def _road_problems(site: SiteFile) -> list[str]:
+    """Destinations that share a name, keys that are none, disk limits the wrong way round."""
+    ends = [*([site.registry] if site.registry else []), *site.destinations]
+    names = [each.name for each in ends] + ([site.bundles.name] if site.bundles else [])
+    problems = [
+        f"destination {name!r} is named twice; receipts are kept by name"
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    problems += [
+        f"{each.name}: key = {each.key!r} is no public key such as ed25519:BASE64; the registry prints its own"
+        for each in ends
+        if each.key and not is_public_key(each.key)
+    ]
+    if site.destinations and site.registry is None:
+        problems.append("[[destinations]] without [registry]: name the own centre in [registry] first")
+    if site.disk.refuse_mb >= site.disk.warn_mb:
+        problems.append(
+            f"[disk] refuse_mb = {site.disk.refuse_mb} must be less than warn_mb = {site.disk.warn_mb}"
+        )
+    return problems
 
 
 def _unwired(site: SiteFile) -> list[str]:

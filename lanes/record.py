@@ -73,6 +73,66 @@ class Refused(Body, frozen=True, kw_only=True, tag="refused"):
     why: Text
 
 
+class Continued(Body, frozen=True, kw_only=True, tag="continued"):
+    """First record of a further volume of the journal: what the chain goes on from.
+
+    ``lost_from`` to ``lost_through`` are numbers that this node cannot show any more (a mended journal).
+    """
+
+    volume: int
+    last_seq: int
+    head: Sha256
+    lost_from: int | None = None
+    lost_through: int | None = None
+    why: Text = ""
+
+
+class Retired(Body, frozen=True, kw_only=True, tag="retired"):
+    """Records or photos that were removed from this node by policy, all destinations having settled them."""
+
+    what: Literal["volume", "photos"]
+    first_seq: int
+    last_seq: int
+    head: Sha256 | None = None
+    files: int = 0
+    size_bytes: int = 0
+    policy: Text = ""
+
+
+class StorageChanged(Body, frozen=True, kw_only=True, tag="storage_changed"):
+    """The node's disk, journal or photo store entered another state."""
+
+    what: Literal["disk", "journal", "photos"]
+    state: Literal["ok", "low", "full", "read_only", "damaged"]
+    free_mb: int | None = None
+    why: Text = ""
+
+
+class ClockStepped(Body, frozen=True, kw_only=True, tag="clock_stepped"):
+    """The node's wall clock jumped against its monotonic clock; forward positive."""
+
+    step_ms: int
+
+
+class ClockCompared(Body, frozen=True, kw_only=True, tag="clock_compared"):
+    """The node's clock beside that of a destination; positive: the destination is ahead."""
+
+    destination: Name
+    offset_ms: int
+    round_trip_ms: int
+
+
+class Directed(Body, frozen=True, kw_only=True, tag="directed"):
+    """A directive of the centre arrived; this record is its acknowledgement."""
+
+    number: int
+    subject: Literal["order", "blacklist", "rules", "models", "configuration"]
+    version: Name
+    sha256: Sha256
+    outcome: Literal["taken", "refused"]
+    why: Text = ""
+
+
 # ---- the lane ------------------------------------------------------------------------------------
 
 
@@ -215,6 +275,17 @@ class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
     taken_at: datetime | None = None
 
 
+class Filmed(Body, frozen=True, kw_only=True, tag="filmed"):
+    """Where the video of an inspection lies: recorder or body camera, from, to, and the clip's digest."""
+
+    device: Name
+    from_at: datetime
+    to_at: datetime
+    clip: Sha256 | None = None
+    size_bytes: int | None = None
+    place: Text = ""
+
+
 class Checked(Body, frozen=True, kw_only=True, tag="checked"):
     """An officer's own finding on one item of the form (人工检验结果)."""
 
@@ -308,6 +379,12 @@ AnyBody: TypeAlias = (
     | DeviceChanged
     | Quarantined
     | Refused
+    | Continued
+    | Retired
+    | StorageChanged
+    | ClockStepped
+    | ClockCompared
+    | Directed
     | Sensed
     | Switched
     | Captured
@@ -320,6 +397,7 @@ AnyBody: TypeAlias = (
     | AxleWeighed
     | SideslipMeasured
     | Photographed
+    | Filmed
     | Checked
     | Reviewed
     | Ruled

@@ -124,6 +124,63 @@ photos = sa.Table(
     sa.Index("photos_wanted", "site", "node", "held", "seq"),
 )
 
+node_keys = sa.Table(  # every key a node was ever enrolled with: what a signature must be by
+    "node_keys",
+    metadata,
+    *_owner(),
+    sa.Column("public_key", Plain, primary_key=True),
+    sa.Column("enrolled_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+)
+
+checkpoints = sa.Table(  # Merkle roots of a node's chain that both sides have signed
+    "checkpoints",
+    metadata,
+    *_owner(),
+    sa.Column("size", Count, primary_key=True, autoincrement=False),
+    sa.Column("root", sa.LargeBinary, nullable=False),
+    sa.Column("note", Plain, nullable=False),  # signed note: the node's signature and this registry's
+    sa.Column("frontier", sa.LargeBinary, nullable=False),
+    sa.Column("received_at", Moment, nullable=False),
+)
+
+subtrees = sa.Table(  # hashes of full subtrees of 256, 65 536 … leaves, so that proofs read few heads
+    "subtrees",
+    metadata,
+    *_owner(),
+    sa.Column("level", Count, primary_key=True, autoincrement=False),
+    sa.Column("index", Count, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+)
+
+directives = sa.Table(  # what the centre tells a node; acknowledged by a record of the node
+    "directives",
+    metadata,
+    *_owner(),
+    sa.Column("number", Count, primary_key=True, autoincrement=False),
+    sa.Column("subject", Plain, nullable=False),
+    sa.Column("version", Plain, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("sha256", Plain, nullable=False),
+    sa.Column("signature", Plain, nullable=False),
+    sa.Column("public_key", Plain, nullable=False),
+    sa.Column("given_at", Moment, nullable=False),
+    sa.Column("outcome", Plain),  # nothing: not acknowledged yet
+    sa.Column("why", Plain),
+    sa.Column("answered_seq", Count),
+)
+
+bundles = sa.Table(  # imported from one-way roads
+    "bundles",
+    metadata,
+    *_owner(),
+    sa.Column("number", Count, primary_key=True, autoincrement=False),
+    sa.Column("sha256", Plain, nullable=False),
+    sa.Column("first_seq", Count, nullable=False),
+    sa.Column("last_seq", Count, nullable=False),
+    sa.Column("imported_at", Moment, nullable=False),
+)
+
 Rows = Sequence[Mapping[str, Any]]
 
 
