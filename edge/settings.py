@@ -64,7 +64,7 @@ class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Bundles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[bundles]: the one-way road; ``out`` is written every ``every_s``, receipts may come back in ``back``."""
+    """[bundles]: the one-way road; ``out`` is written every ``every_s``, receipts come back in ``back``."""
 
     out: Path
     back: Path | None = None
@@ -315,7 +315,7 @@ def _road_problems(site: SiteFile) -> list[str]:
         for name in sorted({name for name in names if names.count(name) > 1})
     ]
     problems += [
-        f"{each.name}: key = {each.key!r} is no public key such as ed25519:BASE64; the registry prints its own"
+        f"{each.name}: key = {each.key!r} is no public key such as ed25519:BASE64, see chayan central"
         for each in ends
         if each.key and not is_public_key(each.key)
     ]

@@ -373,7 +373,7 @@ def check_range(cell: str, field: Any) -> None:
     bounds = [meta for meta in getattr(field.type, "__metadata__", ()) if isinstance(meta, Meta)]
     for meta in bounds:
         if meta.ge is not None and not cell.startswith(("as ", "register")):
-            assert cell == f"{meta.ge:g}–{meta.le:g}", field.name
+            assert cell == f"{meta.ge:.10g}–{meta.le:.10g}", field.name
 
 
 def device_rows() -> dict[str, dict[str, list[str]]]:
