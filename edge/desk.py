@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -17,13 +18,33 @@ from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
 from lanes.vehicle import Vehicle
 
+REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
 GATE_QUESTIONS = ("plate",)  # asked of the plate camera's own photo
 
 
-class Desk:
-    """A node's shared state. All of it can be made again from the journal."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something the people at this node should know, in both languages."""
 
-    def __init__(self, site: SiteFile, journal: Journal, photos: Photos, rulebook: Rulebook) -> None:
+    at: datetime
+    zh: str
+    en: str
+
+
+class Desk:
+    """A node's shared state. All of it can be made again from the journal.
+
+    ``replay_from``: first record that the book still needs, as ``needed_from`` said it before.
+    """
+
+    def __init__(
+        self,
+        site: SiteFile,
+        journal: Journal,
+        photos: Photos,
+        rulebook: Rulebook,
+        replay_from: int = 1,
+    ) -> None:
         self.site, self.journal, self.photos, self.rulebook = site, journal, photos, rulebook
         self.prefix = "virtual+" if site.site.simulated else ""
         self._zone = ZoneInfo(site.site.timezone)
@@ -33,7 +54,9 @@ class Desk:
         self.turn = asyncio.Lock()  # nothing slips in between a check of the book and its append
         self._checklists: dict[str, Checklist] = {}
         self._bells: set[asyncio.Event] = set()
-        for record in journal.replay():
+        self.alarms: dict[str, Alarm] = {}  # by subject: stores, clock, directives, bundles, checkpoints
+        self.full = False  # no new vehicle is taken: its facts might find no room
+        for record in journal.replay(replay_from - 1):
             self.book.take(record)
         journal.listen(self._taken)
 
@@ -47,6 +70,23 @@ class Desk:
         self.version += 1
         for bell in self._bells:
             bell.set()
+
+    def alarm(self, subject: str, zh: str, en: str) -> None:
+        """Raises an alarm, or renews that of the same subject when it says something else."""
+        known = self.alarms.get(subject)
+        if known is None or (known.zh, known.en) != (zh, en):
+            self.alarms[subject] = Alarm(at=datetime.now(UTC), zh=zh, en=en)
+            self.ring()
+
+    def calm(self, subject: str) -> None:
+        """The alarm of ``subject`` is over."""
+        if self.alarms.pop(subject, None) is not None:
+            self.ring()
+
+    def needed_from(self) -> int:
+        """First record without which the book could not be made again."""
+        firsts = [each.ordered_seq for each in self.book.inspections.values()]
+        return max(1, min([*firsts, self.book.seq - REPLAYED]))
 
     def close(self) -> None:
         """Lets everyone who waits for news go home."""
