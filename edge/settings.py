@@ -321,6 +321,11 @@ def _road_problems(site: SiteFile) -> list[str]:
     ]
     if site.destinations and site.registry is None:
         problems.append("[[destinations]] without [registry]: name the own centre in [registry] first")
+    stay, photos_stay = site.journal.keep_days, site.photos.keep_days
+    if stay is not None and (photos_stay is None or photos_stay > stay):
+        problems.append(
+            f"[journal] keep_days = {stay} needs [photos] keep_days of at most {stay}: records name the photos"
+        )
     if site.disk.refuse_mb >= site.disk.warn_mb:
         problems.append(
             f"[disk] refuse_mb = {site.disk.refuse_mb} must be less than warn_mb = {site.disk.warn_mb}"
