@@ -147,6 +147,7 @@ class Acts:
             repeated = self._repeated(source, key, body, inspection)
             if repeated is not None:
                 return repeated, False
+            must_have_room(self.desk)
             gate = self._free_gate(lane)
             if self._known(inspection).phase != "waiting":
                 raise ActError(409, "not-waiting", "该流水不在等候", "this inspection does not wait")
@@ -298,6 +299,17 @@ class Acts:
                 "还缺：" + "、".join(gap.zh for gap in gaps),
                 "still missing: " + ", ".join(gap.en for gap in gaps),
             )
+
+
+def must_have_room(desk: Desk) -> None:
+    """Raises ActError while this node may not take a further vehicle."""
+    if desk.full:
+        raise ActError(
+            503,
+            "no-room",
+            "本机存储不足或不可写，暂不受理新车；已在线车辆可继续",
+            "this node's storage is low or cannot be written: no new vehicle; those on a lane go on",
+        )
 
 
 def media_type(data: bytes) -> str | None:

@@ -32,6 +32,7 @@ from lanes.sideslip import sideslip_problem
 from lanes.weight import weighing_problem
 
 TICK_S = 1.0  # looks again this often even when nothing was heard
+HELD_S, OFFER_S = 600.0, 2.0  # a vehicle need not go back on the rollers because a disk was full for a while
 RETRY_S = (2.0, 5.0, 10.0, 30.0)  # waits after the first, second … failure of one item; the last one repeats
 
 log = structlog.get_logger("chayan.marshal")
@@ -94,7 +95,7 @@ class Marshal:
             f"{step.inspection}/moved/{step.gate}": Moved(lane=step.lane, station=step.gate),
         }
         async with self.desk.turn:  # an operator may have admitted another vehicle since the book was asked
-            if step in steps(self.lane, self.desk.book, {}):
+            if not self.desk.full and step in steps(self.lane, self.desk.book, {}):
                 await self.desk.own_all(step.inspection, facts)
 
     async def _judge(self, inspection: Inspection) -> None:
@@ -145,13 +146,30 @@ class Marshal:
             if step.inspection != self.desk.book.lane(step.lane).at.get(step.station):
                 raise MeasureError(f"the vehicle left {step.station} while {step.item} was measured")
             key = f"{step.inspection}/{step.item}/{step.axle}/{self.run_id}-{self._count}"
-            await self.desk.append(instrument.source, key, body, step.inspection)
+            await self._kept(instrument.source, key, body, step.inspection)
             for memory in (self._tries, self._not_before):
                 memory.pop((step.inspection, step.item), None)
         except (MeasureError, JournalError) as error:
             await self._failed(step, instrument.name if instrument else "none", str(error))
         finally:
             self.desk.ring()
+
+    async def _kept(self, source: str, key: str, body: AnyBody, inspection: str) -> None:
+        """Makes a measurement durable; while the journal takes nothing it is held and offered again.
+
+        Raises JournalError after HELD_S: then the item is measured anew.
+        """
+        until = time.monotonic() + HELD_S
+        while True:
+            try:
+                await self.desk.append(source, key, body, inspection)
+            except JournalError as error:
+                if time.monotonic() > until:
+                    raise
+                log.error("a measurement is held", item=key, why=str(error))
+                await asyncio.sleep(OFFER_S)
+            else:
+                return
 
     async def _failed(self, step: Measure, device: str, why: str) -> None:
         tried = self._tries.get((step.inspection, step.item), 0)

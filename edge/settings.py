@@ -324,7 +324,7 @@ def _road_problems(site: SiteFile) -> list[str]:
     stay, photos_stay = site.journal.keep_days, site.photos.keep_days
     if stay is not None and (photos_stay is None or photos_stay > stay):
         problems.append(
-            f"[journal] keep_days = {stay} needs [photos] keep_days of at most {stay}: records name the photos"
+            f"[journal] keep_days = {stay} needs [photos] keep_days of at most {stay}: records name photos"
         )
     if site.disk.refuse_mb >= site.disk.warn_mb:
         problems.append(
