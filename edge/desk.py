@@ -85,7 +85,10 @@ class Desk:
 
     def needed_from(self) -> int:
         """First record without which the book could not be made again."""
-        firsts = [each.ordered_seq for each in self.book.inspections.values()]
+        firsts = [
+            min(each.ordered_seq, each.capture[0] if each.capture else each.ordered_seq)
+            for each in self.book.inspections.values()
+        ]
         return max(1, min([*firsts, self.book.seq - REPLAYED]))
 
     def close(self) -> None:
