@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edge.desk import Desk
 from lanes.record import NodeStarted
 
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # waits before a fallen loop is started again; the last one repeats
+WELL_S = 60.0  # a loop that ran so long begins with the first wait again
 GRACE_S = 2
 
 log = structlog.get_logger("chayan.agent")
@@ -39,11 +41,14 @@ async def keep_running(name: str, loop: Loop) -> None:
     """Runs a loop for ever; when it falls, says why and starts it again: the one place that catches all."""
     fallen = 0
     while True:
+        began = time.monotonic()
         try:
             await loop()
             log.warning("loop ended", loop=name)
         except Exception as error:  # one fallen device must not end the lane
             log.error("loop fell", loop=name, why=f"{type(error).__name__}: {error}", exc_info=True)
+        if time.monotonic() - began > WELL_S:
+            fallen = 0
         await asyncio.sleep(RESTART_S[min(fallen, len(RESTART_S) - 1)])
         fallen += 1
 

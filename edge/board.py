@@ -1,5 +1,6 @@
 """The lane board's snapshot and one inspection in full: the book as pages want it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 
 
 class LinkState(Protocol):
-    """What the board says of the way to the registry: link is ok, down, or none."""
+    """What the board says of the ways to the registries: link is ok, down, or none."""
 
     @property
     def link(self) -> str: ...
@@ -24,6 +25,8 @@ class LinkState(Protocol):
     def accepted_through(self) -> int: ...
     @property
     def alarms(self) -> list[dict[str, str]]: ...
+    @property
+    def destinations(self) -> Sequence[Json]: ...
 
 
 def site_view(desk: Desk) -> Json:
@@ -62,6 +65,7 @@ def board(desk: Desk, link: LinkState, now: datetime | None = None) -> Json:
         "head": {"seq": seq, "hash": head.hex()},
         "sent_through": link.accepted_through,
         "link": link.link,
+        "destinations": link.destinations,
         "waiting": [_brief(each) for each in desk.book.waiting()],
         "lanes": [_lane(desk, lane, now) for lane in desk.site.lanes],
         "recent": _recent(desk),
@@ -212,6 +216,7 @@ def _alarms(desk: Desk, now: datetime) -> list[Json]:
         for lane in desk.site.lanes
         if (seen := unmatched(lane, desk.book)) is not None
     ]
+    alarms += [{"at": alarm.at.isoformat(), "zh": alarm.zh, "en": alarm.en} for alarm in desk.alarms.values()]
     return alarms + [
         {
             "at": now.isoformat(),

@@ -11,9 +11,6 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
-
-from central_sync.courier import Courier
 from central_sync.journal import Journal
 from central_sync.photos import Photos
 from central_sync.seal import NodeKey
@@ -23,6 +20,7 @@ from edge.api import build_api
 from edge.desk import Desk
 from edge.intake import Intake
 from edge.marshal import LaneDevices, Marshal
+from edge.roads import Links, client_of, courier_to, ends_of
 from edge.rulebook import read_rulebook
 from edge.settings import SettingsError, SiteFile, load
 from firmware_bridge.catalog import KINDS, UnknownBroker
@@ -34,37 +32,6 @@ from lanes.record import NodeStarted
 JOURNAL_FILE = "journal.sqlite"
 KEY_FILE = "node.key"
 TOKEN_FILE = "worker.token"  # noqa: S105 - a file's name
-CONNECT_S, EXCHANGE_S = 5.0, 60.0
-
-
-class NoLink:
-    """The board's words for a node that reports to nobody."""
-
-    link = "none"
-    accepted_through = 0
-    alarms: list[dict[str, str]] = []  # noqa: RUF012 - nobody adds to it
-
-
-class CourierLink:
-    """The board's words for the way to the registry."""
-
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
-
-    @property
-    def link(self) -> str:
-        return self._courier.progress.link
-
-    @property
-    def accepted_through(self) -> int:
-        return self._courier.progress.accepted_through
-
-    @property
-    def alarms(self) -> list[dict[str, str]]:
-        return [
-            {"at": alarm.at.isoformat(), "zh": alarm.zh, "en": alarm.en}
-            for alarm in self._courier.progress.alarms.values()
-        ]
 
 
 def pages_folder() -> Path | None:
@@ -165,21 +132,20 @@ async def run_node(path: Path) -> None:
     site = load(path)
     rulebook = read_rulebook()
     folder = site.node.folder
+    key = node_key(folder)
     journal = open_journal(site)
     try:
         desk = Desk(site, journal, Photos(folder / "photos"), rulebook)
         acts = Acts(desk)
         brokers, devices = equipment(path, site)
         loops = _loops(desk, acts, devices, brokers)
-        async with httpx.AsyncClient(
-            base_url=site.registry.url if site.registry else "http://none.invalid",
-            timeout=httpx.Timeout(EXCHANGE_S, connect=CONNECT_S),
-        ) as client:
-            link: NoLink | CourierLink = NoLink()
-            if site.registry is not None:
-                courier = make_courier(desk, client)
-                loops["courier"] = courier.run
-                link = CourierLink(courier)
+        async with contextlib.AsyncExitStack() as open_clients:
+            couriers = {}
+            for end in ends_of(site):
+                client = await open_clients.enter_async_context(client_of(end))
+                couriers[end.name] = courier_to(end, desk, key, client)
+                loops[f"courier {end.name}"] = couriers[end.name].run
+            link = Links(couriers)
             app = build_api(desk, acts, link, worker_token(folder), pages_folder())
             started = NodeStarted(
                 version=version("chayan"),
@@ -190,22 +156,6 @@ async def run_node(path: Path) -> None:
             await run_agent(desk, loops, app, started, asyncio.Event())
     finally:
         journal.close()
-
-
-def make_courier(desk: Desk, client: httpx.AsyncClient) -> Courier:
-    """The way to the site's registry."""
-    site = desk.site
-    return Courier(
-        site=site.site.id,
-        node=site.node.name,
-        journal=desk.journal,
-        photos=desk.photos,
-        signer=node_key(site.node.folder),
-        client=client,
-        destination=site.registry.name if site.registry else "centre",
-        simulated=site.site.simulated,
-        told=lambda _: desk.ring(),
-    )
 
 
 def node_key(folder: Path) -> NodeKey:

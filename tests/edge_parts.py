@@ -12,9 +12,9 @@ from central_sync.journal import Journal
 from central_sync.photos import Photos
 from edge.acts import Acts
 from edge.api import build_api
-from edge.compose import NoLink
 from edge.demo_site import Ports, site_text
 from edge.desk import Desk
+from edge.roads import Links
 from edge.rulebook import read_rulebook
 from edge.settings import load
 from lanes.record import Arrived, Moved
@@ -83,7 +83,7 @@ async def edge_at(folder: Path) -> AsyncIterator[Edge]:
     journal = Journal(folder / "journal.sqlite", site.node.name)
     try:
         desk = Desk(site, journal, Photos(folder / "photos"), read_rulebook())
-        app = build_api(desk, Acts(desk), NoLink(), TOKEN, None)
+        app = build_api(desk, Acts(desk), Links({}), TOKEN, None)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://edge.test") as client:
             yield Edge(desk=desk, client=client)
