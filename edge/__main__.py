@@ -156,14 +156,17 @@ def central(
     allow_simulated: Annotated[
         bool, typer.Option(help="Take simulated records (never in production)")
     ] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM file: serve HTTPS with this certificate")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file: the certificate's private key")] = None,
 ) -> None:
     """Run the central registry: takes batches and photos, serves the office pages."""
     from edge.agent import AddressTaken
-    from edge.centre import CentreError, run_centre
+    from edge.centre import CentreError, run_centre, tls_of
 
     log_to_stderr()
     try:
-        asyncio.run(run_centre(dsn, photos, host, port, tuple(node or ()), allow_simulated))
+        tls = tls_of(tls_cert, tls_key)
+        asyncio.run(run_centre(dsn, photos, host, port, tuple(node or ()), allow_simulated, tls))
     except (AddressTaken, CentreError) as error:
         fail(str(error))
 
@@ -180,6 +183,20 @@ def node_key_command(file: SiteArgument) -> None:
         typer.echo(f"{site.site.id}/{site.node.name}={node_key(site.node.folder).public}")
     except (SettingsError, KeyTrouble) as error:
         fail(str(error))
+
+
+@app.command("registry-key")
+def registry_key_command(
+    photos: Annotated[Path, typer.Option(help="Folder of the photos, as `chayan central` has it")],
+) -> None:
+    """Print a registry's public key, making it at first use; nodes pin it as [registry] key."""
+    from central_sync.seal import KeyTrouble
+    from edge.centre import registry_key
+
+    try:
+        typer.echo(registry_key(photos).public)
+    except (OSError, KeyTrouble) as error:
+        fail(f"--photos {photos}: {error}")
 
 
 @app.command()

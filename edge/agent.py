@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -27,6 +28,14 @@ Loop = Callable[[], Awaitable[None]]
 
 class AddressTaken(Exception):
     """The API's address cannot be bound; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """PEM files with which a server proves its name."""
+
+    certificate: Path
+    key: Path
 
 
 class _Server(uvicorn.Server):
@@ -70,10 +79,17 @@ async def serve(
     listener: socket.socket,
     stop: asyncio.Event,
     closing: Callable[[], None] = lambda: None,
+    tls: Tls | None = None,
 ) -> None:
     """Serves an application until ``stop`` is set; ``closing`` then ends its long answers."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_S
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

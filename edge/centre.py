@@ -1,15 +1,18 @@
 """Runs the central registry: settings from the command line, pages from the package."""
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from central_sync.registry.api import Enrolled, RegistrySettings, build_app
 from central_sync.registry.engines import DsnError
-from central_sync.seal import KeyTrouble
-from edge.agent import bind, serve, stop_on_signals
+from central_sync.seal import KeyTrouble, NodeKey
+from edge.agent import Tls, bind, serve, stop_on_signals
 from edge.compose import pages_folder
+
+KEY_FILE = "registry.key"
 
 
 class CentreError(Exception):
@@ -25,8 +28,32 @@ def enrolled(text: str, allow_simulated: bool) -> Enrolled:
     return Enrolled(site=site, node=node, public_key=key, allow_simulated=allow_simulated)
 
 
+def registry_key(photos: Path) -> NodeKey:
+    """The key with which the registry of a photo folder countersigns; made once. Raises KeyTrouble."""
+    return NodeKey.load_or_create(photos / KEY_FILE)
+
+
+def tls_of(certificate: Path | None, key: Path | None) -> Tls | None:
+    """Both files or none; raises CentreError when they cannot serve."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise CentreError("--tls-cert and --tls-key go together: name both PEM files, or neither")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise CentreError(f"--tls-cert {certificate}, --tls-key {key}: cannot be used: {error}") from error
+    return Tls(certificate=certificate, key=key)
+
+
 async def run_centre(
-    dsn: str, photos: Path, host: str, port: int, nodes: tuple[str, ...], allow_simulated: bool
+    dsn: str,
+    photos: Path,
+    host: str,
+    port: int,
+    nodes: tuple[str, ...],
+    allow_simulated: bool,
+    tls: Tls | None = None,
 ) -> None:
     """Serves the registry until SIGINT or SIGTERM."""
     stop = asyncio.Event()
@@ -36,7 +63,7 @@ async def run_centre(
             dsn=dsn,
             photos_dir=photos,
             pages_dir=pages_folder(),
-            key_file=photos / "registry.key",
+            key_file=photos / KEY_FILE,
             allow_simulated=allow_simulated,
             nodes=tuple(enrolled(text, allow_simulated) for text in nodes),
         )
@@ -49,4 +76,4 @@ async def run_centre(
         raise CentreError(f"--dsn: {why}") from error
     except ImportError as error:
         raise CentreError(f"--dsn: no driver ({error}); pip install 'chayan[pg]'") from error
-    await serve(app, bind(host, port), stop)
+    await serve(app, bind(host, port), stop, tls=tls)

@@ -21,6 +21,7 @@ import structlog
 from rich.console import Console
 
 from edge.agent import stop_on_signals
+from edge.centre import registry_key
 from edge.children import ChildError, Children, free_ports, nats_config, program
 from edge.compose import node_key, pages_folder
 from edge.demo_site import Ports, io_wiring, site_text
@@ -38,6 +39,7 @@ from firmware_bridge.virtual.twin_wheel import WheelTwin
 LANES = ("1", "2")
 READY_S = 60.0
 SETTLE_S = 120.0
+REGISTRY_PHOTOS = "registry-photos"
 DISK_RESERVE = 2 * 1024**3  # bytes of free disk below which no new vehicle comes
 
 log = structlog.get_logger("chayan.demo")
@@ -121,7 +123,8 @@ async def _system(plan: Plan, folder: Path) -> AsyncIterator[System]:
         path = folder / "site.toml"
         addresses = {each.name: each.io.address for each in lanes}
         # a node of its own for each fleet: on a database that is kept, chains do not meet
-        path.write_text(site_text(folder, ports, addresses, f"virtual-node-{plan.seed}"), "utf-8")
+        key = registry_key(folder / REGISTRY_PHOTOS).public
+        path.write_text(site_text(folder, ports, addresses, f"virtual-node-{plan.seed}", key), "utf-8")
         await _start_python(children, path, plan, ports)
         edge, centre = f"http://127.0.0.1:{ports.edge}", f"http://127.0.0.1:{ports.centre}"
         desk = Desk(edge)
@@ -150,7 +153,7 @@ async def _start_python(children: Children, path: Path, plan: Plan, ports: Ports
     site = load(path)
     enrolled = f"{site.site.id}/{site.node.name}={node_key(site.node.folder).public}"
     dsn = plan.dsn or f"sqlite:///{folder / 'registry.sqlite'}"
-    central = ["central", "--dsn", dsn, "--photos", str(folder / "registry-photos"), "--allow-simulated"]
+    central = ["central", "--dsn", dsn, "--photos", str(folder / REGISTRY_PHOTOS), "--allow-simulated"]
     await children.start("registry", [*this, *central, "--port", str(ports.centre), "--node", enrolled])
     await children.start("agent", [*this, "run", str(path)])
     await children.start("reviewer", [*this, "review", "follow", str(path)])

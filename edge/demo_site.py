@@ -49,7 +49,13 @@ def io_wiring() -> tuple[tuple[Input, ...], tuple[Output, ...]]:
     return inputs, outputs
 
 
-def site_text(folder: Path, ports: Ports, io_addresses: dict[str, str], node: str = "virtual-node-1") -> str:
+def site_text(
+    folder: Path,
+    ports: Ports,
+    io_addresses: dict[str, str],
+    node: str = "virtual-node-1",
+    registry_key: str = "",
+) -> str:
     """The whole site file as TOML."""
     head = f"""# The virtual site of `chayan demo`. Everything in it is simulated.
 [site]
@@ -71,6 +77,7 @@ port = {ports.edge}
 
 [registry]
 url = "http://127.0.0.1:{ports.centre}"
+key = "{registry_key}"
 
 [[officers]]
 officer = "officer-01"
