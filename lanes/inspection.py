@@ -12,6 +12,7 @@ from lanes.record import (
     BrakeMeasured,
     Captured,
     Checked,
+    Filmed,
     ItemFailed,
     ItemStarted,
     Judged,
@@ -64,6 +65,7 @@ class Inspection:
     weights: dict[int, tuple[int, AxleWeighed]] = field(default_factory=dict)
     sideslip: tuple[int, SideslipMeasured] | None = None
     photos: dict[str, list[tuple[int, Photographed]]] = field(default_factory=dict)
+    films: list[tuple[int, Filmed]] = field(default_factory=list)
     reviews: dict[int, list[tuple[int, Reviewed]]] = field(default_factory=dict)
     rulings: dict[int, tuple[int, Ruled]] = field(default_factory=dict)
     signatures: dict[str, tuple[int, Signed]] = field(default_factory=dict)
@@ -96,6 +98,8 @@ class Inspection:
                 self.checks[body.item] = (seq, body)
             case Photographed():
                 self.photos.setdefault(body.shot, []).append((seq, body))
+            case Filmed():
+                self.films.append((seq, body))
             case Reviewed():
                 self.reviews.setdefault(body.photo_seq, []).append((seq, body))
             case Ruled():

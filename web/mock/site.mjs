@@ -123,6 +123,7 @@ export function board(version) {
   return {
     version, at: new Date().toISOString(), site: site.site, simulated: true, node: site.node,
     head: { seq, hash: sha(`head ${seq}`) }, sent_through: seq - (since % 7), link: "ok",
+    destinations: [{ destination: "centre", link: "ok", sent_through: seq - (since % 7), photos_wanted: 0 }],
     waiting: [5, 2, 6].map((n) => { const [plate, hpzl, vin, business] = CARS[n]; return { inspection: id(n + 1), plate, hpzl, vin, business }; }),
     lanes: site.lanes.map((lane) => ({
       ...lane,

@@ -121,6 +121,13 @@ export interface DeviceHealth {
   simulated: boolean;
 }
 
+export interface Destination {
+  destination: string;
+  link: "ok" | "down";
+  sent_through: number;
+  photos_wanted: number;
+}
+
 export interface Board {
   version: number;
   at: string;
@@ -130,6 +137,7 @@ export interface Board {
   head: { seq: number; hash: string };
   sent_through: number;
   link: "ok" | "down" | "none";
+  destinations: Destination[];
   waiting: Waiting[];
   lanes: BoardLane[];
   recent: Recent[];
