@@ -1,4 +1,4 @@
-"""A node whose stores are full takes no further vehicle, and keeps what it has measured until it can write."""
+"""A node whose stores are full takes no further vehicle, and holds what it measured until it can write."""
 
 import asyncio
 from decimal import Decimal
