@@ -21,7 +21,8 @@ from typing import Any
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from central_sync.journal import Journal, records
+from central_sync.journal import Journal
+from central_sync.volumes import records
 from lanes.record import Draft, Sensed, canonical
 
 PRODUCERS = 32

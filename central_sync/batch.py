@@ -5,13 +5,13 @@ what was hashed. On the wire: JSON in one zstd frame (``Content-Encoding: zstd``
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Protocol, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 import zstandard
 from msgspec import Meta, Struct
 
-from central_sync.seal import SealedRow, head_message, verify
+from central_sync.seal import SealedRow, Signer, head_message, verify
 from lanes.record import Key, Name, Text, is_node_name, link
 
 MAX_RECORDS = 1000  # per batch; a registry answers 413 beyond it
@@ -110,14 +110,6 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Answer = TypeVar("Answer", Receipt, Standing, Problem)
-
-
-class Signer(Protocol):
-    """Whoever holds a private key: ``seal.NodeKey``, later a card or a cryptographic machine."""
-
-    @property
-    def public(self) -> str: ...
-    def sign(self, message: bytes) -> str: ...
 
 
 def compose(site: str, node: str, rows: Sequence[SealedRow], prev_head: bytes, signer: Signer) -> Batch:

@@ -11,7 +11,7 @@ import httpx
 
 from central_sync import batch as wire
 from central_sync.batch import Problem, Receipt, Standing, WireError
-from central_sync.seal import photo_message
+from central_sync.seal import Signer, photo_message
 
 ANSWER_LIMIT = 300.0  # s for one exchange; a photo of 12 MB over 1 Mbit/s takes 100 s
 RETRY_AFTER_LIMIT = 300.0  # s; a centre may ask for more, but is asked again after this
@@ -59,7 +59,7 @@ class _Answer:
 class Centre:
     """One registry, over an HTTP client whose base URL is its address."""
 
-    def __init__(self, client: httpx.AsyncClient, site: str, node: str, signer: wire.Signer) -> None:
+    def __init__(self, client: httpx.AsyncClient, site: str, node: str, signer: Signer) -> None:
         self._client, self._site, self._node, self._signer = client, site, node, signer
 
     async def standing(self) -> Standing:

@@ -18,7 +18,7 @@ from central_sync.batch import Batch, Receipt
 from central_sync.centre import Centre, Gap, Smaller, Trouble, nonsense
 from central_sync.progress import Progress, Teller
 from central_sync.refusals import refusals
-from central_sync.seal import SealedRow
+from central_sync.seal import SealedRow, Signer
 from lanes.record import Draft, genesis
 
 _random = random.SystemRandom()
@@ -63,7 +63,7 @@ class Courier:
         node: str,
         journal: Journal,
         photos: Photos,
-        signer: wire.Signer,
+        signer: Signer,
         client: httpx.AsyncClient,
         destination: str = "centre",
         registry_key: str = "",

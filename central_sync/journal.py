@@ -1,10 +1,10 @@
-"""The journal: append-only tables of records and receipts. The only file that writes the edge's database.
+"""The journal: append-only tables of records and receipts. The only room that writes the edge's database.
 
 One thread owns the one writing connection and commits in groups: everything that has arrived since the last
 fsync goes into one transaction, and ``append`` returns when that transaction is on the disk. WAL with
 synchronous=FULL: measured to lose nothing at a power cut where NORMAL lost 11 % of acknowledged rows.
 ``seq`` is a plain INTEGER PRIMARY KEY: AUTOINCREMENT with ON CONFLICT DO NOTHING skips numbers, which would
-look like lost records.
+look like lost records. The journal goes on in a further volume when one is full (``volumes``, ``ledger``).
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,63 +22,55 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
-from lanes.record import Draft, Record, canonical, genesis, is_node_name, kind_of, link, parse
+from central_sync import ledger, mark
+from central_sync.keys import Keys
+from central_sync.seal import Signer, head_message
+from central_sync.storage import Ballast, Storage, stands, state_of
+from central_sync.volumes import (
+    JournalError,
+    KeptCheckpoint,
+    KeptReceipt,
+    Row,
+    Volume,
+    numbers_at,
+    rows_of,
+    volume_path,
+    why,
+)
+from lanes.record import (
+    AnyBody,
+    Continued,
+    Draft,
+    Judged,
+    Record,
+    Retired,
+    canonical,
+    is_node_name,
+    link,
+    parse,
+)
 
-FORMAT = "1"
 GROUP_LIMIT = 500  # drafts per commit: bounds the time a waiting device sees
-
-metadata = sa.MetaData()
-records = sa.Table(
-    "records",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("source_key", sa.Text, nullable=False),
-    sa.Column("inspection", sa.Text),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
-    sa.Column("head", sa.LargeBinary, nullable=False),
-    sa.UniqueConstraint("source", "source_key"),
-    sa.Index("records_by_inspection", "inspection", "seq"),
-    sqlite_autoincrement=False,
-)
-receipts = sa.Table(
-    "receipts",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("destination", sa.Text, nullable=False),
-    sa.Column("through_seq", sa.Integer, nullable=False),
-    sa.Column("received_at", sa.Text, nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
-    sa.Index("receipts_by_destination", "destination", "id"),
-)
-journal_facts = sa.Table(
-    "journal",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
+SIGN_S = 1.0  # an unsigned tail is no older than this
+AGAIN_S = 60.0  # after a volume or the ballast could not be made
 _FIND = "SELECT data FROM records WHERE source = ? AND source_key = ?"
-_INSERT = "INSERT INTO records (seq, source, source_key, inspection, kind, data, head) VALUES (?,?,?,?,?,?,?)"
-_NO_CHANGE = (
-    "CREATE TRIGGER IF NOT EXISTS {table}_{verb} BEFORE {verb} ON {table} "
-    "BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
-)
 
 
-class JournalError(Exception):
-    """The journal cannot take or give a record; the text says which file and what to do."""
+class RetiredError(JournalError):
+    """This key stands for record ``seq``, which was removed from this node by policy."""
+
+    def __init__(self, path: Path, seq: int) -> None:
+        super().__init__(f"{path}: this key stands for record {seq}, which was retired from this node")
+        self.seq = seq
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One record as it stands on the disk: its exact bytes and the chain head after it."""
+class Roll:
+    """When a volume is full."""
 
-    seq: int
-    data: bytes
-    head: bytes
+    records: int = 1_000_000
+    size_bytes: int = 2000 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,89 +83,136 @@ class Appended:
 
 @dataclass(slots=True)
 class _Job:
-    work: Callable[[sa.Connection], Any]
+    work: Callable[[], Any]
     done: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
 
 
-def _connected(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy's begin is ours: see _begin
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _read_only(connection: Any, _: object) -> None:
-    connection.execute("PRAGMA query_only=ON")
-    connection.execute("PRAGMA wal_autocheckpoint=0")  # one checkpointer: SQLite's WAL-reset bug needs two
-
-
-def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def open_engine(path: Path) -> sa.Engine:
-    """Engine on a SQLite file with one connection, WAL and synchronous=FULL."""
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.StaticPool)
-    sa.event.listen(engine, "connect", _connected)
-    sa.event.listen(engine, "begin", _begin)
-    return engine
+def now_utc() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
 
 
 class Journal:
     """The journal of one node, open for writing. Exactly one process may hold it.
 
-    Raises JournalError when the file belongs to another node, another format, or another process.
+    ``signer`` signs chain heads; ``source`` is whose facts the journal's own records are. Raises JournalError
+    when a file belongs to another node or format, is held by another process, is damaged, or was rolled back.
     """
 
-    def __init__(self, path: Path, node: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        node: str,
+        *,
+        signer: Signer | None = None,
+        clock: Callable[[], datetime] = now_utc,
+        roll: Roll = Roll(),
+        ballast_bytes: int = 0,
+        copied_by_other: bool = False,
+        source: str = "agent",
+    ) -> None:
         if not is_node_name(node):
             raise JournalError(
                 f"{node!r} cannot name a node: lower-case letters, digits and hyphens, 2 to 63 long"
             )
-        self.path, self.node = path, node
+        self.path, self.node, self._source = path, node, source
+        self._signer, self._clock, self._roll = signer, clock, roll
+        self._checkpoints = not copied_by_other
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(path.with_suffix(".lock"))
-        self._engine = open_engine(path)
-        self._reader = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.QueuePool)
-        sa.event.listen(self._reader, "connect", _read_only)
+        self._raws: list[ledger.Raw] = []  # the writing connection, once it is there
+        self._volumes: list[Volume] = []
+        self._keys: Keys | None = None
         try:
-            self._connection = self._engine.connect()
-            self._seq, self._head = self._prepare()
-        except (sa.exc.DatabaseError, JournalError) as error:
-            self._engine.dispose()
-            os.close(self._lock)
+            self._open()
+        except (sqlite3.Error, OSError, JournalError) as error:
+            self._let_go()
             if isinstance(error, JournalError):
                 raise
-            raise JournalError(f"{path} cannot be opened as a journal: {_plain(error)}") from error
+            raise ledger.explain(path, error) from error
         self._durable = (self._seq, self._head)
+        self._storage, self._watchers = Storage(), list[Callable[[Storage], None]]()
+        self._ballast = Ballast(path.with_name("ballast"), ballast_bytes)
+        self._ballast.load()
+        self._again_at = 0.0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting: set[asyncio.Future[None]] = set()
         self._fresh: list[Record] = []
         self._listeners: list[Callable[[Sequence[Record]], None]] = []
+        self._closing = threading.Event()
+        self._merging: threading.Thread | None = None
+        self._merge()
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
+
+    # ---- opening ---------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        numbers = numbers_at(self.path) or [1]
+        newest = volume_path(self.path, numbers[-1])
+        ledger.discard(newest.with_name(f"{volume_path(self.path, numbers[-1] + 1).name}.new"))
+        for number in numbers[:-1]:  # what the last process could not check-point any more
+            ledger.connect(volume_path(self.path, number)).close()
+        self._raw = ledger.connect(newest, self._checkpoints)
+        self._raws.append(self._raw)
+        ledger.prepare(self._raw, newest, self.node)
+        self._volumes = [Volume(volume_path(self.path, number)) for number in numbers]
+        self._current = self._volumes[-1]
+        if self._current.node != self.node:
+            raise JournalError(f"{newest} has node {self._current.node!r}, not {self.node!r}")
+        ledger.must_follow(self._volumes)
+        self._seq, self._head = self._current.last()
+        mark.must_hold(self.path, self.node, (self._seq, self._head), self._head_at)
+        if len(self._volumes) > 1 or self._keys_path().exists():
+            self._keys = Keys(self._keys_path())
+        self._drop_retired()
+        last = self._current.heads(self._seq - 1)
+        self._signed = (last[-1].seq if last else 0, time.monotonic())
+
+    def _keys_path(self) -> Path:
+        return self.path.with_name("keys.sqlite")
+
+    def _head_at(self, seq: int) -> bytes | None:
+        """Head after a record, where that record is still here."""
+        if seq == self._volumes[0].first_seq - 1:
+            return self._volumes[0].prev_head
+        rows = rows_of(self._volumes, seq - 1, 1)
+        return rows[0].head if rows and rows[0].seq == seq else None
 
     # ---- writing ---------------------------------------------------------------------------------
 
     async def append(self, *drafts: Draft) -> list[Appended]:
         """Makes drafts durable records, in order; returns after the commit. A repeated key: the old record.
 
-        Raises JournalError when nothing was kept, msgspec.ValidationError when a draft cannot be written.
+        Raises RetiredError for the key of a removed record, JournalError when nothing was kept,
+        msgspec.ValidationError when a draft cannot be written.
         """
         for draft in drafts:
             _encodes(draft)
-        written = await self._submit(lambda connection: [self._append(connection, draft) for draft in drafts])
+        written = await self._submit(lambda: [self._append(draft) for draft in drafts])
         return [self._appended(each) for each in written]
 
     async def settle(self, destination: str, through_seq: int, data: bytes) -> None:
         """Appends a destination's receipt: it holds every record up to ``through_seq``."""
-        row = {
-            "destination": destination,
-            "through_seq": through_seq,
-            "received_at": datetime.now(UTC).isoformat(),
-            "data": data,
-        }
-        await self._submit(lambda connection: connection.execute(receipts.insert(), row) and None)
+        row = (destination, through_seq, ledger.stamp(now_utc()), data)
+        await self._submit(lambda: self._raw.execute(ledger.SETTLE, row) and None)
+
+    async def keep_checkpoint(self, size: int, frontier: bytes, note: str) -> None:
+        """Appends a signed note over the first ``size`` records."""
+        row = (size, frontier, note, ledger.stamp(now_utc()))
+        await self._submit(lambda: self._raw.execute(ledger.NOTE, row) and None)
+
+    async def roll(self) -> None:
+        """Goes on in a further volume now. Raises JournalError when none could be made."""
+
+        def work() -> None:
+            self._roll_asked = True
+
+        before = self._current.number
+        await self._submit(work)
+        if self._current.number == before:
+            raise JournalError(f"{self.path}: no further volume could be made: {self._storage.en}")
 
     def listen(self, listener: Callable[[Sequence[Record]], None]) -> None:
         """Calls ``listener`` with each group of new records, durable, in order, before ``append`` returns.
@@ -181,7 +221,7 @@ class Journal:
         """
         self._listeners.append(listener)
 
-    async def _submit(self, work: Callable[[sa.Connection], Any]) -> Any:
+    async def _submit(self, work: Callable[[], Any]) -> Any:
         if not self._thread.is_alive():
             raise JournalError(f"{self.path} is closed")
         loop = asyncio.get_running_loop()
@@ -194,7 +234,11 @@ class Journal:
             self._commit(group)
 
     def _take(self) -> list[_Job] | None:
-        first = self._jobs.get()
+        """What has arrived; an empty group when a second has passed over an unsigned head."""
+        try:
+            first = self._jobs.get(timeout=SIGN_S if self._unsigned() else None)
+        except queue.Empty:
+            return []
         if first is None:
             return None
         group = [first]
@@ -209,23 +253,95 @@ class Journal:
 
     def _commit(self, group: Sequence[_Job]) -> None:
         try:
-            with self._connection.begin():
-                results = [job.work(self._connection) for job in group]
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            self._seq, self._head = self._durable
-            self._fresh = []
-            why = JournalError(
-                f"{self.path}: {_plain(error)}. Nothing of it was acknowledged; it will be offered again"
+            results = self._committed(group)
+        except (sqlite3.Error, OSError, JournalError) as error:
+            self._undo(error)
+            said = why(error)
+            failed = JournalError(
+                f"{self.path}: {said}. Nothing of it was acknowledged; it will be offered again"
             )
-            _resolve(group, lambda job: _fail(job, why))
+            _resolve(group, lambda job: _fail(job, failed))
             return
         self._durable = (self._seq, self._head)
         fresh, self._fresh = self._fresh, []
+        self._stands(Storage())
+        fresh += self._go_on()
+        mark.write(self.path, self.node, self._mark)
         answers = dict(zip(map(id, group), results, strict=True))
         _resolve(group, lambda job: _answer(job, answers[id(job)]), then=lambda: self._announce(fresh))
 
-    def _appended(self, written: Record | bytes) -> Appended:
+    def _committed(self, group: Sequence[_Job]) -> list[Any]:
+        """One transaction; on a full disk once more without the ballast."""
+        try:
+            return self._transaction(group)
+        except (sqlite3.Error, OSError) as error:
+            if state_of(error) != "full" or not self._ballast.drop():
+                raise
+            self._undo(error)
+            return self._transaction(group)
+
+    def _transaction(self, group: Sequence[_Job]) -> list[Any]:
+        self._raw.execute("BEGIN IMMEDIATE")
+        results = [job.work() for job in group]
+        self._mark = self._sign()
+        self._raw.execute("COMMIT")
+        if self._mark is not None:
+            self._signed = (self._seq, time.monotonic())
+        return results
+
+    def _undo(self, error: Exception) -> None:
+        """Back to what is durable; the connection is made anew, since a failed one may be of no use."""
+        self._seq, self._head = self._durable
+        self._fresh, self._roll_asked = [], False
+        state = state_of(error)
+        if state is not None:
+            self._stands(stands(state, "日志账", "the journal", f"{self._current.path}: {why(error)}"))
+        with contextlib.suppress(sqlite3.Error):
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):
+            self._use(ledger.connect(self._current.path, self._checkpoints))
+
+    def _use(self, raw: ledger.Raw) -> None:
+        self._raw.close()
+        self._raw = raw
+        self._raws[:] = [raw]
+
+    def _append(self, draft: Draft) -> Record | bytes | RetiredError:
+        # plain SQL: compiling the same two statements for every record cost more than running them
+        old = self._raw.execute(_FIND, (draft.source, draft.source_key)).fetchone()
+        if old is not None:
+            return bytes(old[0])
+        if self._keys is not None:
+            known = self._known(draft.source, draft.source_key)
+            if known is not None:
+                return known
+        return self._new(draft)
+
+    def _new(self, draft: Draft) -> Record:
+        record = self._enveloped(self._seq + 1, draft.source, draft.source_key, draft.inspection, draft.body)
+        data = canonical(record)
+        head = link(self._head, data)
+        self._raw.execute(ledger.INSERT, ledger.row_of(record, data, head))
+        self._seq, self._head = record.seq, head
+        self._fresh.append(record)
+        return record
+
+    def _enveloped(self, seq: int, source: str, key: str, inspection: str | None, body: AnyBody) -> Record:
+        return Record(
+            seq=seq,
+            at=self._clock(),
+            tick_ms=time.monotonic_ns() // 1_000_000,
+            source=source,
+            source_key=key,
+            inspection=inspection,
+            body=body,
+        )
+
+    def _appended(self, written: Record | bytes | RetiredError) -> Appended:
         """Reads an old record in its sender's loop: one that cannot be read must not stop the writer."""
+        if isinstance(written, RetiredError):
+            raise written
         if isinstance(written, Record):
             return Appended(record=written, fresh=True)
         try:
@@ -233,35 +349,172 @@ class Journal:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise JournalError(f"{self.path} has this key, but its record cannot be read: {error}") from error
 
-    def _append(self, connection: sa.Connection, draft: Draft) -> Record | bytes:
-        # plain SQL: compiling the same two statements for every record cost more than running them
-        old: bytes | None = connection.exec_driver_sql(_FIND, (draft.source, draft.source_key)).scalar()
-        if old is not None:
-            return old
-        record = Record(
-            seq=self._seq + 1,
-            at=datetime.now(UTC),
-            tick_ms=time.monotonic_ns() // 1_000_000,
-            source=draft.source,
-            source_key=draft.source_key,
-            inspection=draft.inspection,
-            body=draft.body,
+    # ---- keys of earlier volumes -----------------------------------------------------------------
+
+    def _known(self, source: str, source_key: str) -> bytes | RetiredError | None:
+        """The record of a key in a closed volume."""
+        assert self._keys is not None
+        through, closed = self._keys.through, self._volumes[:-1]
+        for volume in closed:
+            if volume.last()[0] > through and (found := volume.find(source, source_key)) is not None:
+                return found
+        seq = self._keys.find(source, source_key)
+        if seq is None:
+            return None
+        rows = rows_of(self._volumes, seq - 1, 1)
+        if not rows or rows[0].seq != seq:
+            return RetiredError(self.path, seq)
+        return rows[0].data
+
+    def _merge(self) -> None:
+        """Takes keys of closed volumes into the ledger, in the background."""
+        if self._keys is None or (self._merging is not None and self._merging.is_alive()):
+            return
+        keys, closed = self._keys, self._volumes[:-1]
+
+        def work() -> None:
+            with contextlib.suppress(JournalError, sqlite3.Error, OSError):  # tried again after the next roll
+                keys.merge(closed, self._closing.is_set)
+
+        self._merging = threading.Thread(target=work, name="journal keys", daemon=True)
+        self._merging.start()
+
+    # ---- signed heads ----------------------------------------------------------------------------
+
+    _mark: mark.Mark | None = None
+    _roll_asked = False
+
+    def _unsigned(self) -> bool:
+        return self._signer is not None and self._signed[0] < self._durable[0]
+
+    def _sign(self) -> mark.Mark | None:
+        """Signs the head when a verdict is under it, or a second has passed since the last one."""
+        if self._signer is None or self._signed[0] == self._seq:
+            return None
+        judged = any(isinstance(record.body, Judged) for record in self._fresh)
+        if not judged and time.monotonic() - self._signed[1] < SIGN_S:
+            return None
+        signature = self._signer.sign(head_message(self.node, self._seq, self._head))
+        row = (self._seq, self._head, self._signer.public, signature, ledger.stamp(now_utc()))
+        self._raw.execute(ledger.SIGN, row)
+        return mark.Mark(
+            seq=self._seq, head=self._head.hex(), public_key=self._signer.public, signature=signature
         )
-        data = canonical(record)
-        head = link(self._head, data)
-        row = (
-            record.seq,
-            record.source,
-            record.source_key,
-            record.inspection,
-            kind_of(record.body),
-            data,
-            head,
+
+    # ---- further volumes -------------------------------------------------------------------------
+
+    def _go_on(self) -> list[Record]:
+        """Begins a further volume when this one is full; what cannot be made now is tried again later."""
+        due = self._roll_asked or self._is_full()
+        if not due or (not self._roll_asked and time.monotonic() < self._again_at):
+            return []
+        self._roll_asked = False
+        try:
+            return [self._next_volume()]
+        except (sqlite3.Error, OSError, JournalError) as error:
+            self._again_at = time.monotonic() + AGAIN_S
+            state = state_of(error) or "full"
+            self._stands(stands(state, "日志账新卷", "a further volume of the journal", why(error)))
+            return []
+
+    def _is_full(self) -> bool:
+        held = self._seq - self._current.first_seq + 1
+        if held >= self._roll.records:
+            return True
+        return held % 512 == 0 and self._current.path.stat().st_size >= self._roll.size_bytes
+
+    def _next_volume(self) -> Record:
+        if self._keys is None:
+            self._keys = Keys(self._keys_path())
+        notes = self._current.checkpoints()
+        body = Continued(volume=self._current.number + 1, last_seq=self._seq, head=self._head.hex())
+        path, record = ledger.begin_volume(
+            self.path,
+            body,
+            self.node,
+            lambda seq, body: self._enveloped(seq, self._source, f"volume/{body.volume}", None, body),
+            self._current.last_receipts().values(),
+            notes[-1] if notes else None,
         )
-        connection.exec_driver_sql(_INSERT, row)
-        self._seq, self._head = record.seq, head
-        self._fresh.append(record)
+        volume, raw = Volume(path), ledger.connect(path, self._checkpoints)
+        self._seq, self._head = volume.last()
+        self._durable = (self._seq, self._head)
+        with contextlib.suppress(sqlite3.Error):
+            if self._checkpoints:
+                self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._use(raw)
+        self._current = volume
+        self._volumes = [*self._volumes, volume]
+        self._merge()
         return record
+
+    async def retire(self, before: datetime, settled_through: int, needed_from: int) -> list[int]:
+        """Removes volumes whose records all are older than ``before``, settled, not needed; their numbers.
+
+        The record of it comes first; the key of every removed record stays known.
+        """
+        gone = []
+        while (volume := self._retirable(before, settled_through, needed_from)) is not None:
+            last, head = volume.last()
+            body = Retired(
+                what="volume",
+                first_seq=volume.first_seq,
+                last_seq=last,
+                head=head.hex(),
+                files=1,
+                size_bytes=volume.path.stat().st_size,
+                policy=f"before {before.isoformat()}",
+            )
+            draft = Draft(source=self._source, source_key=f"retired/volume/{volume.number}", body=body)
+            await self.append(draft)
+            await self._submit(self._drop_retired)
+            gone.append(volume.number)
+        return gone
+
+    def _retirable(self, before: datetime, settled_through: int, needed_from: int) -> Volume | None:
+        """The oldest volume, if it may go."""
+        if len(self._volumes) < 2 or self._keys is None:
+            return None
+        oldest = self._volumes[0]
+        last, _ = oldest.last()
+        if last > settled_through or last >= needed_from or last > self._keys.through:
+            return None
+        return oldest if parse(oldest.rows(last - 1, 1)[0].data).at < before else None
+
+    def _drop_retired(self) -> None:
+        """Removes the files of volumes whose retirement is on record."""
+        while len(self._volumes) > 1:
+            oldest = self._volumes[0]
+            if all(
+                volume.find(self._source, f"retired/volume/{oldest.number}") is None
+                for volume in self._volumes[1:]
+            ):
+                return
+            self._volumes = self._volumes[1:]
+            oldest.close()
+            ledger.discard(oldest.path)
+            ledger.sync(self.path.parent)
+
+    # ---- state of the disk -----------------------------------------------------------------------
+
+    @property
+    def storage(self) -> Storage:
+        """Whether the journal can be written, and what to do when it cannot."""
+        return self._storage
+
+    def watch(self, watcher: Callable[[Storage], None]) -> None:
+        """Calls ``watcher`` from the writer's thread at each change of ``storage``."""
+        self._watchers.append(watcher)
+
+    def _stands(self, storage: Storage) -> None:
+        if storage.state == "ok" and self._again_at > time.monotonic():
+            return
+        if storage.state == "ok" and self._storage.state != "ok":
+            self._ballast.load()
+        if storage != self._storage:
+            self._storage = storage
+            for watcher in self._watchers:
+                watcher(storage)
 
     # ---- reading ---------------------------------------------------------------------------------
 
@@ -269,26 +522,25 @@ class Journal:
         """Number of the last durable record (0: none) and the chain head after it."""
         return self._durable
 
+    def first_seq(self) -> int:
+        """Number of the oldest record that is still here."""
+        return self._volumes[0].first_seq
+
     def rows(self, after_seq: int, limit: int = 500) -> list[Row]:
         """Durable records after ``after_seq``, in order."""
-        query = sa.select(records.c.seq, records.c.data, records.c.head)
-        query = query.where(records.c.seq > after_seq).order_by(records.c.seq).limit(limit)
-        with self._reader.connect() as connection:
-            return [Row(seq=seq, data=data, head=head) for seq, data, head in connection.execute(query)]
+        return rows_of(self._volumes, after_seq, limit)
 
     def of_inspection(self, inspection: str) -> list[Record]:
-        """All records of one inspection, in order."""
-        query = sa.select(records.c.data).where(records.c.inspection == inspection).order_by(records.c.seq)
-        with self._reader.connect() as connection:
-            return [parse(data) for (data,) in connection.execute(query)]
+        """All records of one inspection that are still here, in order."""
+        return [parse(data) for volume in self._volumes for data in volume.of_inspection(inspection)]
 
     def find(self, source: str, source_key: str) -> Record | None:
-        """The record of a (source, source_key), if it is there."""
-        query = sa.select(records.c.data).where(
-            records.c.source == source, records.c.source_key == source_key
-        )
-        with self._reader.connect() as connection:
-            data = connection.execute(query).scalar()
+        """The record of a (source, source_key), if it was ever written. Raises RetiredError."""
+        data: bytes | RetiredError | None = self._current.find(source, source_key)
+        if data is None and self._keys is not None:
+            data = self._known(source, source_key)
+        if isinstance(data, RetiredError):
+            raise data
         return None if data is None else parse(data)
 
     def replay(self, after_seq: int = 0) -> Iterable[Record]:
@@ -299,16 +551,25 @@ class Journal:
 
     def receipt(self, destination: str) -> tuple[int, bytes] | None:
         """The last receipt of a destination: accepted through, and the receipt's own bytes."""
-        query = sa.select(receipts.c.through_seq, receipts.c.data)
-        query = query.where(receipts.c.destination == destination).order_by(receipts.c.id.desc()).limit(1)
-        with self._reader.connect() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else (row[0], row[1])
+        kept = self._current.last_receipts().get(destination)
+        return None if kept is None else (kept.through_seq, kept.data)
+
+    def receipts(self) -> dict[str, int]:
+        """How far each destination has settled."""
+        return {name: kept.through_seq for name, kept in self._current.last_receipts().items()}
+
+    def last_receipts(self) -> dict[str, KeptReceipt]:
+        """The last receipt of each destination."""
+        return self._current.last_receipts()
 
     def receipt_count(self) -> int:
         """How many receipts all destinations have given."""
-        with self._reader.connect() as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(receipts)).scalar_one()
+        return sum(volume.receipt_count() for volume in self._volumes)
+
+    def checkpoint(self) -> KeptCheckpoint | None:
+        """The newest signed note."""
+        notes = self._current.checkpoints()
+        return notes[-1] if notes else None
 
     async def wait_beyond(self, seq: int) -> None:
         """Returns when a record after ``seq`` is durable; at once if there is one."""
@@ -321,12 +582,23 @@ class Journal:
                 self._waiting.discard(waiter)
 
     def close(self) -> None:
-        """Commits what was submitted, stops the writer, releases the file."""
+        """Commits what was submitted, signs the last head, stops the writer, releases the files."""
         self._jobs.put(None)
         self._thread.join()
-        self._connection.close()
-        self._engine.dispose()
-        self._reader.dispose()
+        self._signed = (self._signed[0], 0.0)  # long ago
+        self._commit([])
+        self._closing.set()
+        if self._merging is not None:
+            self._merging.join()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for volume in self._volumes:
+            volume.close()
+        for raw in self._raws:  # after the readers: whoever closes last empties the write-ahead log
+            raw.close()
+        if self._keys is not None:
+            self._keys.close()
         os.close(self._lock)
 
     def _announce(self, fresh: Sequence[Record]) -> None:
@@ -336,27 +608,6 @@ class Journal:
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
-
-    def _prepare(self) -> tuple[int, bytes]:
-        with self._connection.begin():
-            metadata.create_all(self._connection)
-            for table in ("records", "receipts"):
-                for verb in ("update", "delete"):
-                    self._connection.exec_driver_sql(_NO_CHANGE.format(table=table, verb=verb))
-            self._own("format", FORMAT)
-            self._own("node", self.node)
-            last = self._connection.execute(
-                sa.select(records.c.seq, records.c.head).order_by(records.c.seq.desc()).limit(1)
-            ).first()
-        return (0, genesis(self.node)) if last is None else (last[0], last[1])
-
-    def _own(self, name: str, value: str) -> None:
-        query = sa.select(journal_facts.c.value).where(journal_facts.c.name == name)
-        stands = self._connection.execute(query).scalar()
-        if stands is None:
-            self._connection.execute(journal_facts.insert(), {"name": name, "value": value})
-        elif stands != value:
-            raise JournalError(f"{self.path} has {name} {stands!r}, not {value!r}; name another file")
 
 
 def _hold(path: Path) -> int:
@@ -374,18 +625,14 @@ def _encodes(draft: Draft) -> None:
     msgspec.json.decode(msgspec.json.encode(draft), type=Draft)
 
 
-def _plain(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error)
-
-
 def _answer(job: _Job, result: Any) -> None:
     if not job.done.done():
         job.done.set_result(result)
 
 
-def _fail(job: _Job, why: JournalError) -> None:
+def _fail(job: _Job, error: JournalError) -> None:
     if not job.done.done():
-        job.done.set_exception(why)
+        job.done.set_exception(error)
 
 
 def _resolve(

@@ -43,6 +43,14 @@ class SealedRow(Protocol):
     def head(self) -> bytes: ...
 
 
+class Signer(Protocol):
+    """Whoever holds a private key: ``NodeKey``, later a card or a cryptographic machine."""
+
+    @property
+    def public(self) -> str: ...
+    def sign(self, message: bytes) -> str: ...
+
+
 class NodeKey:
     """The private key of a node or of a registry."""
 

@@ -4,6 +4,7 @@
 numbers and chain run on through all of them, and the first record of each further volume is ``Continued``.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -244,19 +245,9 @@ def _read_url(path: Path) -> str:
     """Read-only; where not even the index of the write-ahead log can be made, and no log waits: immutable."""
     wal = path.with_name(path.name + "-wal")
     mode = "mode=ro"
-    if not _writable(path.parent) and not (wal.exists() and wal.stat().st_size):
+    if not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size):
         mode = "immutable=1"
     return f"sqlite:///file:{quote(str(path.resolve()))}?{mode}&uri=true"
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        probe = folder / ".chayan-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError:
-        return False
-    return True
 
 
 class JournalReader:
