@@ -509,8 +509,8 @@ class Journal:
     def _stands(self, storage: Storage) -> None:
         if storage.state == "ok" and self._again_at > time.monotonic():
             return
-        if storage.state == "ok" and self._storage.state != "ok":
-            self._ballast.load()
+        if storage.state == "ok" and self._storage.state != "ok" and not self._ballast.load():
+            storage = stands("low", "日志账", "the journal", f"{self._current.path.parent}")
         if storage != self._storage:
             self._storage = storage
             for watcher in self._watchers:

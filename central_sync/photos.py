@@ -4,23 +4,40 @@ import hashlib
 import os
 import re
 import secrets
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from central_sync.storage import Storage, stands, state_of
+
+WARN = 0.9  # part of the quota from which an alarm stands
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class Photos:
-    """A folder of content-addressed files: ``root/ab/abcdef….bin``."""
+class QuotaError(OSError):
+    """The photo store holds as much as it may."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+
+class Photos:
+    """A folder of content-addressed files: ``root/ab/abcdef….bin``, at most ``quota_bytes`` in all."""
+
+    def __init__(self, root: Path, quota_bytes: int | None = None) -> None:
+        self.root, self._quota = root, quota_bytes
         root.mkdir(parents=True, exist_ok=True)
+        self._counting = threading.Lock()
+        self._used = 0 if quota_bytes is None else sum(path.stat().st_size for path in self.files())
+        self._failed = Storage()
+        self._durable: set[Path] = set()  # folders whose own name is on the disk
 
     def path(self, digest: str) -> Path:
         """Where a photo lies or would lie; raises ValueError for what is no digest."""
         if _DIGEST.fullmatch(digest) is None:
             raise ValueError(f"{digest[:80]!r} is no SHA-256 in lower-case hex")
         return self.root / digest[:2] / f"{digest}.bin"
+
+    def files(self) -> Iterator[Path]:
+        """Every photo file."""
+        return self.root.glob("??/*.bin")
 
     def has(self, digest: str) -> bool:
         """Whether the photo is here."""
@@ -47,14 +64,60 @@ class Photos:
         """Keeps the bytes and returns their digest: temporary file, fsync, rename, fsync of the folders.
 
         What is there already is made durable too: whoever put it may have been killed before the last fsync.
+        Raises QuotaError when the quota is used up, OSError when the disk takes nothing.
         """
         digest = hashlib.sha256(data).hexdigest()
         target = self.path(digest)
-        if self.whole(digest) is None:
-            _write(target, data)
-        _sync_folder(target.parent)
-        _sync_folder(self.root)
+        try:
+            if self.whole(digest) is None:
+                self._take_room(len(data))
+                _write(target, data)
+                self._count(len(data))
+            _sync_folder(target.parent)
+            if target.parent not in self._durable:
+                _sync_folder(self.root)
+                self._durable.add(target.parent)
+        except OSError as error:
+            state = state_of(error)
+            if state is not None:
+                self._failed = stands(state, "照片库", "the photo store", str(error.strerror or error))
+            raise
+        self._failed = Storage()
         return digest
+
+    def remove(self, digests: Iterable[str]) -> int:
+        """Removes photos; how many bytes that freed. What is not here is gone already."""
+        freed = 0
+        for digest in digests:
+            path = self.path(digest)
+            if path.exists():
+                freed += path.stat().st_size
+                path.unlink()
+        self._count(-freed)
+        return freed
+
+    def storage(self) -> Storage:
+        """Whether photos can be kept, and what to do when not."""
+        if self._failed.state != "ok" or self._quota is None:
+            return self._failed
+        used, quota = self._used, self._quota
+        if used >= quota:
+            return stands("full", "照片库", "the photo store", f"[photos] quota_gb, {used >> 20} MB")
+        if used >= WARN * quota:
+            why = f"{used >> 20} / {quota >> 20} MB ([photos] quota_gb)"
+            return stands("low", "照片库", "the photo store", why)
+        return Storage()
+
+    def _take_room(self, size: int) -> None:
+        if self._quota is not None and self._used + size > self._quota:
+            raise QuotaError(
+                f"the photo store {self.root} may hold {self._quota >> 20} MB and is full; raise "
+                "[photos] quota_gb or shorten [photos] keep_days"
+            )
+
+    def _count(self, size: int) -> None:
+        with self._counting:
+            self._used += size
 
 
 def _write(target: Path, data: bytes) -> None:

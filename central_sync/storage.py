@@ -30,7 +30,10 @@ _BY_ERRNO: dict[int | None, State] = {
 }
 _WORDS: dict[State, tuple[str, str]] = {
     "ok": ("", ""),
-    "low": ("{what}空间不足：{why}", "{what} is low on space: {why}"),
+    "low": (
+        "{what}空间即将耗尽：{why}。请立即清理磁盘，之后自动恢复",
+        "{what} is about to run out of space: {why}. Make room now; it goes on by itself",
+    ),
     "full": (
         "{what}已满，新数据暂不接收（未确认的数据会重新提交）：{why}。请清理磁盘，之后自动恢复",
         "{what} is full and takes nothing (what is not acknowledged is offered again): {why}. "
@@ -80,15 +83,17 @@ class Ballast:
     def __init__(self, path: Path, size_bytes: int) -> None:
         self._path, self._size = path, size_bytes
 
-    def load(self) -> None:
-        """Takes the space; leaves it when there is hardly more than that."""
+    def load(self) -> bool:
+        """Takes the space, unless there is hardly more than that; whether it is held now."""
         with contextlib.suppress(OSError):
             free = os.statvfs(self._path.parent)
-            if self._stands() or free.f_bavail * free.f_frsize < 4 * self._size:
-                return
+            if self._stands():
+                return True
+            if free.f_bavail * free.f_frsize < 4 * self._size:
+                return False
             with self._path.open("wb") as file:
-                if self._size:
-                    os.posix_fallocate(file.fileno(), 0, self._size)
+                os.posix_fallocate(file.fileno(), 0, self._size)
+        return self._stands()
 
     def drop(self) -> bool:
         """Gives the space up; whether there was any to give."""
@@ -101,4 +106,4 @@ class Ballast:
         return had
 
     def _stands(self) -> bool:
-        return self._path.exists() and self._path.stat().st_size >= self._size
+        return not self._size or (self._path.exists() and self._path.stat().st_size >= self._size)

@@ -51,8 +51,8 @@ def log_to_stderr() -> None:
 @app.command()
 def run(file: SiteArgument) -> None:
     """Run the agent of a lane node: devices, workflow, journal, pages, courier."""
-    from central_sync.journal import JournalError
     from central_sync.seal import KeyTrouble
+    from central_sync.volumes import JournalError
     from edge.agent import AddressTaken
     from edge.compose import run_node
     from edge.rulebook import RulesError

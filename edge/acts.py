@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from central_sync.journal import RetiredError
 from edge.desk import Desk
 from firmware_bridge.device import Act
 from lanes.inspection import Inspection
@@ -203,7 +204,10 @@ class Acts:
 
     def _repeated(self, source: str, key: str, body: AnyBody, inspection: str) -> int | None:
         """Seq of the record this very act already is: a repetition is answered even after the verdict."""
-        record = self.desk.journal.find(source, key)
+        try:
+            record = self.desk.journal.find(source, key)
+        except RetiredError as error:
+            return error.seq
         return None if record is None else self._same(record, body, inspection)
 
     def _same(self, stands: Record, offered: AnyBody, inspection: str) -> int:

@@ -16,7 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from msgspec import Meta, Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from central_sync.journal import JournalError
+from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActError, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk

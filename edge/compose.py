@@ -11,16 +11,18 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from central_sync.journal import Journal
+from central_sync.journal import Journal, Roll
 from central_sync.photos import Photos
 from central_sync.seal import NodeKey
 from edge.acts import Acts
 from edge.agent import Loop, boot_id, run_agent
 from edge.api import build_api
 from edge.desk import Desk
+from edge.health import Health
 from edge.intake import Intake
+from edge.keeping import Keeping, note_replay, replay_from
 from edge.marshal import LaneDevices, Marshal
-from edge.roads import Links, client_of, courier_to, ends_of
+from edge.roads import Links, client_of, courier_to, ends_of, names_of
 from edge.rulebook import read_rulebook
 from edge.settings import SettingsError, SiteFile, load
 from firmware_bridge.catalog import KINDS, UnknownBroker
@@ -31,6 +33,7 @@ from lanes.record import NodeStarted
 
 JOURNAL_FILE = "journal.sqlite"
 KEY_FILE = "node.key"
+MB = 1 << 20
 TOKEN_FILE = "worker.token"  # noqa: S105 - a file's name
 
 
@@ -118,10 +121,18 @@ def lane_devices(site: SiteFile, devices: Mapping[str, Device], lane: str) -> La
     )
 
 
-def open_journal(site: SiteFile) -> Journal:
+def open_journal(site: SiteFile, key: NodeKey) -> Journal:
     """The node's journal. Raises SettingsError, JournalError."""
     try:
-        return Journal(site.node.folder / JOURNAL_FILE, site.node.name)
+        return Journal(
+            site.node.folder / JOURNAL_FILE,
+            site.node.name,
+            signer=key,
+            roll=Roll(records=site.journal.roll_records, size_bytes=site.journal.roll_mb * MB),
+            ballast_bytes=site.disk.ballast_mb * MB,
+            copied_by_other=site.journal.copied_by != "",
+            source="virtual+agent" if site.site.simulated else "agent",
+        )
     except OSError as error:
         why = error.strerror or error
         raise SettingsError(f"node.folder: {site.node.folder} cannot hold a journal: {why}") from error
@@ -133,12 +144,16 @@ async def run_node(path: Path) -> None:
     rulebook = read_rulebook()
     folder = site.node.folder
     key = node_key(folder)
-    journal = open_journal(site)
+    journal = open_journal(site, key)
     try:
-        desk = Desk(site, journal, Photos(folder / "photos"), rulebook)
+        quota = site.photos.quota_gb
+        photos = Photos(folder / "photos", quota * 1024 * MB if quota else None)
+        desk = Desk(site, journal, photos, rulebook, replay_from(folder, journal))
         acts = Acts(desk)
         brokers, devices = equipment(path, site)
         loops = _loops(desk, acts, devices, brokers)
+        loops["health"] = Health(desk, site.disk).run
+        loops["keeping"] = Keeping(desk, names_of(site)).run
         async with contextlib.AsyncExitStack() as open_clients:
             couriers = {}
             for end in ends_of(site):
@@ -154,6 +169,7 @@ async def run_node(path: Path) -> None:
                 config_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             )
             await run_agent(desk, loops, app, started, asyncio.Event())
+            note_replay(desk)
     finally:
         journal.close()
 

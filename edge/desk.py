@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from central_sync.journal import Appended, Journal, JournalError
+from central_sync.journal import Appended, Journal
 from central_sync.photos import Photos
+from central_sync.volumes import JournalError
 from edge.settings import SiteFile
 from lanes.checklist import Checklist, checklist
 from lanes.flow import Book

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import structlog
 
-from central_sync.journal import JournalError
+from central_sync.journal import RetiredError
+from central_sync.volumes import JournalError
 from edge.acts import ActError, Acts
 from edge.desk import Desk
 from edge.settings import DeviceEntry
@@ -47,6 +48,12 @@ class Intake:
         """The ``tell`` of one device: returns only when what was said is durable."""
 
         async def tell(said: Said) -> None:
+            try:
+                await told(said)
+            except RetiredError as error:  # kept long ago and removed by policy: it need not come again
+                log.info("repeated after retirement", device=device.name, seq=error.seq)
+
+        async def told(said: Said) -> None:
             match said:
                 case Capture():
                     await self._capture(entry, device, said)

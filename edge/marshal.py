@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from central_sync.journal import JournalError
+from central_sync.volumes import JournalError
 from edge.desk import Desk, evidence
 from firmware_bridge.device import Instrument, MeasureError, Switchboard
 from lanes.brakes import brake_problem

@@ -291,7 +291,7 @@ def test_a_photo_found_there_is_made_durable_and_whole(
     digest = photos.put(b"picture")
     folder = photos.path(digest).parent
     monkeypatch.setattr(os, "fsync", watched)
-    photos.put(b"picture")  # whoever put it first may have been killed before its last fsync
+    Photos(photos.root).put(b"picture")  # whoever put it first may have been killed before its last fsync
     assert {str(folder), str(photos.root)} <= set(synced)
     photos.path(digest).write_bytes(b"pict")
     assert photos.put(b"picture") == digest and photos.read(digest) == b"picture"
