@@ -12,20 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-
+from central_sync.algorithms import KINDS, AlgorithmError, Ed25519, Kind, PrivateKey, Sm2
 from lanes.record import genesis, link
 
-ALGORITHM = "ed25519"
-KEY_BYTES = 32  # RFC 8032 section 5.1.5
-SIGNATURE_BYTES = 64  # RFC 8032 section 5.1.6
+ALGORITHM = Ed25519.name
 
 
 class KeyTrouble(Exception):
@@ -54,32 +44,34 @@ class Signer(Protocol):
 class NodeKey:
     """The private key of a node or of a registry."""
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
+    def __init__(self, private: PrivateKey) -> None:
         self._private = private
-        self.public = _text(private.public_key().public_bytes_raw())
+        self.public = _text(private.name, private.public)
 
     def sign(self, message: bytes) -> str:
         """Signature text over ``message``."""
-        return _text(self._private.sign(message))
+        return _text(self._private.name, self._private.sign(message))
 
     @classmethod
-    def generate(cls) -> "NodeKey":
-        """A new key that lives in memory only."""
-        return cls(Ed25519PrivateKey.generate())
+    def generate(cls, algorithm: str = ALGORITHM) -> "NodeKey":
+        """A new key that lives in memory only. Raises KeyTrouble for an algorithm that is not installed."""
+        try:
+            return cls(KINDS[algorithm].generate())
+        except AlgorithmError as trouble:
+            raise KeyTrouble(str(trouble)) from trouble
 
     @classmethod
-    def create(cls, path: Path) -> "NodeKey":
+    def create(cls, path: Path, algorithm: str = ALGORITHM) -> "NodeKey":
         """New key, durable in ``path`` (0600); raises KeyTrouble when the file exists already."""
-        key = cls.generate()
-        pem = key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        _write_new(path, pem)
+        key = cls.generate(algorithm)
+        _write_new(path, key._private.encode())
         return key
 
     @classmethod
     def load(cls, path: Path) -> "NodeKey":
-        """Key from ``path``; raises KeyTrouble when it is missing, readable by others or no Ed25519 key."""
+        """Key from ``path``; raises KeyTrouble when it is missing, readable by others or no key."""
         try:
-            pem, mode = path.read_bytes(), path.stat().st_mode
+            content, mode = path.read_bytes(), path.stat().st_mode
         except OSError as trouble:
             raise KeyTrouble(f"cannot read the node key {path}: {trouble.strerror}") from trouble
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -87,17 +79,14 @@ class NodeKey:
                 f"the node key {path} can be used by others on this machine; run: chmod 600 {path}"
             )
         try:
-            private = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as trouble:
-            raise KeyTrouble(f"{path} is no private key in PEM form: {trouble}") from trouble
-        if not isinstance(private, Ed25519PrivateKey):
-            raise KeyTrouble(f"{path} holds a key of another kind; an Ed25519 key is needed")
-        return cls(private)
+            return cls(Sm2.decode(content) if content.startswith(b"chayan sm2") else Ed25519.decode(content))
+        except AlgorithmError as trouble:
+            raise KeyTrouble(f"{path} {trouble}") from trouble
 
     @classmethod
-    def load_or_create(cls, path: Path) -> "NodeKey":
-        """The key in ``path``, made at the first start."""
-        return cls.load(path) if path.exists() else cls.create(path)
+    def load_or_create(cls, path: Path, algorithm: str = ALGORITHM) -> "NodeKey":
+        """The key in ``path``, of whatever kind it is; made at the first start."""
+        return cls.load(path) if path.exists() else cls.create(path, algorithm)
 
 
 def head_message(node: str, seq: int, head: bytes) -> bytes:
@@ -116,20 +105,45 @@ def receipt_message(node: str, seq: int, head: bytes) -> bytes:
 
 
 def verify(public_key: str, message: bytes, signature: str) -> bool:
-    """Whether ``signature`` over ``message`` is by ``public_key``; malformed text is not."""
-    key, sealed = _bytes(public_key, KEY_BYTES), _bytes(signature, SIGNATURE_BYTES)
+    """Whether ``signature`` over ``message`` is by ``public_key``; malformed text is not.
+
+    Raises KeyTrouble for an algorithm that is known but not installed here.
+    """
+    kind = _kind(public_key)
+    if kind is None or _kind(signature) is not kind:
+        return False
+    key, sealed = _bytes(public_key, kind.key_bytes), _bytes(signature, kind.signature_bytes)
     if key is None or sealed is None:
         return False
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(sealed, message)
-    except InvalidSignature:
-        return False
-    return True
+        return kind.verify(key, message, sealed)
+    except AlgorithmError as trouble:
+        raise KeyTrouble(str(trouble)) from trouble
 
 
 def is_public_key(text: str) -> bool:
     """Whether ``text`` has the form of a public key that this version can check."""
-    return _bytes(text, KEY_BYTES) is not None
+    kind = _kind(text)
+    return kind is not None and _bytes(text, kind.key_bytes) is not None
+
+
+def raw_key(public_key: str) -> bytes:
+    """Bytes of a public key; raises KeyTrouble for what is none."""
+    kind = _kind(public_key)
+    raw = None if kind is None else _bytes(public_key, kind.key_bytes)
+    if raw is None:
+        raise KeyTrouble(f"{public_key[:100]!r} is no public key such as ed25519:BASE64")
+    return raw
+
+
+def raw_signature(signature: str) -> bytes:
+    """Bytes of a signature text."""
+    return base64.b64decode(signature.partition(":")[2])
+
+
+def signature_text(public_key: str, raw: bytes) -> str:
+    """Text of a signature by a key of the same kind as ``public_key``."""
+    return _text(public_key.partition(":")[0], raw)
 
 
 def verify_chain(
@@ -148,16 +162,17 @@ def verify_chain(
     return None
 
 
-def _text(raw: bytes) -> str:
-    return f"{ALGORITHM}:{base64.b64encode(raw).decode()}"
+def _text(algorithm: str, raw: bytes) -> str:
+    return f"{algorithm}:{base64.b64encode(raw).decode()}"
+
+
+def _kind(text: str) -> Kind | None:
+    return KINDS.get(text.partition(":")[0])
 
 
 def _bytes(text: str, size: int) -> bytes | None:
-    algorithm, _, encoded = text.partition(":")
-    if algorithm != ALGORITHM:
-        return None
     try:
-        raw = base64.b64decode(encoded, validate=True)
+        raw = base64.b64decode(text.partition(":")[2], validate=True)
     except (binascii.Error, ValueError):
         return None
     return raw if len(raw) == size else None

@@ -87,6 +87,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A whole row: the record's bytes and head, and the columns that repeat parts of it."""
+
+    seq: int
+    source: str
+    source_key: str
+    inspection: str | None
+    kind: str
+    data: bytes
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedHead:
     """A chain head that the node has signed (``seal.head_message``)."""
 
@@ -184,6 +197,11 @@ class Volume:
         query = sa.select(records.c.seq, records.c.data, records.c.head)
         query = query.where(records.c.seq > after_seq).order_by(records.c.seq).limit(limit)
         return [Row(seq=seq, data=data, head=head) for seq, data, head in self._ask(query)]
+
+    def entries(self, after_seq: int, limit: int = PAGE) -> list[Entry]:
+        """Whole rows after ``after_seq``, in order, with the columns that questions are put to."""
+        query = sa.select(records).where(records.c.seq > after_seq).order_by(records.c.seq).limit(limit)
+        return [Entry(**each._mapping) for each in self._ask(query)]
 
     def keys(self, after_seq: int, limit: int) -> Sequence[tuple[int, str, str]]:
         """(seq, source, source_key) of records after ``after_seq``, in order."""

@@ -13,7 +13,7 @@ import structlog
 from central_sync.journal import Journal
 from central_sync.sweep import orphans, sweep_broken
 from edge.desk import Desk
-from lanes.record import AnyBody, Captured, Photographed, Retired, Signed
+from lanes.record import Retired, photos_of
 
 NOTE_S = 600.0
 RETIRE_EVERY = 36  # notes; a look through the journal every six hours
@@ -54,9 +54,8 @@ class Keeping:
         """Removes broken uploads, and photos that were put and never named by a record."""
         photos, journal = self._desk.photos, self._desk.journal
         broken = sweep_broken(photos)
-        named = (
-            name for record in journal.replay(journal.first_seq() - 1) for name in photos_of(record.body)
-        )
+        kept = journal.replay(journal.first_seq() - 1)
+        named = (digest for record in kept for digest, _ in photos_of(record.body))
         lost = orphans(photos, named)
         photos.remove(lost)
         if broken or lost:
@@ -102,27 +101,13 @@ def _named(journal: Journal, first: int, last: int, before: datetime) -> tuple[l
     digests: set[str] = set()
     through = first - 1
     for record in journal.replay(first - 1):
-        names = photos_of(record.body)
+        names = [digest for digest, _ in photos_of(record.body)]
         if record.seq <= last and record.at < before and through == record.seq - 1:
             digests.update(names)
             through = record.seq
         else:
             digests.difference_update(names)
     return sorted(digests), through
-
-
-def photos_of(body: AnyBody) -> tuple[str, ...]:
-    """Digests of the photos whose bytes a record names."""
-    match body:
-        case Photographed():
-            names: tuple[str | None, ...] = (body.photo,)
-        case Captured():
-            names = (body.photo, body.crop)
-        case Signed():
-            names = (body.photo,)
-        case _:
-            names = ()
-    return tuple(name for name in names if name)
 
 
 def note_replay(desk: Desk) -> None:

@@ -472,6 +472,20 @@ def kind_of(body: AnyBody) -> str:
     return str(body.__struct_config__.tag)
 
 
+def photos_of(body: AnyBody) -> tuple[tuple[str, str], ...]:
+    """(digest, shot) of each photo whose bytes belong to a fact."""
+    match body:
+        case Photographed():
+            pairs: tuple[tuple[str | None, str], ...] = ((body.photo, body.shot),)
+        case Captured():
+            pairs = ((body.photo, "capture"), (body.crop, "crop"))
+        case Signed():
+            pairs = ((body.photo, "signature"),)
+        case _:
+            pairs = ()
+    return tuple((digest, shot) for digest, shot in pairs if digest)
+
+
 def is_simulated(source: str) -> bool:
     """Whether a source announces itself as simulated."""
     return source.startswith("virtual+")

@@ -17,15 +17,14 @@ from lanes.record import (
     Aborted,
     AnyBody,
     Arrived,
-    Captured,
     Judged,
     Key,
     Moved,
     Ordered,
     Photographed,
-    Signed,
     is_simulated,
     parse,
+    photos_of,
 )
 
 SHOWN = 60  # characters of a source in a reason
@@ -157,17 +156,10 @@ def take(summary: dict[str, Any], row: Read, body: AnyBody | None) -> None:
 
 def photos_named(row: Read, body: AnyBody | None) -> Sequence[Named]:
     """Photos whose bytes the registry wants because of this record."""
-    match body:
-        case Photographed():
-            pairs: Sequence[tuple[str | None, str]] = [(body.photo, body.shot)]
-        case Captured():
-            pairs = [(body.photo, "capture"), (body.crop, "crop")]
-        case Signed():
-            pairs = [(body.photo, "signature")]
-        case _:
-            return ()
+    if body is None:
+        return ()
     size = body.size_bytes if isinstance(body, Photographed) else None
-    return [_named(row, sha256, shot, size) for sha256, shot in pairs if sha256 and len(sha256) == 64]
+    return [_named(row, sha256, shot, size) for sha256, shot in photos_of(body) if len(sha256) == 64]
 
 
 def fold(site: str, node: str, rows: Iterable[Read], known: dict[str, dict[str, Any]]) -> list[Named]:
