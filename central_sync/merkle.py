@@ -31,13 +31,15 @@ class Frontier:
         if len(self._hashes) != size.bit_count() or any(len(each) != HASH_BYTES for each in self._hashes):
             raise ValueError(f"a tree of {size} leaves has {size.bit_count()} full subtrees")
 
-    def append(self, head: bytes) -> None:
-        """One more leaf."""
-        fresh, size = leaf_hash(head), self.size
+    def append(self, head: bytes) -> list[bytes]:
+        """One more leaf; hashes of the full subtrees that it completes, of 1, 2, 4 … leaves."""
+        filled, size = [leaf_hash(head)], self.size
         while size & 1:
-            fresh, size = node_hash(self._hashes.pop(), fresh), size >> 1
-        self._hashes.append(fresh)
+            filled.append(node_hash(self._hashes.pop(), filled[-1]))
+            size >>= 1
+        self._hashes.append(filled[-1])
         self.size += 1
+        return filled
 
     def root(self) -> bytes:
         """Root of the tree so far."""

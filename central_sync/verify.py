@@ -351,8 +351,8 @@ def _checkpoints(reader: JournalReader, seen: _Seen, trust: Trust, findings: Fin
         times = (note.witnessed_at(parsed, note.WITNESS, key) for key in trust.registry_keys)
         cosigned = max((time for time in times if time is not None), default=cosigned)
     if newest is not None:
-        by = f"，登记库联署于 {_day(cosigned)}" if cosigned else ""
-        also = f", cosigned by the registry at {_day(cosigned)}" if cosigned else ""
+        by = f"，登记库联署于 {day(cosigned)}" if cosigned else ""
+        also = f", cosigned by the registry at {day(cosigned)}" if cosigned else ""
         findings.right(
             f"检查点（前 {newest.size} 条）与记录一致{by}",
             f"the checkpoint over {newest.size} records is that of the records{also}",
@@ -380,7 +380,8 @@ def _witnessed(seen: _Seen, trust: Trust, findings: Findings) -> None:
             findings.right(f"与 {each.where} 一致", f"agrees with {each.where}")
 
 
-def _day(time_s: int) -> str:
+def day(time_s: int) -> str:
+    """A witness's time, by the reader's own clock."""
     return f"{datetime.fromtimestamp(time_s).astimezone():%Y-%m-%d %H:%M:%S%z}"
 
 

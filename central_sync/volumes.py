@@ -196,7 +196,11 @@ class Volume:
         """Records after ``after_seq``, in order."""
         query = sa.select(records.c.seq, records.c.data, records.c.head)
         query = query.where(records.c.seq > after_seq).order_by(records.c.seq).limit(limit)
-        return [Row(seq=seq, data=data, head=head) for seq, data, head in self._ask(query)]
+        found = self._ask(query)
+        for _, data, head in found:
+            if data is None or head is None:  # a page that was zeroed or cut off reads so
+                raise JournalError(f"{self.path} is damaged: a record beyond {after_seq} has no bytes")
+        return [Row(seq=seq, data=data, head=head) for seq, data, head in found]
 
     def entries(self, after_seq: int, limit: int = PAGE) -> list[Entry]:
         """Whole rows after ``after_seq``, in order, with the columns that questions are put to."""

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, NoReturn
 import structlog
 import typer
 
+from edge.verifying import verify_command
+
 app = typer.Typer(
     name="chayan",
     help="查验 Chayan: vehicle inspection from lane to registry.",
@@ -21,6 +23,7 @@ review_app = typer.Typer(
     help="Review photos with the models of this node: plates and VINs.", no_args_is_help=True
 )
 app.add_typer(review_app, name="review")
+app.command("verify")(verify_command)
 
 SiteArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A site file, see configs/site.example.toml")
@@ -180,7 +183,7 @@ def node_key_command(file: SiteArgument) -> None:
 
     try:
         site = load(file)
-        typer.echo(f"{site.site.id}/{site.node.name}={node_key(site.node.folder).public}")
+        typer.echo(f"{site.site.id}/{site.node.name}={node_key(site).public}")
     except (SettingsError, KeyTrouble) as error:
         fail(str(error))
 

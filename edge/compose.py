@@ -22,7 +22,7 @@ from edge.health import Health
 from edge.intake import Intake
 from edge.keeping import Keeping, note_replay, replay_from
 from edge.marshal import LaneDevices, Marshal
-from edge.roads import Links, client_of, courier_to, ends_of, names_of
+from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_at
 from edge.rulebook import read_rulebook
 from edge.settings import SettingsError, SiteFile, load
 from firmware_bridge.catalog import KINDS, UnknownBroker
@@ -143,7 +143,7 @@ async def run_node(path: Path) -> None:
     site = load(path)
     rulebook = read_rulebook()
     folder = site.node.folder
-    key = node_key(folder)
+    key = node_key(site)
     journal = open_journal(site, key)
     try:
         quota = site.photos.quota_gb
@@ -160,6 +160,8 @@ async def run_node(path: Path) -> None:
                 client = await open_clients.enter_async_context(client_of(end))
                 couriers[end.name] = courier_to(end, desk, key, client)
                 loops[f"courier {end.name}"] = couriers[end.name].run
+                if end is site.registry:
+                    loops["witness"] = witness_at(end, desk, key, client).run
             link = Links(couriers)
             app = build_api(desk, acts, link, worker_token(folder), pages_folder())
             started = NodeStarted(
@@ -174,9 +176,9 @@ async def run_node(path: Path) -> None:
         journal.close()
 
 
-def node_key(folder: Path) -> NodeKey:
-    """The node's signing key; made at first use."""
-    return NodeKey.load_or_create(folder / KEY_FILE)
+def node_key(site: SiteFile) -> NodeKey:
+    """The node's signing key; made at first use, of the kind that the site file names."""
+    return NodeKey.load_or_create(site.node.folder / KEY_FILE, site.node.signature)
 
 
 def _loops(

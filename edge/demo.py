@@ -151,7 +151,7 @@ async def _start_python(children: Children, path: Path, plan: Plan, ports: Ports
     """The registry, the agent and the review process: this program again, each in its own process."""
     folder, this = path.parent, [sys.executable, "-m", "edge"]
     site = load(path)
-    enrolled = f"{site.site.id}/{site.node.name}={node_key(site.node.folder).public}"
+    enrolled = f"{site.site.id}/{site.node.name}={node_key(site).public}"
     dsn = plan.dsn or f"sqlite:///{folder / 'registry.sqlite'}"
     central = ["central", "--dsn", dsn, "--photos", str(folder / REGISTRY_PHOTOS), "--allow-simulated"]
     await children.start("registry", [*this, *central, "--port", str(ports.centre), "--node", enrolled])

@@ -8,6 +8,7 @@ import httpx
 
 from central_sync.courier import Courier
 from central_sync.seal import NodeKey
+from central_sync.witness import Witness
 from edge.desk import Desk
 from edge.settings import Registry, SettingsError, SiteFile
 
@@ -50,6 +51,23 @@ def courier_to(end: Registry, desk: Desk, key: NodeKey, client: httpx.AsyncClien
         registry_key=end.key,
         simulated=site.site.simulated,
         told=lambda _: desk.ring(),
+    )
+
+
+def witness_at(end: Registry, desk: Desk, key: NodeKey, client: httpx.AsyncClient) -> Witness:
+    """Whoever has the node's chain cosigned each day by the own centre."""
+    site = desk.site
+    return Witness(
+        site=site.site.id,
+        node=site.node.name,
+        journal=desk.journal,
+        signer=key,
+        client=client,
+        destination=end.name,
+        registry_key=end.key,
+        zone=site.site.timezone,
+        alarm=desk.alarm,
+        calm=desk.calm,
     )
 
 

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import msgspec
 import sqlalchemy as sa
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -23,8 +22,10 @@ from central_sync import batch as wire
 from central_sync.photos import Photos
 from central_sync.registry import pictures, search
 from central_sync.registry.accept import Policy, accept
+from central_sync.registry.answers import answer
 from central_sync.registry.detail import detail
 from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.evidence_routes import add_evidence
 from central_sync.registry.guard import SecurityHeaders, drain, read_body
 from central_sync.registry.nodes import enroll, standing
 from central_sync.registry.pages import add_pages
@@ -95,15 +96,10 @@ def build_app(settings: RegistrySettings) -> FastAPI:
     _add_problems(app)
     _add_intake(app, registry)
     _add_photos(app, registry)
+    add_evidence(app, registry)
     _add_questions(app, registry)
     add_pages(app, settings.pages_dir)
     return app
-
-
-def answer(body: Any, status: int = 200, media: str = "application/json") -> Response:
-    """JSON response that nobody keeps."""
-    headers = {"Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(body), status, headers, media)
 
 
 def _problem(trouble: Rejected) -> Response:

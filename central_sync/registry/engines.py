@@ -51,7 +51,11 @@ def create_all(engine: sa.Engine) -> None:
     """Makes the tables that are not there yet."""
     try:
         _create(engine)
-    except (sa.exc.ProgrammingError, sa.exc.IntegrityError):  # another process was making them
+    except (
+        sa.exc.ProgrammingError,
+        sa.exc.IntegrityError,
+        sa.exc.OperationalError,
+    ):  # another was making them
         _create(engine)
 
 

@@ -141,7 +141,9 @@ def take(summary: dict[str, Any], row: Read, body: AnyBody | None) -> None:
             summary.update(_vehicle(body), ordered_at=row.at)
         case Arrived():
             summary["lane"] = _plain(body.lane)
-        case Moved(station="") | Aborted():
+        case Moved(station=""):
+            summary["ended_at"] = row.at
+        case Aborted() if summary["verdict"] is None:  # beside a verdict it came too late
             summary["ended_at"] = row.at
         case Photographed():
             summary["photos"] += 1

@@ -1,5 +1,7 @@
 """Nodes: who may send, how far each is held, what is still wanted of it."""
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 
 from central_sync.batch import Standing
@@ -29,13 +31,35 @@ def enroll(engine: sa.Engine, site: str, node: str, public_key: str, allow_simul
         "head": genesis(node),
         "records": 0,
     }
+    now = datetime.now(UTC)
     with writing(engine) as connection:
         tables.insert_missing(connection, tables.nodes, [row])
+        _note_key(connection, site, node, public_key, now)
         connection.execute(
             sa.update(tables.nodes)
             .where(*owned(tables.nodes, site, node))
             .values(public_key=public_key, allow_simulated=allow_simulated)
         )
+
+
+def _note_key(connection: sa.Connection, site: str, node: str, public_key: str, now: datetime) -> None:
+    """Keeps every key a node was enrolled with; the one it replaces ends now."""
+    held = sa.select(tables.nodes.c.public_key).where(*owned(tables.nodes, site, node))
+    stands = connection.execute(held).scalar_one()
+    keys = [
+        {"site": site, "node": node, "public_key": key, "enrolled_at": now} for key in {stands, public_key}
+    ]
+    tables.insert_missing(connection, tables.node_keys, keys)
+    if stands != public_key:
+        ended = (*owned(tables.node_keys, site, node), tables.node_keys.c.public_key == stands)
+        connection.execute(sa.update(tables.node_keys).where(*ended).values(ended_at=now))
+
+
+def keys_of(connection: sa.Connection, site: str, node: str) -> set[str]:
+    """Every key that the node was ever enrolled with, the present one included."""
+    query = sa.select(tables.node_keys.c.public_key).where(*owned(tables.node_keys, site, node))
+    present = sa.select(tables.nodes.c.public_key).where(*owned(tables.nodes, site, node))
+    return {*connection.execute(query).scalars(), *connection.execute(present).scalars()}
 
 
 def standing(engine: sa.Engine, node: str, site: str | None = None) -> list[Standing]:

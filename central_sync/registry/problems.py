@@ -65,6 +65,27 @@ class Rejected(Exception):
         )
 
     @classmethod
+    def ahead(cls, size: int, through: int) -> "Rejected":
+        detail = f"the checkpoint covers {size} records, {through} are held here; send the records first"
+        return cls(409, "ahead", "Records under the checkpoint are missing", "检查点所含记录尚未到齐", detail)
+
+    @classmethod
+    def other_root(cls, size: int) -> "Rejected":
+        detail = f"the first {size} records held here have another Merkle root; nothing was cosigned"
+        return cls(
+            409,
+            "other-root",
+            "The root differs from that of the records held",
+            "默克尔根与库内不一致",
+            detail,
+        )
+
+    @classmethod
+    def no_key(cls) -> "Rejected":
+        detail = "this registry has no key to sign with; start it with a photo folder it can write"
+        return cls(501, "no-key", "This registry has no key", "登记库没有密钥", detail)
+
+    @classmethod
     def not_found(cls, detail: str) -> "Rejected":
         return cls(404, "not-found", "Nothing of this name is held", "未找到", detail)
 

@@ -1,0 +1,123 @@
+"""Checkpoints at the centre: the node's signed root is computed afresh from the held heads and cosigned."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from central_sync import merkle, note
+from central_sync.registry.engines import writing
+from central_sync.registry.nodes import owned
+from central_sync.registry.problems import Rejected
+from central_sync.registry.tables import checkpoints, insert, insert_missing, nodes, records, subtrees
+from central_sync.seal import NodeKey
+
+LEVELS = (8, 16, 24)  # subtrees that are noted: of 256, 65 536 and 16 777 216 leaves
+PAGE = 5000
+LISTED = 400  # checkpoints in one answer: a year of days
+
+
+class Held:
+    """The heads that the registry holds of one node, as leaves of its tree."""
+
+    def __init__(self, connection: sa.Connection, site: str, node: str) -> None:
+        self._connection, self._site, self._node = connection, site, node
+
+    def heads(self, first: int, last: int) -> Sequence[bytes]:
+        """Heads of leaves ``first`` (included) to ``last`` (not included)."""
+        query = sa.select(records.c.head).where(
+            *owned(records, self._site, self._node), records.c.seq.between(first + 1, last)
+        )
+        return list(self._connection.execute(query.order_by(records.c.seq)).scalars())
+
+    def full(self, level: int, index: int) -> bytes | None:
+        """Hash of a noted subtree."""
+        if level not in LEVELS:
+            return None
+        query = sa.select(subtrees.c.hash).where(
+            *owned(subtrees, self._site, self._node), subtrees.c.level == level, subtrees.c.index == index
+        )
+        return self._connection.execute(query).scalar()
+
+
+def cosign(engine: sa.Engine, key: NodeKey, site: str, node: str, text: str) -> str:
+    """The note with the registry's signature, stored; the same again for a repetition. Raises Rejected."""
+    try:
+        signed = note.parse(text)
+        checkpoint, origin = note.checkpoint_of(signed), note.origin_of(site, node)
+    except note.NoteError as trouble:
+        raise Rejected.malformed(str(trouble)) from trouble
+    if checkpoint.origin != origin:
+        raise Rejected.malformed(f"the note is about {checkpoint.origin!r}, not {origin!r}")
+    with writing(engine) as connection:
+        stands = _node(connection, site, node)
+        if not note.is_signed(signed, origin, stands.public_key):
+            raise Rejected.bad_signature(f"the checkpoint over {checkpoint.size} records of {node}")
+        known = stored(connection, site, node, checkpoint.size)
+        if known is not None:
+            return _same(known, checkpoint)
+        if checkpoint.size > stands.through_seq:
+            raise Rejected.ahead(checkpoint.size, stands.through_seq)
+        frontier = _grown(connection, site, node, checkpoint.size)
+        if frontier.root() != checkpoint.root:
+            raise Rejected.other_root(checkpoint.size)
+        both = str(note.cosigned(signed, note.WITNESS, key, int(time.time())))
+        row = {"size": checkpoint.size, "root": checkpoint.root, "note": both, "frontier": frontier.encode()}
+        owner = {"site": site, "node": node, "received_at": datetime.now(UTC)}
+        insert(connection, checkpoints, [owner | row])
+        return both
+
+
+def _same(known: sa.Row[Any], checkpoint: note.Checkpoint) -> str:
+    if known.root != checkpoint.root:
+        raise Rejected.other_root(checkpoint.size)
+    return str(known.note)
+
+
+def _node(connection: sa.Connection, site: str, node: str) -> sa.Row[Any]:
+    query = sa.select(nodes).where(*owned(nodes, site, node)).with_for_update()
+    row = connection.execute(query).first()
+    if row is None:
+        raise Rejected.unknown_node(site, node)
+    return row
+
+
+def stored(connection: sa.Connection, site: str, node: str, size: int) -> sa.Row[Any] | None:
+    """The checkpoint of a size."""
+    query = sa.select(checkpoints).where(*owned(checkpoints, site, node), checkpoints.c.size == size)
+    return connection.execute(query).first()
+
+
+def newest(connection: sa.Connection, site: str, node: str, limit: int = LISTED) -> Sequence[sa.Row[Any]]:
+    """Checkpoints of a node, newest first."""
+    query = sa.select(checkpoints).where(*owned(checkpoints, site, node))
+    return connection.execute(query.order_by(checkpoints.c.size.desc()).limit(limit)).all()
+
+
+def covering(connection: sa.Connection, site: str, node: str, seq: int) -> sa.Row[Any] | None:
+    """The first checkpoint that covers a record."""
+    query = sa.select(checkpoints).where(*owned(checkpoints, site, node), checkpoints.c.size >= seq)
+    return connection.execute(query.order_by(checkpoints.c.size).limit(1)).first()
+
+
+def _grown(connection: sa.Connection, site: str, node: str, size: int) -> merkle.Frontier:
+    """The tree's frontier at ``size``, from the newest checkpoint before it; notes subtrees on the way."""
+    query = sa.select(checkpoints.c.frontier).where(
+        *owned(checkpoints, site, node), checkpoints.c.size < size
+    )
+    before = connection.execute(query.order_by(checkpoints.c.size.desc()).limit(1)).scalar()
+    frontier = merkle.Frontier() if before is None else merkle.Frontier.decode(before)
+    held, owner = Held(connection, site, node), {"site": site, "node": node}
+    while frontier.size < size:
+        full: list[dict[str, Any]] = []
+        for head in held.heads(frontier.size, min(frontier.size + PAGE, size)):
+            filled = frontier.append(head)
+            full += [
+                owner | {"level": level, "index": (frontier.size >> level) - 1, "hash": filled[level]}
+                for level in LEVELS
+                if level < len(filled)
+            ]
+        insert_missing(connection, subtrees, full)
+    return frontier

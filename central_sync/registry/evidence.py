@@ -1,0 +1,104 @@
+"""The evidence of an inspection: everything that an auditor needs to verify it offline, in one document."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from central_sync import merkle
+from central_sync.registry.checkpoints import Held, covering, newest
+from central_sync.registry.detail import one
+from central_sync.registry.nodes import owned
+from central_sync.registry.packing import unpack
+from central_sync.registry.problems import Rejected
+from central_sync.registry.tables import heads, records
+from lanes.record import genesis
+
+FORMAT = "chayan evidence 1"
+LINKS = 20_000  # heads between the last record and the signed head, where no checkpoint covers it yet
+
+
+def evidence(engine: sa.Engine, inspection: str, node: str, registry_key: str) -> dict[str, Any]:
+    """Exact bytes of each record with the head before it, and what leads from there to a signature."""
+    with engine.connect() as connection:
+        row = one(connection, inspection, node)
+        held = sa.select(records).where(
+            *owned(records, row.site, row.node),
+            records.c.inspection == inspection,
+            records.c.refused.is_(None),
+        )
+        rows = connection.execute(held.order_by(records.c.seq)).all()
+        before = _heads_before(connection, row, [each.seq for each in rows])
+        document = {
+            "format": FORMAT,
+            "site": row.site,
+            "node": row.node,
+            "inspection": inspection,
+            "registry_key": registry_key,
+            "records": [
+                {"seq": each.seq, "prev_head": before[each.seq].hex(), "record": unpack(each.data).decode()}
+                for each in rows
+            ],
+        }
+        return document | _vouched(connection, row, [each.seq for each in rows])
+
+
+def _heads_before(connection: sa.Connection, row: sa.Row[Any], seqs: list[int]) -> dict[int, bytes]:
+    query = sa.select(records.c.seq, records.c.head).where(
+        *owned(records, row.site, row.node), records.c.seq.in_([seq - 1 for seq in seqs])
+    )
+    found = {seq + 1: head for seq, head in connection.execute(query)}
+    return {1: genesis(row.node), **found}
+
+
+def _vouched(connection: sa.Connection, row: sa.Row[Any], seqs: list[int]) -> dict[str, Any]:
+    """Inclusion in a cosigned checkpoint; before there is one: the heads up to the next signed head."""
+    last = max(seqs)
+    checkpoint = covering(connection, row.site, row.node, last)
+    if checkpoint is not None:
+        held = Held(connection, row.site, row.node)
+        paths = {seq: merkle.inclusion(held, seq - 1, checkpoint.size) for seq in seqs}
+        return {
+            "checkpoint": checkpoint.note,
+            "inclusion": {str(seq): [each.hex() for each in path] for seq, path in paths.items()},
+        }
+    query = sa.select(heads).where(*owned(heads, row.site, row.node), heads.c.seq >= last)
+    signed = connection.execute(query.order_by(heads.c.seq).limit(1)).first()
+    if signed is None or signed.seq - min(seqs) > LINKS:
+        raise Rejected.not_found(f"no signed head or checkpoint covers inspection {row.inspection} yet")
+    return {"signed_head": _signed(signed), "links": _links(connection, row, min(seqs), signed.seq)}
+
+
+def _signed(signed: sa.Row[Any]) -> dict[str, Any]:
+    return {
+        "seq": signed.seq,
+        "head": signed.head.hex(),
+        "public_key": signed.public_key,
+        "signature": signed.signature,
+    }
+
+
+def _links(connection: sa.Connection, row: sa.Row[Any], first: int, last: int) -> list[str]:
+    """Bytes of every record from the inspection's first to the signed head; refused ones are not held."""
+    query = sa.select(records.c.data, records.c.refused).where(
+        *owned(records, row.site, row.node), records.c.seq.between(first, last)
+    )
+    rows = connection.execute(query.order_by(records.c.seq)).all()
+    if any(each.refused is not None for each in rows):
+        raise Rejected.not_found(
+            f"a refused record stands among those of {row.inspection}: wait for the next checkpoint"
+        )
+    return [unpack(each.data).decode() for each in rows]
+
+
+def checkpoint_list(engine: sa.Engine, site: str, node: str, limit: int) -> list[dict[str, Any]]:
+    """Checkpoints of a node, newest first."""
+    with engine.connect() as connection:
+        return [
+            {
+                "size": each.size,
+                "root": each.root.hex(),
+                "note": each.note,
+                "received_at": each.received_at.isoformat(),
+            }
+            for each in newest(connection, site, node, limit)
+        ]

@@ -1,0 +1,348 @@
+"""Checkpoints and evidence of a registry: cosigned once, proved for every record, named when changed."""
+
+import asyncio
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from central_sync import batch as wire
+from central_sync import merkle, note
+from central_sync.centre import Trouble
+from central_sync.courier import Courier
+from central_sync.evidence import verify_evidence
+from central_sync.journal import Journal
+from central_sync.photos import Photos
+from central_sync.registry.accept import Policy, accept
+from central_sync.registry.api import build_app
+from central_sync.registry.checkpoints import cosign
+from central_sync.registry.evidence import evidence
+from central_sync.registry.nodes import enroll, keys_of
+from central_sync.registry.problems import Rejected
+from central_sync.registry.proof import proof
+from central_sync.seal import NodeKey
+from central_sync.verify import Trust
+from central_sync.witness import Witness
+from edge.__main__ import app as chayan
+from lanes.record import Draft, Sensed, genesis
+from tests.central_parts import Lane, Serving, dsn, engine, enrolled, settings_for
+
+__all__ = ["dsn", "engine"]  # fixtures
+REGISTRY = NodeKey.generate()
+WITNESSED = Trust(registry_keys=(REGISTRY.public,))
+
+
+def filled(engine: sa.Engine, count: int = 3) -> Lane:
+    lane = enrolled(engine, Lane())
+    for n in range(count):
+        lane.inspect(f"a{n}")
+    send(engine, lane)
+    return lane
+
+
+def send(engine: sa.Engine, lane: Lane) -> None:
+    for first in range(0, len(lane.rows), 900):
+        before = lane.rows[first - 1].head if first else genesis(lane.node)
+        batch = wire.compose(lane.site, lane.node, lane.rows[first : first + 900], before, lane.key)
+        accept(engine, batch, Policy(allow_simulated=True, key=REGISTRY))
+
+
+def note_over(lane: Lane, size: int, key: NodeKey | None = None) -> str:
+    origin = note.origin_of(lane.site, lane.node)
+    root = merkle.root_of(row.head for row in lane.rows[:size])
+    text = str(note.Checkpoint(origin=origin, size=size, root=root))
+    return str(note.signed(note.Note(text=text), origin, key or lane.key))
+
+
+def test_a_checkpoint_is_cosigned_once_and_the_same_again(engine: sa.Engine) -> None:
+    lane = filled(engine)
+    first = cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, 20))
+    again = cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, 20))
+    assert first == again
+    assert note.witnessed_at(note.parse(first), note.WITNESS, REGISTRY.public) is not None
+    for size in (21, 5, len(lane.rows)):
+        cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, size))
+
+
+def test_what_is_not_cosigned(engine: sa.Engine) -> None:
+    lane = filled(engine)
+    other = Lane()
+    cases: list[tuple[str, str]] = [
+        (note_over(lane, 5, NodeKey.generate()), "bad-signature"),
+        (note_over(lane, 5).replace("\n5\n", "\n6\n"), "bad-signature"),
+        ("nonsense", "malformed"),
+    ]
+    lane.rows[3], kept = lane.rows[2], lane.rows[3]
+    cases.append((note_over(lane, 5), "other-root"))
+    lane.rows[3] = kept
+    longer = Lane(lane.node, lane.site)
+    longer.rows, longer.key = [*lane.rows, lane.rows[-1]], lane.key
+    cases.append((note_over(longer, len(longer.rows)), "ahead"))
+    for text, code in cases:
+        with pytest.raises(Rejected) as refused:
+            cosign(engine, REGISTRY, lane.site, lane.node, text)
+        assert refused.value.code == code
+    with pytest.raises(Rejected) as unknown:
+        cosign(engine, REGISTRY, other.site, other.node, note_over(other, 0))
+    assert unknown.value.code == "unknown-node"
+
+
+def test_a_later_lie_about_a_cosigned_size_is_refused(engine: sa.Engine) -> None:
+    lane = filled(engine)
+    cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, 10))
+    lane.rows[3] = lane.rows[2]
+    with pytest.raises(Rejected) as refused:
+        cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, 10))
+    assert refused.value.code == "other-root"
+
+
+def test_every_inspection_can_be_proved_offline_before_and_after_a_checkpoint(engine: sa.Engine) -> None:
+    lane = filled(engine, 40)
+    for name in ("a0", "a17", "a39"):
+        document = msgspec.json.encode(evidence(engine, name, "", REGISTRY.public))
+        findings = verify_evidence("x", document, Trust(keys=(lane.key.public,)))
+        assert findings.holds, findings.bad
+        assert "no checkpoint covers it yet" in " ".join(each.en for each in findings.good)
+    cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, len(lane.rows)))
+    for name in ("a0", "a17", "a39"):
+        document = msgspec.json.encode(evidence(engine, name, "", REGISTRY.public))
+        for trust in (WITNESSED, Trust(), Trust(keys=(lane.key.public,))):
+            findings = verify_evidence("x", document, trust)
+            assert findings.holds, findings.bad
+        for trust in (Trust(keys=(NodeKey.generate().public,)), Trust(registry_keys=(lane.key.public,))):
+            assert not verify_evidence("x", document, trust).holds
+
+
+@pytest.mark.parametrize("checkpointed", [True, False])
+def test_any_change_of_a_document_is_named(engine: sa.Engine, checkpointed: bool) -> None:
+    lane = filled(engine)
+    if checkpointed:
+        cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, len(lane.rows)))
+    true = evidence(engine, "a1", "", REGISTRY.public)
+    seqs = [each["seq"] for each in true["records"]]
+
+    def first_wrong(change: Any) -> int | None:
+        spoilt = json.loads(msgspec.json.encode(true))
+        change(spoilt)
+        findings = verify_evidence("x", json.dumps(spoilt).encode(), Trust(keys=(lane.key.public,)))
+        assert not findings.holds
+        return findings.bad[0].seq
+
+    def verdict(spoilt: Any) -> None:
+        judged = next(each for each in spoilt["records"] if '"judged"' in each["record"])
+        judged["record"] = judged["record"].replace('"verdict":"pass"', '"verdict":"fail"')
+
+    def swap(spoilt: Any) -> None:
+        a, b = spoilt["records"][1], spoilt["records"][2]
+        a["record"], b["record"] = b["record"], a["record"]
+
+    def renamed(spoilt: Any) -> None:
+        spoilt["inspection"] = "a2"
+
+    def prev(spoilt: Any) -> None:
+        spoilt["records"][4]["prev_head"] = "0" * 64
+
+    judged = next(each["seq"] for each in true["records"] if '"judged"' in each["record"])
+    assert first_wrong(verdict) == judged
+    assert first_wrong(swap) == seqs[1]
+    assert first_wrong(renamed) == seqs[0]
+    assert first_wrong(prev) == seqs[4]
+
+
+def test_what_is_no_evidence_is_said_to_be_none() -> None:
+    for document in (b"", b"{}", b"[]", b'{"format":"x"}', b"\xff"):
+        assert not verify_evidence("x", document, Trust()).holds
+
+
+def test_a_replaced_key_stays_known_and_a_foreign_one_beside_a_head_is_not_believed(
+    engine: sa.Engine,
+) -> None:
+    lane = filled(engine, 1)
+    old, lane.key = lane.key, NodeKey.generate()
+    enroll(engine, lane.site, lane.node, lane.key.public, True)
+    lane.inspect("a1")
+    send_new = wire.compose(lane.site, lane.node, lane.rows[11:], lane.rows[10].head, lane.key)
+    accept(engine, send_new, Policy(allow_simulated=True, key=REGISTRY))
+    with engine.connect() as connection:
+        assert keys_of(connection, lane.site, lane.node) == {old.public, lane.key.public}
+    assert proof(engine, "a0")["ok"] and proof(engine, "a1")["ok"]
+    thief = NodeKey.generate()
+    from central_sync.registry.tables import heads
+    from central_sync.seal import head_message
+
+    with engine.begin() as connection:
+        row = connection.execute(sa.select(heads).order_by(heads.c.seq)).first()
+        assert row is not None
+        forged = thief.sign(head_message(lane.node, row.seq, row.head))
+        connection.execute(
+            sa.update(heads).where(heads.c.seq == row.seq).values(public_key=thief.public, signature=forged)
+        )
+    assert not proof(engine, "a0")["ok"]
+
+
+def test_the_routes_give_proofs_that_hold(dsn: str, tmp_path: Path) -> None:
+    lane = Lane()
+    for n in range(60):
+        lane.inspect(f"a{n}")
+    app = build_app(settings_for(dsn, tmp_path, lane, key_file=tmp_path / "r.key"))
+    with Serving(app) as served, httpx.Client(base_url=served.url) as client:
+        key = client.get("/v1/key").json()
+        body = wire.encode_batch(wire.compose(lane.site, lane.node, lane.rows, genesis(lane.node), lane.key))
+        assert client.post("/v1/batches", content=body, headers={"Content-Encoding": "zstd"}).is_success
+        for size in (300, 660):
+            post = {"site": lane.site, "node": lane.node, "note": note_over(lane, size)}
+            cosigned = note.parse(client.post("/v1/checkpoints", json=post).json()["note"])
+            assert note.witnessed_at(cosigned, note.WITNESS, key["public_key"])
+        where = {"site": lane.site}
+        listed = client.get(f"/v1/nodes/{lane.node}/checkpoints", params=where).json()["checkpoints"]
+        assert [each["size"] for each in listed] == [660, 300]
+        text = client.get(f"/v1/nodes/{lane.node}/checkpoints/660", params=where).text
+        root = note.checkpoint_of(note.parse(text)).root
+        for seq in (1, 256, 257, 600, 660):
+            told = client.get(
+                f"/v1/nodes/{lane.node}/inclusion", params=where | {"seq": seq, "size": 660}
+            ).json()
+            path = [bytes.fromhex(each) for each in told["path"]]
+            assert merkle.included(lane.rows[seq - 1].head, seq - 1, 660, path, root)
+        told = client.get(
+            f"/v1/nodes/{lane.node}/consistency", params=where | {"from": 300, "to": 660}
+        ).json()
+        old = bytes.fromhex(listed[1]["root"])
+        path = [bytes.fromhex(each) for each in told["path"]]
+        assert merkle.consistent(300, old, 660, root, path)
+        for wrong in ("checkpoints/7", "inclusion?seq=1&size=7", "consistency?from=1&to=7"):
+            assert client.get(
+                f"/v1/nodes/{lane.node}/{wrong}", params=None if "?" in wrong else where
+            ).status_code in (404, 422)
+        url = f"{served.url}/v1/inspections/a5"
+        done = CliRunner().invoke(chayan, ["verify", url, "--registry-key", key["public_key"]])
+        assert done.exit_code == 0, done.output
+        assert "全部成立" in done.output
+        saved = tmp_path / "evidence.json"
+        saved.write_bytes(client.get("/v1/inspections/a5/evidence").content)
+        assert CliRunner().invoke(chayan, ["verify", str(saved)]).exit_code == 0
+        saved.write_text(saved.read_text().replace("a5", "a6"))
+        assert CliRunner().invoke(chayan, ["verify", str(saved)]).exit_code == 1
+
+
+# ---- the node's side -----------------------------------------------------------------------------
+
+
+def test_a_node_has_each_day_cosigned_keeps_it_and_goes_on_after_a_volume_was_retired(tmp_path: Path) -> None:
+    lane = Lane("node-1")
+    app = build_app(
+        settings_for(f"sqlite:///{tmp_path / 'r.sqlite'}", tmp_path, lane, key_file=tmp_path / "r.key")
+    )
+    registry = NodeKey.load(tmp_path / "r.key")
+    clock = [datetime(2026, 11, 24, 1, tzinfo=UTC)]
+
+    async def use() -> None:
+        journal = Journal(tmp_path / "journal.sqlite", "node-1", signer=lane.key)
+        photos = Photos(tmp_path / "p")
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://r.test") as client:
+            common: dict[str, Any] = {
+                "site": lane.site, "node": "node-1", "journal": journal, "signer": lane.key, "client": client,
+            }  # fmt: skip
+            witness = Witness(**common, registry_key=registry.public, clock=lambda: clock[0])
+            assert not witness.due() and await witness.checkpoint() is None
+            courier = Courier(**common, photos=photos)
+
+            async def write(word: str) -> None:
+                body = Sensed(lane="1", station="gate", sensor="occupied", on=True)
+                drafts = [Draft(source="virtual+x", source_key=f"{word}{n}", body=body) for n in range(300)]
+                await journal.append(*drafts)
+                running = asyncio.create_task(courier.run())
+                async with asyncio.timeout(30):
+                    while courier.progress.accepted_through < journal.head()[0]:  # noqa: ASYNC110
+                        await asyncio.sleep(0.02)
+                running.cancel()
+
+            await write("a")
+            assert witness.due()
+            first = await witness.checkpoint()
+            assert first is not None and note.checkpoint_of(note.parse(first)).size == 300
+            assert not witness.due()
+            await journal.roll()
+            await write("b")
+            clock[0] = datetime.now(UTC)
+            assert not witness.due(), "the same day"
+            clock[0] += timedelta(days=1)
+            assert witness.due()
+            for _ in range(100):
+                await asyncio.sleep(0.02)
+                if await journal.retire(datetime(2100, 1, 1, tzinfo=UTC), 600, 500):
+                    break
+            assert journal.first_seq() == 301
+            second = await witness.checkpoint()
+            assert second is not None
+            assert note.checkpoint_of(note.parse(second)).size == 601
+            impostor = Witness(**common, registry_key=lane.key.public)
+            with pytest.raises(Trouble, match="not cosigned by its key"):
+                await impostor.checkpoint()
+        journal.close()
+
+    asyncio.run(use())
+
+
+def test_trouble_is_told_and_ends(tmp_path: Path) -> None:
+    told: list[str] = []
+    lane = Lane("node-1")
+
+    async def use() -> None:
+        journal = Journal(tmp_path / "journal.sqlite", "node-1", signer=lane.key)
+        body = Sensed(lane="1", station="gate", sensor="occupied", on=True)
+        await journal.append(Draft(source="x", source_key="a", body=body))
+        await journal.settle("centre", 1, b"{}")
+        answers = iter([httpx.Response(503, text="no"), httpx.Response(200, text="<html>log in</html>")])
+        transport = httpx.MockTransport(lambda _: next(answers))
+        async with httpx.AsyncClient(transport=transport, base_url="http://r.test") as client:
+            witness = Witness(
+                site="s", node="node-1", journal=journal, signer=lane.key, client=client,
+                alarm=lambda subject, zh, en: told.append(f"{subject} {en}"),
+            )  # fmt: skip
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        await witness.run()
+        journal.close()
+
+    asyncio.run(use())
+    assert "503" in told[0] and "not believed" in told[1]
+
+
+def test_the_command_verifies_a_nodes_folder_and_refuses_what_is_no_key(tmp_path: Path) -> None:
+    key = NodeKey.generate()
+
+    async def write() -> None:
+        journal = Journal(tmp_path / "node" / "journal.sqlite", "node-1", signer=key)
+        body = Sensed(lane="1", station="gate", sensor="occupied", on=True)
+        await journal.append(Draft(source="x", source_key="a", body=body))
+        journal.close()
+
+    asyncio.run(write())
+    run = CliRunner()
+    good = run.invoke(chayan, ["verify", str(tmp_path / "node"), "--key", key.public, "--json"])
+    assert good.exit_code == 0 and json.loads(good.output)["holds"] is True
+    other = run.invoke(chayan, ["verify", str(tmp_path / "node"), "--key", NodeKey.generate().public])
+    assert other.exit_code == 1 and "another key" in other.output
+    for words in (
+        ["--key", "nonsense"],
+        ["--against", str(tmp_path / "no")],
+        ["--against", "http://127.0.0.1:1/"],
+    ):
+        wrong = run.invoke(chayan, ["verify", str(tmp_path / "node"), *words])
+        assert wrong.exit_code == 2, wrong.output
+    assert run.invoke(chayan, ["verify", str(tmp_path / "nothing")]).exit_code == 2
+    mark = tmp_path / "mark.json"
+    shutil.copy(tmp_path / "node" / "journal.head", mark)
+    assert run.invoke(chayan, ["verify", str(tmp_path / "node"), "--against", str(mark)]).exit_code == 0
+    mark.write_text(mark.read_text().replace('"seq":1', '"seq":9'))
+    assert run.invoke(chayan, ["verify", str(tmp_path / "node"), "--against", str(mark)]).exit_code == 1
