@@ -315,7 +315,7 @@ def test_units_of_the_install_page_start_real_commands() -> None:
 
 
 def test_options_of_chaos_are_documented() -> None:
-    known = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', page("benchmarks/chaos.py")))
+    known = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', page("benchmarks/chaos/__main__.py")))
     assert set(first_column(sections(page("docs/operations.md"), 2)["make chaos"])) == known
 
 
