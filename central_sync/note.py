@@ -7,16 +7,20 @@ witness with the time (tlog-cosignature). The text can be checked with any tool 
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from central_sync.seal import Signer, raw_key, raw_signature, signature_text, verify
 
 ED25519, COSIGNATURE = 0x01, 0x04  # types of signature (C2SP signed-note)
-PRIVATE = b"\xffchayan-sm2"  # 0xff: an algorithm without a number there, told by a name
+PRIVATE = b"\xffchayan-sm2"  # 0xff, then a name of its own: an algorithm that has no number there
 MAX_BYTES = 16_384
+MAX_SIGNATURES = 64
 WITNESS = "chayan-registry"
 DASH = "— "
+SIGNATURE = re.compile(rf"{DASH}([^\s+]+) (\S+)")
+CHECKPOINT = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,17})\n([^\n]+)\n")  # extension lines may follow
 
 
 class NoteError(ValueError):
@@ -71,35 +75,43 @@ def vkey(name: str, public_key: str, kind: int = ED25519) -> str:
 
 def parse(text: str) -> Note:
     """A note from its text; raises NoteError."""
-    if len(text.encode()) > MAX_BYTES:
+    if len(text.encode(errors="replace")) > MAX_BYTES:
         raise NoteError(f"a note has at most {MAX_BYTES} bytes")
+    if re.search("[\x00-\x09\x0b-\x1f\ud800-\udfff]", text):
+        raise NoteError("a note is UTF-8 without control characters but newlines")
     body, blank, lines = text.rpartition("\n\n")
     if not blank or not lines.endswith("\n"):
         raise NoteError("a note is a text, an empty line, and lines of signatures")
-    return Note(text=body + "\n", signatures=tuple(map(_signature, lines[:-1].split("\n"))))
+    signatures = lines[:-1].split("\n")
+    if len(signatures) > MAX_SIGNATURES:
+        raise NoteError(f"a note has at most {MAX_SIGNATURES} signatures")
+    return Note(text=body + "\n", signatures=tuple(map(_signature, signatures)))
 
 
 def _signature(line: str) -> Signature:
-    name, blank, encoded = line.removeprefix(DASH).partition(" ")
-    try:
-        blob = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as trouble:
-        raise NoteError(f"a signature line cannot be read: {line[:100]!r}") from trouble
-    if not line.startswith(DASH) or not name or not blank or len(blob) < 5:
+    match = SIGNATURE.fullmatch(line)
+    blob = None if match is None else _plain(match[2])
+    if match is None or blob is None or len(blob) < 5:
         raise NoteError(f"no signature line: {line[:100]!r}")
-    return Signature(name=name, blob=blob)
+    return Signature(name=match[1], blob=blob)
+
+
+def _plain(encoded: str) -> bytes | None:
+    """Bytes of canonical base64: one text for one value."""
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if base64.b64encode(raw).decode() == encoded else None
 
 
 def checkpoint_of(note: Note) -> Checkpoint:
     """What a note vouches for; raises NoteError."""
-    lines = note.text.split("\n")
-    try:
-        origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
-    except (IndexError, binascii.Error, ValueError) as trouble:
-        raise NoteError("a checkpoint has a line each for origin, size and root") from trouble
-    if not origin or not size.isdecimal() or (size.startswith("0") and size != "0") or len(root) != 32:
-        raise NoteError(f"no checkpoint: {note.text[:200]!r}")
-    return Checkpoint(origin=origin, size=int(size), root=root)
+    match = CHECKPOINT.match(note.text)
+    root = None if match is None else _plain(match[3])
+    if match is None or root is None or len(root) != 32:
+        raise NoteError(f"no lines of origin, size and root, as a checkpoint has: {note.text[:200]!r}")
+    return Checkpoint(origin=match[1], size=int(match[2]), root=root)
 
 
 def signed(note: Note, name: str, signer: Signer) -> Note:

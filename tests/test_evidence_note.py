@@ -23,6 +23,7 @@ SIGNED = (
     "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpR"
     "Zb6KE6RyyBwJnAM=\n"
 )
+ROOT = "A" * 43 + "="
 
 
 def test_the_published_note_holds_and_no_changed_one_does() -> None:
@@ -57,7 +58,22 @@ def test_a_checkpoint_signed_by_the_node_and_cosigned_by_the_registry(algorithm:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "a\n", "a\n\n", "a\n\nb\n", "a\n\n— b\n", "a\n\n— b !!!\n", "a\n\n— b AAAA\n", "x" * 20_000],
+    [
+        "",
+        "a",
+        "a\n",
+        "a\n\n",
+        "a\n\nb\n",
+        "a\n\n— b\n",
+        "a\n\n— b !!!\n",
+        "a\n\n— b AAAA\n",
+        "x" * 20_000,
+        "a\n\n— b AAAAAAAAAAB=\n",
+        "a\r\n\n— b AAAAAAAAAAA=\n",
+        "a\ud800\n\n— b AAAAAAAAAAA=\n",
+        "a\n\n— b+c AAAAAAAAAAA=\n",
+        "a\n\n" + "— b AAAAAAAAAAA=\n" * 65,
+    ],
 )
 def test_what_is_no_note_is_refused(text: str) -> None:
     with pytest.raises(n.NoteError):
@@ -65,7 +81,19 @@ def test_what_is_no_note_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["o\n", "o\n1\n", "o\n01\nAAAA\n", "o\n1\nAAAA\n", "\n1\n" + "A" * 43 + "=\n", "o\n-1\nAAAA\n"]
+    "text",
+    [
+        "o\n",
+        "o\n1\n",
+        "o\n1\nAAAA\n",
+        f"\n1\n{ROOT}\n",
+        f"o\n01\n{ROOT}\n",
+        f"o\n-1\n{ROOT}\n",
+        f"o\n１\n{ROOT}\n",
+        f"o\n{'9' * 5000}\n{ROOT}\n",
+        f"o\n1\n{ROOT}",
+        f"o\n1\n{ROOT[:-2]}B=\n",
+    ],
 )
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(n.NoteError):
