@@ -70,6 +70,10 @@ class Ed25519:
         return self._private.sign(message)
 
     @staticmethod
+    def must_be_installed() -> None:
+        """It always is."""
+
+    @staticmethod
     def verify(public: bytes, message: bytes, signature: bytes) -> bool:
         """Whether the signature holds."""
         try:
@@ -114,6 +118,11 @@ class Sm2:
         """64 bytes: r ‖ s."""
         r, s = decode_dss_signature(_gmssl().sm2_sign(self._private, self.public, message))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    @staticmethod
+    def must_be_installed() -> None:
+        """Raises AlgorithmError where SM2 is not."""
+        _gmssl()
 
     @staticmethod
     def verify(public: bytes, message: bytes, signature: bytes) -> bool:

@@ -127,6 +127,16 @@ def is_public_key(text: str) -> bool:
     return kind is not None and _bytes(text, kind.key_bytes) is not None
 
 
+def must_be_usable(public_key: str) -> None:
+    """Raises KeyTrouble unless signatures by this key can be checked here."""
+    kind = _kind(public_key)
+    try:
+        if kind is not None:
+            kind.must_be_installed()
+    except AlgorithmError as trouble:
+        raise KeyTrouble(str(trouble)) from trouble
+
+
 def raw_key(public_key: str) -> bytes:
     """Bytes of a public key; raises KeyTrouble for what is none."""
     kind = _kind(public_key)

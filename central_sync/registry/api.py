@@ -27,7 +27,7 @@ from central_sync.registry.detail import detail
 from central_sync.registry.engines import create_all, open_engine
 from central_sync.registry.evidence_routes import add_evidence
 from central_sync.registry.guard import SecurityHeaders, drain, read_body
-from central_sync.registry.nodes import enroll, standing
+from central_sync.registry.nodes import enroll, note_keys, standing
 from central_sync.registry.pages import add_pages
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
@@ -36,6 +36,8 @@ from central_sync.seal import NodeKey
 RETRY_AFTER = "5"  # s, with 503
 BATCHES_AT_ONCE = 8  # unpacked; bounds memory, and leaves threads to the office
 FOR_GOOD = "private, max-age=31536000, immutable"  # what a digest names never changes
+
+SUSPICIOUS = {"conflict", "broken-chain", "bad-signature", "other-key", "unknown-node", "other-root"}
 
 _log = logging.getLogger("chayan.registry")
 
@@ -70,6 +72,7 @@ class Registry:
         self.policy = Policy(allow_simulated=settings.allow_simulated, key=key)
         self.engine = open_engine(settings.dsn)
         create_all(self.engine)
+        note_keys(self.engine)
         for node in settings.nodes:
             enroll(self.engine, node.site, node.node, node.public_key, node.allow_simulated)
         self.photos = Photos(settings.photos_dir)
@@ -114,7 +117,7 @@ def _add_problems(app: FastAPI) -> None:
 
     async def rejected(request: Request, trouble: Exception) -> Response:
         assert isinstance(trouble, Rejected)
-        if trouble.code in ("conflict", "broken-chain", "bad-signature", "other-key", "unknown-node"):
+        if trouble.code in SUSPICIOUS:
             _log.warning("%s %s: %s", request.method, request.url.path, trouble)
         return _problem(trouble)
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from central_sync.batch import Standing
 from central_sync.registry import tables
 from central_sync.registry.engines import writing
-from central_sync.seal import is_public_key
+from central_sync.seal import is_public_key, must_be_usable
 from lanes.record import genesis, is_node_name
 
 WANTED_LIMIT = 200  # photos named in one answer
@@ -16,12 +16,13 @@ WANTED_LIMIT = 200  # photos named in one answer
 def enroll(engine: sa.Engine, site: str, node: str, public_key: str, allow_simulated: bool = False) -> None:
     """Makes a node known; again with another key or flag: these are replaced, its records stay.
 
-    Raises ValueError for a name or key that cannot be one.
+    Raises ValueError for a name or key that cannot be one, KeyTrouble for a key that cannot be used here.
     """
     if not is_node_name(node) or not 1 <= len(site) <= 80 or "\0" in site:
         raise ValueError(f"site {site!r} and node {node!r} cannot be enrolled: a node is named like lane-1")
     if not is_public_key(public_key):
         raise ValueError(f"{public_key!r} is no public key such as ed25519:BASE64")
+    must_be_usable(public_key)
     row = {
         "site": site,
         "node": node,
@@ -43,23 +44,51 @@ def enroll(engine: sa.Engine, site: str, node: str, public_key: str, allow_simul
 
 
 def _note_key(connection: sa.Connection, site: str, node: str, public_key: str, now: datetime) -> None:
-    """Keeps every key a node was enrolled with; the one it replaces ends now."""
+    """Keeps every key a node was enrolled with; the one it replaces ends now, one that comes back goes on."""
     held = sa.select(tables.nodes.c.public_key).where(*owned(tables.nodes, site, node))
     stands = connection.execute(held).scalar_one()
-    keys = [
-        {"site": site, "node": node, "public_key": key, "enrolled_at": now} for key in {stands, public_key}
+    rows = [
+        {"site": site, "node": node, "public_key": key, "enrolled_at": now} for key in (stands, public_key)
     ]
-    tables.insert_missing(connection, tables.node_keys, keys)
+    tables.insert_missing(connection, tables.node_keys, rows)
     if stands != public_key:
-        ended = (*owned(tables.node_keys, site, node), tables.node_keys.c.public_key == stands)
-        connection.execute(sa.update(tables.node_keys).where(*ended).values(ended_at=now))
+        for key, ended_at in ((stands, now), (public_key, None)):
+            mine = (*owned(tables.node_keys, site, node), tables.node_keys.c.public_key == key)
+            connection.execute(sa.update(tables.node_keys).where(*mine).values(ended_at=ended_at))
+
+
+def note_keys(engine: sa.Engine) -> None:
+    """Notes the present key of nodes that were enrolled before keys had a history."""
+    nodes, keys, now = tables.nodes, tables.node_keys, datetime.now(UTC)
+    known = sa.select(keys.c.node).where(keys.c.site == nodes.c.site, keys.c.node == nodes.c.node)
+    query = sa.select(nodes.c.site, nodes.c.node, nodes.c.public_key).where(~known.exists())
+    with writing(engine) as connection:
+        rows = [dict(row._mapping) | {"enrolled_at": now} for row in connection.execute(query)]
+        tables.insert_missing(connection, keys, rows)
 
 
 def keys_of(connection: sa.Connection, site: str, node: str) -> set[str]:
     """Every key that the node was ever enrolled with, the present one included."""
     query = sa.select(tables.node_keys.c.public_key).where(*owned(tables.node_keys, site, node))
-    present = sa.select(tables.nodes.c.public_key).where(*owned(tables.nodes, site, node))
-    return {*connection.execute(query).scalars(), *connection.execute(present).scalars()}
+    return set(connection.execute(query).scalars())
+
+
+def key_was_valid(connection: sa.Connection, site: str, node: str, public_key: str, seq: int) -> bool:
+    """Whether a head at ``seq`` could be by this key: enrolled, and not replaced before that record.
+
+    Told by the order of the records, since clocks step: an ended key signs nothing beyond the first head by
+    a key that was enrolled when it ended, or later.
+    """
+    keys, heads = tables.node_keys, tables.heads
+    mine = sa.select(keys).where(*owned(keys, site, node), keys.c.public_key == public_key)
+    row = connection.execute(mine).first()
+    if row is None or row.ended_at is None:
+        return row is not None
+    later = sa.select(keys.c.public_key).where(*owned(keys, site, node), keys.c.enrolled_at >= row.ended_at)
+    replaced = sa.select(heads.c.seq).where(
+        *owned(heads, site, node), heads.c.seq < seq, heads.c.public_key.in_(later)
+    )
+    return connection.execute(replaced.limit(1)).first() is None
 
 
 def standing(engine: sa.Engine, node: str, site: str | None = None) -> list[Standing]:

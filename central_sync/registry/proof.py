@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from central_sync.registry import fold
 from central_sync.registry.detail import one
-from central_sync.registry.nodes import keys_of
+from central_sync.registry.nodes import key_was_valid
 from central_sync.registry.packing import Damaged, unpack
 from central_sync.registry.tables import heads, records
 from central_sync.seal import head_message, verify
@@ -33,7 +33,7 @@ def proof(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
     with engine.connect() as connection:
         row = one(connection, inspection, node)
         signed = _signed_head(connection, row)
-        enrolled = keys_of(connection, row.site, row.node)
+        valid = signed is not None and _is_signed(connection, signed)
         rows, reads, checked, refused, broken, head = [], [], 0, 0, 0, b""
         for step in _links(connection, row, row.last_seq if signed is None else signed.seq):
             checked, refused = checked + (step.ok is not None), refused + (step.ok is None)
@@ -41,7 +41,7 @@ def proof(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
             if step.row.inspection == row.inspection and step.row.refused is None:
                 rows.append(_shown(step))
                 reads.append(step.read)
-    signed_ok = signed is not None and head == signed.head and _is_signed(row.node, signed, enrolled)
+    signed_ok = signed is not None and head == signed.head and valid
     listed_ok = not broken and _summary([read for read in reads if read], row) == dict(row._mapping)
     ok = signed_ok and not broken and listed_ok
     return {
@@ -62,10 +62,11 @@ def proof(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]:
     }
 
 
-def _is_signed(node: str, signed: sa.Row[Any], enrolled: set[str]) -> bool:
-    """By a key that the node was enrolled with, not by whichever stands beside the head."""
-    return signed.public_key in enrolled and verify(
-        signed.public_key, head_message(node, signed.seq, signed.head), signed.signature
+def _is_signed(connection: sa.Connection, signed: sa.Row[Any]) -> bool:
+    """By a key that the node was enrolled with then, not by whichever stands beside the head."""
+    message = head_message(signed.node, signed.seq, signed.head)
+    return verify(signed.public_key, message, signed.signature) and key_was_valid(
+        connection, signed.site, signed.node, signed.public_key, signed.seq
     )
 
 

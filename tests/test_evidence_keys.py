@@ -1,0 +1,97 @@
+"""Keys of nodes at the registry: every one stays known, and is good for the records of its own time."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from central_sync.registry import tables
+from central_sync.registry.accept import Policy, accept
+from central_sync.registry.api import Registry
+from central_sync.registry.nodes import enroll, keys_of
+from central_sync.registry.proof import proof
+from central_sync.seal import KeyTrouble, NodeKey, head_message
+from tests.central_parts import Lane, dsn, engine, enrolled, settings_for
+
+__all__ = ["dsn", "engine"]  # fixtures
+
+
+def hand_over(engine: sa.Engine, lane: Lane, name: str) -> None:
+    """One more inspection, signed with the key that the lane has now."""
+    first = len(lane.rows) + 1
+    lane.inspect(name)
+    accept(engine, lane.batch(first), Policy(allow_simulated=True))
+
+
+def renewed(engine: sa.Engine, lane: Lane, key: NodeKey) -> None:
+    lane.key = key
+    enroll(engine, lane.site, lane.node, key.public, True)
+
+
+def sign_anew(engine: sa.Engine, lane: Lane, number: int, key: NodeKey) -> None:
+    """Puts another key's signature over the head of batch ``number``, as a thief with the database would."""
+    heads = tables.heads
+    mine = (heads.c.site == lane.site, heads.c.node == lane.node)
+    with engine.begin() as connection:
+        row = connection.execute(sa.select(heads).where(*mine).order_by(heads.c.seq)).all()[number]
+        signature = key.sign(head_message(lane.node, row.seq, row.head))
+        change = sa.update(heads).where(*mine, heads.c.seq == row.seq)
+        connection.execute(change.values(public_key=key.public, signature=signature))
+
+
+def test_a_replaced_key_is_good_for_its_own_records_only(engine: sa.Engine) -> None:
+    lane = enrolled(engine, Lane())
+    old, new = lane.key, NodeKey.generate()
+    for name in ("a0", "a1"):
+        hand_over(engine, lane, name)
+    renewed(engine, lane, new)
+    for name in ("b0", "b1"):
+        hand_over(engine, lane, name)
+    with engine.connect() as connection:
+        assert keys_of(connection, lane.site, lane.node) == {old.public, new.public}
+    assert all(proof(engine, name)["ok"] for name in ("a0", "a1", "b0", "b1"))
+    sign_anew(engine, lane, 3, old)
+    assert not proof(engine, "b1")["ok"], "the old key had been replaced by then"
+    sign_anew(engine, lane, 3, NodeKey.generate())
+    assert not proof(engine, "b1")["ok"], "never enrolled"
+
+
+def test_a_key_that_comes_back_is_good_again(engine: sa.Engine) -> None:
+    lane = enrolled(engine, Lane())
+    first, second = lane.key, NodeKey.generate()
+    for number, key in enumerate((first, second, first)):
+        renewed(engine, lane, key)
+        hand_over(engine, lane, f"a{number}")
+    assert all(proof(engine, f"a{number}")["ok"] for number in range(3))
+
+
+def test_nodes_of_before_keys_had_a_history_get_theirs_at_the_start(dsn: str, tmp_path: Path) -> None:
+    lane = Lane()
+    registry = Registry(settings_for(dsn, tmp_path, lane))
+    hand_over(registry.engine, lane, "a0")
+    with registry.engine.begin() as connection:
+        connection.execute(sa.delete(tables.node_keys))
+    assert not proof(registry.engine, "a0")["ok"]
+    registry.engine.dispose()
+    for _ in range(2):
+        again = Registry(settings_for(dsn, tmp_path))
+        assert proof(again.engine, "a0")["ok"]
+        with again.engine.connect() as connection:
+            (row,) = connection.execute(sa.select(tables.node_keys)).all()
+        assert (row.public_key, row.ended_at) == (lane.key.public, None)
+        assert row.enrolled_at <= datetime.now(UTC)
+        again.engine.dispose()
+
+
+def test_an_sm2_node_is_taken_where_sm2_is_installed_and_refused_by_name_elsewhere(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = Lane()
+    lane.key = NodeKey.generate("sm2")
+    hand_over(engine, enrolled(engine, lane), "a0")
+    assert proof(engine, "a0")["ok"]
+    monkeypatch.setitem(sys.modules, "gmssl_pyx", None)
+    with pytest.raises(KeyTrouble, match=r"chayan\[gm\]"):
+        enrolled(engine, lane)
