@@ -4,13 +4,16 @@ Whatever is not a well-formed answer of this protocol, such as the log-in page o
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 import httpx
 
 from central_sync import batch as wire
 from central_sync.batch import Problem, Receipt, Standing, WireError
+from central_sync.clock import HEADER, Offset, offset
 from central_sync.seal import Signer, photo_message
 
 ANSWER_LIMIT = 300.0  # s for one exchange; a photo of 12 MB over 1 Mbit/s takes 100 s
@@ -61,6 +64,7 @@ class Centre:
 
     def __init__(self, client: httpx.AsyncClient, site: str, node: str, signer: Signer) -> None:
         self._client, self._site, self._node, self._signer = client, site, node, signer
+        self.clock: Offset | None = None  # as of the last answer that named its time
 
     async def standing(self) -> Standing:
         """How far the centre holds the chain of this node; raises Trouble."""
@@ -113,7 +117,9 @@ class Centre:
         request.headers["Accept-Encoding"] = "identity"
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
+                asked = time.time()
                 response = await self._client.send(request, stream=True)
+                self.clock = _offset(asked, response.headers.get(HEADER, ""))
                 try:
                     return _Answer(
                         response.status_code, response.headers.get("Retry-After", ""), await _body(response)
@@ -132,6 +138,14 @@ def nonsense(what: str) -> Trouble:
     return Trouble(
         f"中心应答不可信,未结清:{what}", f"the centre's answer is not believed, nothing is settled: {what}"
     )
+
+
+def _offset(asked_s: float, theirs: str) -> Offset | None:
+    """The centre's clock beside ours; None when the answer does not name its time."""
+    try:
+        return offset(asked_s, time.time(), datetime.fromisoformat(theirs).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 async def _body(response: httpx.Response) -> bytes:

@@ -6,21 +6,27 @@ lost records (a restored backup): the courier then goes back and sends again. Re
 
 import asyncio
 import random
+import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
+import msgspec
 
 from central_sync import batch as wire
 from central_sync import belief
 from central_sync.batch import Batch, Receipt
-from central_sync.centre import Centre, Gap, Smaller, Trouble, nonsense
+from central_sync.centre import Answered, Centre, Gap, Smaller, Trouble, nonsense
+from central_sync.clock import Comparison
 from central_sync.progress import Progress, Teller
 from central_sync.refusals import refusals
 from central_sync.seal import SealedRow, Signer
-from lanes.record import Draft, genesis
+from lanes.record import ClockCompared, Draft, genesis
 
+PHOTOS = "#photos"  # a destination's receipts for photos stand under its name with this
+CLOCKS_APART_MS = 5000  # from here on people should know
 _random = random.SystemRandom()
 
 
@@ -73,7 +79,7 @@ class Courier:
     ) -> None:
         self._site, self._node, self._destination = site, node, destination
         self._prefix = "virtual+" if simulated else ""
-        self._journal, self._photos, self._signer = journal, photos, signer
+        self._journal, self._store, self._signer = journal, photos, signer
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
         settled = journal.receipt(destination)
@@ -81,10 +87,17 @@ class Courier:
         self._room = pace.max_records
         self._doubt = True  # whether the centre must be asked what it holds
         self._went_back = False
+        self._photos_last = False
         self._failures = 0
+        self._ready: tuple[Batch, bytes] | None = None  # made while an answer was awaited
         self._wanted: list[str] = []
         self._unwelcome: set[str] = set()  # photos the centre refused for good
         self._handed: set[str] = set()  # photos it took; not sent again before the next recheck
+        self._clear_at = time.monotonic() + pace.recheck
+        self._photos_through = (
+            settled_photos[0] if (settled_photos := journal.receipt(f"{destination}{PHOTOS}")) else 0
+        )
+        self._clocks, self._run, self._compared = Comparison(), secrets.token_hex(6), 0
         self._teller = Teller(Progress(accepted_through=self._through), told)
 
     async def run(self) -> None:
@@ -102,14 +115,43 @@ class Courier:
         if self._doubt:
             await self._compare()  # alone no proof that things go well again
             return
-        if self._journal.head()[0] > self._through:
-            await self._send_records()
-        elif self._wanted:
+        waiting = self._journal.head()[0] - self._through
+        if self._wanted and waiting < self._room and not (waiting and self._photos_last):
+            self._photos_last = True  # a lane that never rests must not keep its photos back
             await self._send_photos()
+        elif waiting:
+            self._photos_last = False
+            await self._send_records()
         else:
+            self._photos_last = False
             self._well()
             await self._idle()
         self._well()
+        await self._compare_clocks()
+        if time.monotonic() > self._clear_at:
+            self._handed.clear()  # what is still wanted now was lost there
+            self._clear_at = time.monotonic() + self._pace.recheck
+
+    async def _compare_clocks(self) -> None:
+        """Records how far the centre's clock is from ours, when that is news."""
+        seen = self._centre.clock
+        if seen is None or not self._clocks.worth(seen, time.monotonic()):
+            return
+        self._compared += 1
+        body = ClockCompared(
+            destination=self._destination, offset_ms=seen.offset_ms, round_trip_ms=seen.round_trip_ms
+        )
+        source, key = f"{self._prefix}courier://{self._destination}", f"{self._run}-{self._compared}-clock"
+        await self._journal.append(Draft(source=source, source_key=key, body=body))
+        if abs(seen.offset_ms) <= CLOCKS_APART_MS:
+            self._teller.calm("clock")
+            return
+        seconds = seen.offset_ms / 1000
+        self._teller.alarm(
+            "clock",
+            f"本机与{self._destination}的时钟相差 {seconds:+.1f} 秒，请检查对时",
+            f"the clocks of this node and {self._destination} differ by {seconds:+.1f} s; check both",
+        )
 
     def _well(self) -> None:
         self._failures = 0
@@ -121,7 +163,6 @@ class Courier:
                 await self._journal.wait_beyond(self._through)
         except TimeoutError:
             self._doubt = True
-            self._handed.clear()
 
     # ---- records ---------------------------------------------------------------------------------
 
@@ -133,10 +174,20 @@ class Courier:
             self._go_back(standing.through)
         self._want(standing.wanted)
         self._doubt = False
+        if not standing.wanted and standing.through > self._photos_through:
+            self._photos_through = standing.through
+            await self._journal.settle(
+                f"{self._destination}{PHOTOS}", standing.through, msgspec.json.encode(standing)
+            )
 
     async def _send_records(self) -> None:
-        batch, body = await asyncio.to_thread(self._next_batch)
-        answer = await self._centre.send(body)
+        batch, body = await self._batch()
+        answering = asyncio.create_task(self._centre.send(body))
+        try:
+            self._ready = await self._prepared(batch, answering)
+            answer = await answering
+        finally:
+            answering.cancel()
         match answer:
             case Gap():
                 self._missing(batch, answer)
@@ -145,11 +196,26 @@ class Courier:
             case Receipt():
                 await self._settle(batch, answer)
 
-    def _next_batch(self) -> tuple[Batch, bytes]:
-        if self._through == 0:
+    async def _batch(self) -> tuple[Batch, bytes]:
+        """The next batch: the one made ahead, if it still is the next."""
+        ready, self._ready = self._ready, None
+        if ready is not None and ready[0].first_seq == self._through + 1:
+            return ready
+        return await asyncio.to_thread(self._next_batch, self._through)
+
+    async def _prepared(
+        self, batch: Batch, answering: "asyncio.Task[Answered]"
+    ) -> tuple[Batch, bytes] | None:
+        """The batch after ``batch``, made meanwhile: only where a backlog would fill it."""
+        if answering.done() or self._journal.head()[0] < batch.last_seq + self._room:
+            return None
+        return await asyncio.to_thread(self._next_batch, batch.last_seq)
+
+    def _next_batch(self, through: int) -> tuple[Batch, bytes]:
+        if through == 0:
             rows, prev_head = self._journal.rows(0, self._room), genesis(self._node)
         else:
-            before, *rows = self._journal.rows(self._through - 1, self._room + 1)
+            before, *rows = self._journal.rows(through - 1, self._room + 1)
             prev_head = before.head
         rows = rows[: wire.fit(rows, self._room)]
         batch = wire.compose(self._site, self._node, rows, prev_head, self._signer)
@@ -182,6 +248,8 @@ class Courier:
         self._went_back = True
 
     def _go_back(self, through: int) -> None:
+        self._ready = None
+        self._photos_through = min(self._photos_through, through)
         self._teller.alarm(
             "restored",
             f"中心只保存到第 {through} 条(曾确认到 {self._through}),正在补发",
@@ -192,14 +260,14 @@ class Courier:
     def _shrink(self, batch: Batch) -> None:
         if len(batch.records) == 1:
             raise nonsense(f"record {batch.first_seq} alone is too large for it")
-        self._room = max(1, len(batch.records) // 2)
+        self._room, self._ready = max(1, len(batch.records) // 2), None
 
     # ---- photos ----------------------------------------------------------------------------------
 
     def _want(self, wanted: Sequence[str]) -> None:
         """Queues what the centre asks for, without what it has had or will not have."""
         asked = [sha256 for sha256 in wanted if sha256 not in self._unwelcome | self._handed]
-        self._wanted = [sha256 for sha256 in asked if self._photos.has(sha256)]
+        self._wanted = [sha256 for sha256 in asked if self._store.has(sha256)]
         for sha256 in set(asked).difference(self._wanted):
             en = f"the centre asks for photo {sha256}, which is not on this node"
             self._teller.alarm("photo", f"中心索要的照片 {sha256} 不在本机", en)
@@ -214,7 +282,7 @@ class Courier:
 
     async def _send_photo(self, sha256: str) -> None:
         try:
-            data = await asyncio.to_thread(self._photos.read, sha256)
+            data = await asyncio.to_thread(self._store.read, sha256)
         except OSError as trouble:
             self._unsendable(sha256, f"本机读取失败 {trouble}", f"it cannot be read here: {trouble}")
             return

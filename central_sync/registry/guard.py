@@ -1,15 +1,18 @@
 """What every answer of the registry carries, and what every request must keep to."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from central_sync.clock import HEADER
 from central_sync.registry.problems import Rejected
 
 DRAIN = 4  # times the limit that is still read and thrown away, so that the sender hears why
 BODY_S = 300.0  # s for a whole body; as long as a courier waits for its answer
 
+TIME = HEADER.lower().encode()  # so that a node can compare its clock
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -34,7 +37,8 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                now = datetime.now(UTC).isoformat(timespec="microseconds").encode()
+                message["headers"] = [*message.get("headers", ()), *HEADERS, (TIME, now)]
             await send(message)
 
         await self.app(scope, receive, with_headers)
