@@ -6,8 +6,8 @@ from msgspec import Struct
 from central_sync import merkle, note
 from central_sync.batch import UNREADABLE, Sha256
 from central_sync.seal import head_message, verify
-from central_sync.verdicts import Findings
-from central_sync.verify import Trust, day
+from central_sync.trust import Trust
+from central_sync.verdicts import Findings, when
 from lanes.record import Record, link, parse
 
 FORMAT = "chayan evidence 1"
@@ -143,8 +143,8 @@ def _vouched(
         raise _Broken
     for key, time in times.items():
         findings.right(
-            f"检查点（前 {checkpoint.size} 条）由登记库 {key} 联署于 {day(time)}",
-            f"the checkpoint over {checkpoint.size} records was cosigned by registry {key} at {day(time)}",
+            f"检查点（前 {checkpoint.size} 条）由登记库 {key} 联署于 {when(time)}",
+            f"the checkpoint over {checkpoint.size} records was cosigned by registry {key} at {when(time)}",
         )
     if by_node:
         findings.right(f"并由节点密钥签名：{by_node[0]}", f"and signed by the node's key {by_node[0]}")

@@ -37,7 +37,7 @@ def verify_command(
 ) -> None:
     """Verify a journal, a bundle or the evidence of an inspection, with nothing but public keys."""
     from central_sync.seal import KeyTrouble, is_public_key
-    from central_sync.verify import Trust
+    from central_sync.trust import Trust
 
     for each in [*(key or ()), *(registry_key or ())]:
         if not is_public_key(each):
@@ -96,7 +96,7 @@ def witness_of(place: str) -> Any:
     import httpx
 
     from central_sync import note
-    from central_sync.verify import Witness
+    from central_sync.trust import Seen
 
     try:
         if place.startswith(("http://", "https://")):
@@ -109,19 +109,20 @@ def witness_of(place: str) -> Any:
         try:
             held = json.loads(text)
             number = next(held[name] for name in ("accepted_through", "through", "seq") if name in held)
-            return Witness(seq=int(number), head=str(held["head"]), where=place)
+            return Seen(seq=int(number), head=str(held["head"]), where=place)
         except (ValueError, KeyError, TypeError, StopIteration) as error:
             raise TargetError(f"--against {place}: is no receipt, mark or standing: {error!r}") from error
     try:
         checkpoint = note.checkpoint_of(note.parse(text))
     except note.NoteError as error:
         raise TargetError(f"--against {place}: is neither JSON nor a signed note: {error}") from error
-    return Witness(seq=checkpoint.size, root=checkpoint.root, where=place)
+    return Seen(seq=checkpoint.size, root=checkpoint.root, where=place)
 
 
 def _print(findings: Any) -> None:
     lines: Sequence[tuple[str, Any]] = [
         *(("✓", each) for each in findings.good),
+        *(("!", each) for each in findings.open),
         *(("✗", each) for each in findings.bad),
     ]
     for mark, line in lines:

@@ -12,7 +12,8 @@ from benchmarks.chaos.facts import Fact, identity_of
 from benchmarks.chaos.tally import Tally
 from central_sync.registry.packing import Damaged, unpack
 from central_sync.seal import head_message, verify
-from central_sync.verify import Trust, verify_journal
+from central_sync.trust import Trust
+from central_sync.verify import verify_journal
 from lanes.record import genesis, link, parse, photos_of
 
 Chain = list[tuple[bytes, bytes]]  # bytes and head of record 1, 2, …
