@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def names() -> list[str]:
-    """Every module of this folder that has a ``main``."""
-    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return sorted(name for name in found if name not in ("__main__", "chaos"))
+    """Every module of this folder; packages are no benchmarks."""
+    found = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return sorted(module.name for module in found if not module.ispkg and module.name != "__main__")
 
 
 def main(arguments: list[str]) -> int:

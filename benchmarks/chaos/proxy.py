@@ -52,6 +52,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self.port = 0
         self.exchanges = 0
+        self.bytes_up = self.bytes_down = 0  # of batches and their receipts
 
     async def start(self) -> None:
         """Begins to listen."""
@@ -134,6 +135,9 @@ class Proxy:
             return True
         ours.write(asked.raw)
         answer = await _message(theirs)
+        if asked.head.startswith(b"POST"):
+            self.bytes_up += len(asked.raw)
+            self.bytes_down += len(answer.raw)
         if fate == "answer_lost":
             return False
         client.write(_answer(answer, fate))
