@@ -1,25 +1,29 @@
 """The witness of a node's chain: once a day its Merkle root is signed, and cosigned by the registry.
 
-The frontier of the tree is kept with each checkpoint, so that the next one costs what has come since, also
-after older volumes were retired.
+What the node has signed is kept at once, and handed over until the registry has cosigned it. The frontier of
+the tree is kept with it, so that the next one costs what has come since, also after volumes were retired.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
 
+from central_sync import batch as wire
 from central_sync import merkle, note
 from central_sync.centre import Trouble, nonsense
 from central_sync.seal import SealedRow, Signer
 from central_sync.volumes import KeptCheckpoint
 
 LOOK_S = 60.0
+MAX_PAUSE_S = 3600.0  # after trouble the pause doubles up to this
 PAGE = 2000
+_random = random.SystemRandom()
 
 
 class Journal(Protocol):
@@ -61,63 +65,85 @@ class Witness:
         self._origin = note.origin_of(site, node)
 
     async def run(self) -> None:
-        """Looks once a minute whether a day has passed, until cancelled."""
+        """Looks once a minute whether a day has passed, until cancelled; after trouble less often."""
+        pause = LOOK_S
         while True:
             try:
                 if self.due():
                     await self.checkpoint()
                 self._calm("checkpoint")
+                pause = LOOK_S
             except Trouble as trouble:
                 self._alarm("checkpoint", f"检查点未获联署：{trouble.zh}", f"no checkpoint: {trouble.en}")
-            await asyncio.sleep(LOOK_S)
+                pause = min(max(2 * pause, trouble.wait), MAX_PAUSE_S) * _random.uniform(0.8, 1.0)
+            await asyncio.sleep(pause)
 
     def due(self) -> bool:
-        """Whether the last cosigned checkpoint is from another day, by the site's own clock."""
+        """Whether records have come since the last cosigned checkpoint, and that is from another day."""
         kept = self._journal.checkpoint()
-        if self._journal.head()[0] == 0 or (kept is not None and kept.size == self._journal.head()[0]):
-            return False
-        if kept is None or not self._is_cosigned(note.parse(kept.note)):
-            return True
-        return self._day(datetime.fromisoformat(kept.at)) < self._day(self._clock())
+        if kept is None or not self._is_cosigned(kept.note):
+            return self._journal.head()[0] > 0
+        return kept.size < self._journal.head()[0] and not self._is_of_today(kept)
 
-    def _day(self, moment: datetime) -> date:
-        return moment.astimezone(self._zone).date()
+    def _is_of_today(self, kept: KeptCheckpoint) -> bool:
+        """By the site's own clock."""
+        made, now = datetime.fromisoformat(kept.at), self._clock()
+        return made.astimezone(self._zone).date() >= now.astimezone(self._zone).date()
 
     async def checkpoint(self) -> str | None:
-        """Has what the registry has settled signed and cosigned; the note, None when there is nothing.
+        """Has the records that the registry has settled cosigned; the note, None when there is nothing new.
 
         Raises Trouble when the registry does not cosign, or when its signature does not hold.
         """
+        kept = self._journal.checkpoint()
         settled = self._journal.receipt(self._destination)
         size = 0 if settled is None else settled[0]
-        if size == 0:
-            return None
-        kept = self._journal.checkpoint()
-        if kept is not None and kept.size > size:
-            return None
-        own, frontier = await asyncio.to_thread(self._signed, kept, size)
-        text = await self._cosigned(str(own))
-        cosigned = note.parse(text)
-        if cosigned.text != own.text or not self._is_cosigned(cosigned):
+        if kept is None or not self._is_pending(kept, size):
+            if size == 0 or (kept is not None and size < kept.size):
+                return None
+            kept = await asyncio.to_thread(self._grown, kept, size)
+            await self._journal.keep_checkpoint(kept.size, kept.frontier, kept.note)
+        text = await self._cosigned(kept.note)
+        if note.parse(text).text != note.parse(kept.note).text or not self._is_cosigned(text):
             raise nonsense("the checkpoint that it returned is not ours, or is not cosigned by its key")
-        await self._journal.keep_checkpoint(size, frontier.encode(), text)
+        await self._journal.keep_checkpoint(kept.size, kept.frontier, text)
         return text
 
-    def _signed(self, kept: KeptCheckpoint | None, size: int) -> tuple[note.Note, merkle.Frontier]:
+    def _is_pending(self, kept: KeptCheckpoint, settled: int) -> bool:
+        """Whether a checkpoint by the present key still waits for its cosignature, and none newer is due."""
+        ours = note.is_signed(note.parse(kept.note), self._origin, self._signer.public)
+        newest = self._is_of_today(kept) or kept.size >= settled
+        return ours and newest and not self._is_cosigned(kept.note)
+
+    def _grown(self, kept: KeptCheckpoint | None, size: int) -> KeptCheckpoint:
+        """The signed checkpoint over the first ``size`` records."""
         frontier = merkle.Frontier() if kept is None else merkle.Frontier.decode(kept.frontier)
         while frontier.size < size:
-            for row in self._journal.rows(frontier.size, min(PAGE, size - frontier.size)):
-                if row.seq != frontier.size + 1:
-                    raise nonsense(f"record {frontier.size + 1} is no longer here; no tree can be made")
+            rows = self._journal.rows(frontier.size, min(PAGE, size - frontier.size))
+            if not rows or rows[0].seq != frontier.size + 1:
+                missing = frontier.size + 1
+                raise Trouble(
+                    f"第 {missing} 条记录已不在本机，无法继续计算默克尔树",
+                    f"record {missing} is no longer on this node, so that its tree cannot go on",
+                )
+            for row in rows:
                 frontier.append(row.head)
         text = str(note.Checkpoint(origin=self._origin, size=size, root=frontier.root()))
-        return note.signed(note.Note(text=text), self._origin, self._signer), frontier
+        own = note.signed(note.Note(text=text), self._origin, self._signer)
+        at = self._clock().isoformat()
+        return KeptCheckpoint(size=size, frontier=frontier.encode(), note=str(own), at=at)
 
-    def _is_cosigned(self, checkpoint: note.Note) -> bool:
-        """By the pinned key; without one, that somebody cosigned must do."""
-        if not self._registry_key:
-            return len(checkpoint.signatures) > 1
-        return note.witnessed_at(checkpoint, note.WITNESS, self._registry_key) is not None
+    def _is_cosigned(self, text: str) -> bool:
+        """By the pinned key; without one, by the key that has signed the last receipt."""
+        key = self._registry_key or self._receipts_key()
+        return bool(key) and note.witnessed_at(note.parse(text), note.WITNESS, key) is not None
+
+    def _receipts_key(self) -> str:
+        settled = self._journal.receipt(self._destination)
+        try:
+            return "" if settled is None else wire.decode_receipt(settled[1]).registry_key
+        except wire.WireError:
+            return ""
 
     async def _cosigned(self, text: str) -> str:
         body = msgspec.json.encode({"site": self._site, "node": self._node, "note": text})

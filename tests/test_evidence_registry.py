@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,8 @@ from typer.testing import CliRunner
 
 from central_sync import batch as wire
 from central_sync import merkle, note
-from central_sync.centre import Trouble
-from central_sync.courier import Courier
 from central_sync.evidence import verify_evidence
 from central_sync.journal import Journal
-from central_sync.photos import Photos
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.api import build_app
 from central_sync.registry.checkpoints import cosign
@@ -29,7 +25,6 @@ from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
 from central_sync.seal import NodeKey
 from central_sync.trust import Trust
-from central_sync.witness import Witness
 from edge.__main__ import app as chayan
 from lanes.record import Draft, Sensed, genesis
 from tests.central_parts import Lane, Serving, dsn, engine, enrolled, settings_for
@@ -230,92 +225,6 @@ def test_the_routes_give_proofs_that_hold(dsn: str, tmp_path: Path) -> None:
         assert CliRunner().invoke(chayan, ["verify", str(saved)]).exit_code == 0
         saved.write_text(saved.read_text().replace("a5", "a6"))
         assert CliRunner().invoke(chayan, ["verify", str(saved)]).exit_code == 1
-
-
-# ---- the node's side -----------------------------------------------------------------------------
-
-
-def test_a_node_has_each_day_cosigned_keeps_it_and_goes_on_after_a_volume_was_retired(tmp_path: Path) -> None:
-    lane = Lane("node-1")
-    app = build_app(
-        settings_for(f"sqlite:///{tmp_path / 'r.sqlite'}", tmp_path, lane, key_file=tmp_path / "r.key")
-    )
-    registry = NodeKey.load(tmp_path / "r.key")
-    clock = [datetime(2026, 11, 24, 1, tzinfo=UTC)]
-
-    async def use() -> None:
-        journal = Journal(tmp_path / "journal.sqlite", "node-1", signer=lane.key)
-        photos = Photos(tmp_path / "p")
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://r.test") as client:
-            common: dict[str, Any] = {
-                "site": lane.site, "node": "node-1", "journal": journal, "signer": lane.key, "client": client,
-            }  # fmt: skip
-            witness = Witness(**common, registry_key=registry.public, clock=lambda: clock[0])
-            assert not witness.due() and await witness.checkpoint() is None
-            courier = Courier(**common, photos=photos)
-
-            async def write(word: str) -> None:
-                body = Sensed(lane="1", station="gate", sensor="occupied", on=True)
-                drafts = [Draft(source="virtual+x", source_key=f"{word}{n}", body=body) for n in range(300)]
-                await journal.append(*drafts)
-                running = asyncio.create_task(courier.run())
-                async with asyncio.timeout(30):
-                    while courier.progress.accepted_through < journal.head()[0]:  # noqa: ASYNC110
-                        await asyncio.sleep(0.02)
-                running.cancel()
-
-            await write("a")
-            assert witness.due()
-            first = await witness.checkpoint()
-            assert first is not None and note.checkpoint_of(note.parse(first)).size >= 300
-            assert not witness.due()
-            await journal.roll()
-            await write("b")
-            clock[0] = datetime.now(UTC)
-            assert not witness.due(), "the same day"
-            clock[0] += timedelta(days=1)
-            assert witness.due()
-            for _ in range(100):
-                await asyncio.sleep(0.02)
-                if await journal.retire(datetime(2100, 1, 1, tzinfo=UTC), 600, 500):
-                    break
-            assert journal.first_seq() == 301
-            second = await witness.checkpoint()
-            assert second is not None
-            assert note.checkpoint_of(note.parse(second)).size == 601
-            impostor = Witness(**common, registry_key=lane.key.public)
-            with pytest.raises(Trouble, match="not cosigned by its key"):
-                await impostor.checkpoint()
-        journal.close()
-
-    asyncio.run(use())
-
-
-def test_trouble_is_told_and_ends(tmp_path: Path) -> None:
-    told: list[str] = []
-    lane = Lane("node-1")
-
-    async def use() -> None:
-        journal = Journal(tmp_path / "journal.sqlite", "node-1", signer=lane.key)
-        body = Sensed(lane="1", station="gate", sensor="occupied", on=True)
-        await journal.append(Draft(source="x", source_key="a", body=body))
-        await journal.settle("centre", 1, b"{}")
-        answers = iter([httpx.Response(503, text="no"), httpx.Response(200, text="<html>log in</html>")])
-        transport = httpx.MockTransport(lambda _: next(answers))
-        async with httpx.AsyncClient(transport=transport, base_url="http://r.test") as client:
-            witness = Witness(
-                site="s", node="node-1", journal=journal, signer=lane.key, client=client,
-                alarm=lambda subject, zh, en: told.append(f"{subject} {en}"),
-            )  # fmt: skip
-            for _ in range(2):
-                with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.3):
-                        await witness.run()
-        journal.close()
-
-    asyncio.run(use())
-    assert "503" in told[0] and "not believed" in told[1]
 
 
 def test_the_command_verifies_a_nodes_folder_and_refuses_what_is_no_key(tmp_path: Path) -> None:
