@@ -163,18 +163,22 @@ class Volume:
         self._engine = sa.create_engine(_read_url(path), poolclass=sa.pool.QueuePool)
         sa.event.listen(self._engine, "connect", _read_only)
         facts = self._facts()
-        self.node = facts.get("node", "")
-        self.format = int(facts.get("format", "0"))
+        try:
+            self.node = facts.get("node", "")
+            self.format = int(facts.get("format", "0"))
+            self.number = int(facts.get("volume", "1"))
+            self.first_seq = int(facts.get("first_seq", "1"))
+            self.prev_head = bytes.fromhex(facts["prev_head"]) if "prev_head" in facts else genesis(self.node)
+        except ValueError as error:
+            self.close()
+            raise JournalError(f"{path} is damaged: its table of facts cannot be read: {error}") from error
         if not self.node or not 1 <= self.format <= FORMAT:
             self.close()
             raise JournalError(f"{path} is no journal that this version can read (format {self.format})")
-        self.number = int(facts.get("volume", "1"))
-        self.first_seq = int(facts.get("first_seq", "1"))
-        self.prev_head = bytes.fromhex(facts["prev_head"]) if "prev_head" in facts else genesis(self.node)
 
     def _facts(self) -> Mapping[str, str]:
         try:
-            return {fact.name: fact.value for fact in self._ask(sa.select(journal_facts))}
+            return {str(fact.name): str(fact.value) for fact in self._ask(sa.select(journal_facts))}
         except JournalError:
             self.close()
             raise

@@ -120,6 +120,12 @@ class Walk:
                 f"第 {due} 条记录缺失（其后是第 {entry.seq} 条）",
                 f"record {due} is missing: after {self.last} comes {entry.seq}",
             )
+        if entry.seq == volume.first_seq and volume.prev_head != self.head:
+            self._broken(
+                due,
+                f"文件 {volume.path.name} 自称接续另一条链头",
+                f"{volume.path.name} says that it goes on from another head than that of record {due - 1}",
+            )
         if link(self.head, entry.data) != entry.head:
             self._unlinked(entry, record)
         if record is None:

@@ -242,3 +242,11 @@ def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path) -> None:
     for target in (tmp_path, tmp_path / "nothing"):
         findings = verify_journal(target, TRUST)
         assert not findings.holds and "cannot be read" in said(findings)
+
+
+@pytest.mark.parametrize("value", ["", "x", b"\xff", "9" * 30])
+@pytest.mark.parametrize("name", ["format", "node", "first_seq", "prev_head"])
+def test_facts_that_cannot_be_true_are_named(folder: Path, name: str, value: Any) -> None:
+    with closing(open_up(folder)) as file:
+        file.execute("UPDATE journal SET value = ? WHERE name = ?", (value, name))
+    assert not verify_journal(folder, TRUST).holds
