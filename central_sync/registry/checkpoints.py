@@ -90,9 +90,13 @@ def stored(connection: sa.Connection, site: str, node: str, size: int) -> sa.Row
     return connection.execute(query).first()
 
 
-def newest(connection: sa.Connection, site: str, node: str, limit: int = LISTED) -> Sequence[sa.Row[Any]]:
-    """Checkpoints of a node, newest first."""
+def newest(
+    connection: sa.Connection, site: str, node: str, limit: int, before: int = 0
+) -> Sequence[sa.Row[Any]]:
+    """Checkpoints of a node, newest first; with ``before`` only those over fewer records."""
     query = sa.select(checkpoints).where(*owned(checkpoints, site, node))
+    if before:
+        query = query.where(checkpoints.c.size < before)
     return connection.execute(query.order_by(checkpoints.c.size.desc()).limit(limit)).all()
 
 

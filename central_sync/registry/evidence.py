@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from central_sync import merkle
 from central_sync.registry.checkpoints import Held, covering, newest
 from central_sync.registry.detail import one
-from central_sync.registry.nodes import owned
+from central_sync.registry.nodes import keys_of, owned
 from central_sync.registry.packing import unpack
 from central_sync.registry.problems import Rejected
 from central_sync.registry.tables import heads, records
@@ -34,6 +34,7 @@ def evidence(engine: sa.Engine, inspection: str, node: str, registry_key: str) -
             "node": row.node,
             "inspection": inspection,
             "registry_key": registry_key,
+            "node_keys": sorted(keys_of(connection, row.site, row.node)),
             "records": [
                 {"seq": each.seq, "prev_head": before[each.seq].hex(), "record": unpack(each.data).decode()}
                 for each in rows
@@ -90,15 +91,16 @@ def _links(connection: sa.Connection, row: sa.Row[Any], first: int, last: int) -
     return [unpack(each.data).decode() for each in rows]
 
 
-def checkpoint_list(engine: sa.Engine, site: str, node: str, limit: int) -> list[dict[str, Any]]:
-    """Checkpoints of a node, newest first."""
+def checkpoint_list(engine: sa.Engine, site: str, node: str, limit: int, before: int) -> dict[str, Any]:
+    """Checkpoints of a node, newest first, and the keys that it was ever enrolled with."""
     with engine.connect() as connection:
-        return [
+        found = [
             {
                 "size": each.size,
                 "root": each.root.hex(),
                 "note": each.note,
                 "received_at": each.received_at.isoformat(),
             }
-            for each in newest(connection, site, node, limit)
+            for each in newest(connection, site, node, limit, before)
         ]
+        return {"checkpoints": found, "node_keys": sorted(keys_of(connection, site, node))}

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
+from fastapi import Path as PathNumber
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 
@@ -54,12 +55,15 @@ def add_evidence(app: FastAPI, registry: "Registry") -> None:
 
     @app.get("/v1/nodes/{node}/checkpoints", summary="Cosigned checkpoints of a node, newest first")
     def get_checkpoints(
-        node: str, site: str, limit: Annotated[int, Query(ge=1, le=LISTED)] = LISTED
+        node: str,
+        site: str,
+        limit: Annotated[int, Query(ge=1, le=LISTED)] = LISTED,
+        before: Annotated[int, Query(ge=0, le=2**53)] = 0,
     ) -> Response:
-        return answer({"checkpoints": checkpoint_list(registry.engine, _plain(site), _plain(node), limit)})
+        return answer(checkpoint_list(registry.engine, _plain(site), _plain(node), limit, before))
 
     @app.get("/v1/nodes/{node}/checkpoints/{size}", summary="One cosigned checkpoint, as a signed note")
-    def get_checkpoint(node: str, size: int, site: str) -> Response:
+    def get_checkpoint(node: str, size: Annotated[int, PathNumber(ge=0, le=2**53)], site: str) -> Response:
         with registry.engine.connect() as connection:
             row = stored(connection, _plain(site), _plain(node), size)
         if row is None:
@@ -68,7 +72,10 @@ def add_evidence(app: FastAPI, registry: "Registry") -> None:
 
     @app.get("/v1/nodes/{node}/inclusion", summary="That a record's head is under a checkpoint")
     def get_inclusion(
-        node: str, site: str, seq: Annotated[int, Query(ge=1)], size: Annotated[int, Query(ge=1)]
+        node: str,
+        site: str,
+        seq: Annotated[int, Query(ge=1, le=2**53)],
+        size: Annotated[int, Query(ge=1, le=2**53)],
     ) -> Response:
         if seq > size:
             raise Rejected.malformed(f"record {seq} cannot be among the first {size}")
@@ -84,8 +91,8 @@ def add_evidence(app: FastAPI, registry: "Registry") -> None:
     def get_consistency(
         node: str,
         site: str,
-        old: Annotated[int, Query(ge=1, alias="from")],
-        size: Annotated[int, Query(ge=1, alias="to")],
+        old: Annotated[int, Query(ge=1, le=2**53, alias="from")],
+        size: Annotated[int, Query(ge=1, le=2**53, alias="to")],
     ) -> Response:
         with registry.engine.connect() as connection:
             for each in (old, size):
