@@ -3,6 +3,8 @@
 One producer, which waits for each record, against one commit a row; 32 producers at once against one commit
 for 32 rows. The peer has the journal's table, pragmas and bytes, and does nothing else: no chain, no check
 for a repeated key before the insert, no threads. Both sides run in turn; the median round counts.
+With --peers the storages of thingsboard-gateway, too, in an environment of their own: what each had
+acknowledged when it was killed, and how much of that is not on the disk.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from typing import Any
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from benchmarks.parts import peers
 from central_sync.journal import Journal
 from central_sync.volumes import records
 from lanes.record import Draft, Sensed, canonical
@@ -98,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.journal", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--rows", type=int, default=2000, help="records a round (default 2000)")
     parser.add_argument("--folder", type=Path, help="on the disk to measure; default: the temporary folder")
+    parser.add_argument(
+        "--peers", action="store_true", help="also storages of thingsboard-gateway, and kill -9"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     chosen = parser.parse_args(arguments)
     if chosen.rows < PRODUCERS:
@@ -107,8 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for producers in (1, PRODUCERS):
             results.append(compare(Path(folder), chosen.rows, producers))
             sys.stderr.write(_words(results[-1]))
+        killed = peers.compare(Path(folder)) if chosen.peers else []
+    for each in killed:
+        sys.stderr.write(f"{each}\n")
     if chosen.json:
-        print(json.dumps({"benchmark": "journal", "rows": chosen.rows, "rounds": ROUNDS, "cases": results}))
+        report = {"benchmark": "journal", "rows": chosen.rows, "rounds": ROUNDS, "cases": results}
+        print(json.dumps(report | ({"killed": killed} if killed else {})))
     return 0
 
 
