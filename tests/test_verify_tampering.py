@@ -1,5 +1,6 @@
 """Every change of a journal is named by the verifier, with the first record that does not hold."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,6 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from central_sync import batch as wire
 from central_sync import note
@@ -23,6 +26,7 @@ from lanes.record import (
     link,
     parse,
 )
+from tests.central_parts import STEADY
 from tests.verify_parts import (
     COUNT,
     KEY,
@@ -39,6 +43,8 @@ from tests.verify_parts import (
 )
 
 __all__ = ["folder", "written"]  # fixtures
+
+pytestmark = pytest.mark.slow
 
 # ---- what was changed ----------------------------------------------------------------------------
 
@@ -92,6 +98,58 @@ def test_swapped_records_are_named(folder: Path) -> None:
         file.execute("UPDATE records SET data = ? WHERE seq = 7", (rows[6],))
     assert first_wrong(folder) == 6
     assert "swapped or inserted" in said(verify_journal(folder, TRUST))
+
+
+SEQS = st.integers(1, COUNT)
+CHANGES = st.one_of(
+    st.tuples(st.just("flip"), SEQS, st.integers(0, 10_000)),
+    st.tuples(st.just("head"), SEQS, st.integers(0, 31)),
+    st.tuples(st.just("drop"), SEQS, st.just(0)),
+    st.tuples(st.just("swap"), SEQS, SEQS).filter(lambda change: change[1] != change[2]),
+    st.tuples(st.just("copy"), SEQS, SEQS).filter(lambda change: change[1] != change[2]),
+)
+
+
+def spoil(rows: dict[int, list[bytes]], change: tuple[str, int, int]) -> None:
+    """Does one change to (data, head) by number."""
+    kind, seq, other = change
+    if kind in ("flip", "head"):
+        part = 0 if kind == "flip" else 1
+        raw = bytearray(rows[seq][part])
+        raw[other % len(raw)] ^= 1 << other % 8
+        rows[seq][part] = bytes(raw)
+    elif kind == "drop":
+        del rows[seq]
+    elif kind == "swap":
+        rows[seq], rows[other] = rows[other], rows[seq]
+    else:
+        rows[seq] = list(rows[other])
+
+
+@settings(STEADY, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.lists(CHANGES, min_size=1, max_size=3, unique_by=lambda change: change[1]))
+def test_of_any_changes_the_first_is_named(
+    written: Path, tmp_path: Path, changes: list[tuple[str, int, int]]
+) -> None:
+    folder = tmp_path / "node"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copy(written / "journal.sqlite", folder)
+    shutil.copy(written / "journal.head", folder)
+    with closing(open_up(folder)) as file:
+        true = {seq: [data, head] for seq, data, head in file.execute("SELECT seq, data, head FROM records")}
+        rows = {seq: list(row) for seq, row in true.items()}
+        for change in changes:
+            if change[1] in rows and (change[0] not in ("swap", "copy") or change[2] in rows):
+                spoil(rows, change)
+        first = next((seq for seq in sorted(true) if rows.get(seq) != true[seq]), None)
+        for seq in true:
+            if seq in rows:
+                file.execute("UPDATE records SET data = ?, head = ? WHERE seq = ?", (*rows[seq], seq))
+            else:
+                file.execute("DELETE FROM records WHERE seq = ?", (seq,))
+    findings = verify_journal(folder, TRUST)
+    assert (findings.bad[0].seq if findings.bad else None) == first
 
 
 def relinked(file: sqlite3.Connection, first: int, change: Callable[[Any], Any]) -> None:
