@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NoReturn
 import structlog
 import typer
 
+from edge.bundles import bundle_app
 from edge.verifying import verify_command
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ review_app = typer.Typer(
     help="Review photos with the models of this node: plates and VINs.", no_args_is_help=True
 )
 app.add_typer(review_app, name="review")
+app.add_typer(bundle_app, name="bundle")
 app.command("verify")(verify_command)
 
 SiteArgument = Annotated[

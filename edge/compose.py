@@ -17,6 +17,7 @@ from central_sync.seal import NodeKey
 from edge.acts import Acts
 from edge.agent import Loop, boot_id, run_agent
 from edge.api import build_api
+from edge.bundles import Ferrying
 from edge.desk import Desk
 from edge.health import Health
 from edge.intake import Intake
@@ -163,6 +164,8 @@ async def run_node(path: Path) -> None:
                 if end is site.registry:
                     loops["witness"] = witness_at(end, desk, key, client).run
             link = Links(couriers)
+            if site.bundles is not None:
+                loops["bundles"] = Ferrying(desk, key, site.bundles).run
             app = build_api(desk, acts, link, worker_token(folder), pages_folder())
             started = NodeStarted(
                 version=version("chayan"),
