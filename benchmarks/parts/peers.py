@@ -97,20 +97,22 @@ def _number(text: str) -> int:
 def kill(peer: Peer, folder: Path, seconds: float = RUN_S) -> dict[str, Any]:
     """Runs a storage for so long, kills it, and counts what it had acknowledged and does not hold."""
     folder.mkdir()
-    process = subprocess.Popen(peer.command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
-    assert process.stdout is not None and process.stderr is not None
-    first = process.stdout.readline()
-    began = time.perf_counter()
-    killer = threading.Timer(seconds, process.kill)
-    killer.start()
-    acknowledged = {int(line) for line in [first, *process.stdout] if line.endswith(b"\n")}
-    took = time.perf_counter() - began
-    process.wait()
-    killer.cancel()
+    errors = folder.with_suffix(".err")
+    with (
+        errors.open("wb") as log,
+        subprocess.Popen(peer.command(folder), stdout=subprocess.PIPE, stderr=log, cwd=ROOT) as process,
+    ):
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        began = time.perf_counter()
+        killer = threading.Timer(seconds, process.kill)
+        killer.start()
+        acknowledged = {int(line) for line in [first, *process.stdout] if line.endswith(b"\n")}
+        took = time.perf_counter() - began
+        killer.cancel()
+        process.kill()
     if not acknowledged:
-        raise PeersError(f"{peer.name} did not run: {process.stderr.read().decode()[-500:]}")
-    process.stderr.close()
-    process.stdout.close()
+        raise PeersError(f"{peer.name} did not run: {errors.read_text(encoding='utf-8')[-500:]}")
     return {
         "storage": peer.name,
         "acknowledged": len(acknowledged),
