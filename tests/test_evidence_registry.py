@@ -24,7 +24,7 @@ from central_sync.registry.nodes import enroll, keys_of
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
 from central_sync.seal import NodeKey
-from central_sync.trust import Trust
+from central_sync.trust import Seen, Trust
 from edge.__main__ import app as chayan
 from lanes.record import Draft, Sensed, genesis
 from tests.central_parts import Lane, Serving, dsn, engine, enrolled, settings_for
@@ -104,7 +104,7 @@ def test_every_inspection_can_be_proved_offline_before_and_after_a_checkpoint(en
         document = msgspec.json.encode(evidence(engine, name, "", REGISTRY.public))
         findings = verify_evidence("x", document, Trust(keys=(lane.key.public,)))
         assert findings.holds, findings.bad
-        assert "no checkpoint covers it yet" in " ".join(each.en for each in findings.good)
+        assert "no checkpoint covers it yet" in " ".join(each.en for each in findings.open)
     cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, len(lane.rows)))
     for name in ("a0", "a17", "a39"):
         document = msgspec.json.encode(evidence(engine, name, "", REGISTRY.public))
@@ -144,11 +144,41 @@ def test_any_change_of_a_document_is_named(engine: sa.Engine, checkpointed: bool
     def prev(spoilt: Any) -> None:
         spoilt["records"][4]["prev_head"] = "0" * 64
 
+    def repeated(spoilt: Any) -> None:
+        spoilt["records"].insert(2, spoilt["records"][1])
+
+    def surrogate(spoilt: Any) -> None:
+        spoilt["records"][3]["record"] = "\ud800"
+
+    def left_out(spoilt: Any) -> None:
+        del spoilt["records"][4]
+
     judged = next(each["seq"] for each in true["records"] if '"judged"' in each["record"])
+    assert first_wrong(repeated) == seqs[1]
+    assert first_wrong(surrogate) is None, "no document at all"
+    if not checkpointed:  # the links show every record in between; under a checkpoint nothing can
+        assert first_wrong(left_out) == seqs[4]
     assert first_wrong(verdict) == judged
     assert first_wrong(swap) == seqs[1]
     assert first_wrong(renamed) == seqs[0]
     assert first_wrong(prev) == seqs[4]
+
+
+def test_evidence_is_compared_with_a_checkpoint_that_the_reader_holds(engine: sa.Engine) -> None:
+    lane = filled(engine)
+    text = cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, len(lane.rows)))
+    document = msgspec.json.encode(evidence(engine, "a1", "", REGISTRY.public))
+    root = note.checkpoint_of(note.parse(text)).root
+    for seq, held, says in (
+        (len(lane.rows), root, "agrees with mine"),
+        (len(lane.rows), bytes(32), "one was rewritten"),
+        (5, bytes(32), "cannot be compared"),
+    ):
+        seen = Seen(seq=seq, root=held, where="mine")
+        findings = verify_evidence("x", document, Trust(witnesses=(seen,)))
+        assert findings.holds == (says != "one was rewritten")
+        assert says in " ".join(each.en for each in (*findings.good, *findings.open, *findings.bad))
+    assert lane.key.public in " ".join(each.en for each in findings.good), "named to be compared"
 
 
 def test_what_is_no_evidence_is_said_to_be_none() -> None:
