@@ -12,6 +12,8 @@ import msgspec
 
 from central_sync import note
 from central_sync.batch import UNREADABLE, Sha256, Through
+from central_sync.bundle import SUFFIX
+from central_sync.carried import verify_bundle
 from central_sync.evidence import verify_evidence
 from central_sync.history import History, verify_history
 from central_sync.trust import Seen, Trust
@@ -42,9 +44,13 @@ def verified(target: str, trust: Trust, ca_file: Path | None = None) -> Findings
     path = Path(target)
     if path.suffix == ".json" and path.is_file():
         return verify_evidence(target, path.read_bytes(), trust)
+    if path.name.endswith(SUFFIX) and path.is_file():
+        return verify_bundle(path, trust)
     if path.exists():
         return verify_journal(path, trust)
-    raise TargetError(f"{target} is not there; name a node's folder, a journal, an evidence file or a URL")
+    raise TargetError(
+        f"{target} is not there; name a node's folder, a journal, a bundle, an evidence file or a URL"
+    )
 
 
 def _is_url(text: str) -> bool:
