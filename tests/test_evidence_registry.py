@@ -98,6 +98,31 @@ def test_a_later_lie_about_a_cosigned_size_is_refused(engine: sa.Engine) -> None
     assert refused.value.code == "other-root"
 
 
+def test_a_new_key_of_the_node_or_of_the_registry_signs_beside_the_old_one(engine: sa.Engine) -> None:
+    lane = filled(engine)
+    first = cosign(engine, REGISTRY, lane.site, lane.node, note_over(lane, 10))
+    old, lane.key, other = lane.key, NodeKey.generate(), NodeKey.generate()
+    enroll(engine, lane.site, lane.node, lane.key.public, True)
+    for _ in range(2):
+        both = note.parse(cosign(engine, other, lane.site, lane.node, note_over(lane, 10)))
+        assert both.text == note.parse(first).text and len(both.signatures) == 4
+        for key in (old, lane.key):
+            assert note.is_signed(both, note.origin_of(lane.site, lane.node), key.public)
+        for registry in (REGISTRY, other):
+            assert note.witnessed_at(both, note.WITNESS, registry.public) is not None
+
+
+def test_only_the_nodes_own_signature_is_taken_from_a_note(engine: sa.Engine) -> None:
+    lane = filled(engine)
+    forged = note.cosigned(note.parse(note_over(lane, 10)), note.WITNESS, NodeKey.generate(), 1)
+    both = note.parse(cosign(engine, REGISTRY, lane.site, lane.node, str(forged)))
+    assert len(both.signatures) == 2
+    origin = note.origin_of(lane.site, lane.node)
+    longer = note.Note(text=note.parse(note_over(lane, 11)).text + "and more\n")
+    with pytest.raises(Rejected, match="no plain checkpoint"):
+        cosign(engine, REGISTRY, lane.site, lane.node, str(note.signed(longer, origin, lane.key)))
+
+
 def test_every_inspection_can_be_proved_offline_before_and_after_a_checkpoint(engine: sa.Engine) -> None:
     lane = filled(engine, 40)
     for name in ("a0", "a17", "a39"):

@@ -49,31 +49,50 @@ def cosign(engine: sa.Engine, key: NodeKey, site: str, node: str, text: str) -> 
         checkpoint, origin = note.checkpoint_of(signed), note.origin_of(site, node)
     except note.NoteError as trouble:
         raise Rejected.malformed(str(trouble)) from trouble
-    if checkpoint.origin != origin:
-        raise Rejected.malformed(f"the note is about {checkpoint.origin!r}, not {origin!r}")
+    if checkpoint.origin != origin or signed.text != str(checkpoint):
+        raise Rejected.malformed(f"no plain checkpoint of {origin!r}: {signed.text[:200]!r}")
     with writing(engine) as connection:
         stands = _node(connection, site, node)
-        if not note.is_signed(signed, origin, stands.public_key):
+        own = _signature(signed, origin, stands.public_key)
+        if own is None:
             raise Rejected.bad_signature(f"the checkpoint over {checkpoint.size} records of {node}")
         known = stored(connection, site, node, checkpoint.size)
         if known is not None:
-            return _same(known, checkpoint)
+            if known.root != checkpoint.root:
+                raise Rejected.other_root(checkpoint.size)
+            return _again(connection, known, own, key)
         if checkpoint.size > stands.through_seq:
             raise Rejected.ahead(checkpoint.size, stands.through_seq)
         frontier = _grown(connection, site, node, checkpoint.size)
         if frontier.root() != checkpoint.root:
             raise Rejected.other_root(checkpoint.size)
-        both = str(note.cosigned(signed, note.WITNESS, key, int(time.time())))
+        alone = note.Note(text=signed.text, signatures=(own,))
+        both = str(note.cosigned(alone, note.WITNESS, key, int(time.time())))
         row = {"size": checkpoint.size, "root": checkpoint.root, "note": both, "frontier": frontier.encode()}
         owner = {"site": site, "node": node, "received_at": datetime.now(UTC)}
         insert(connection, checkpoints, [owner | row])
         return both
 
 
-def _same(known: sa.Row[Any], checkpoint: note.Checkpoint) -> str:
-    if known.root != checkpoint.root:
-        raise Rejected.other_root(checkpoint.size)
-    return str(known.note)
+def _signature(signed: note.Note, origin: str, public_key: str) -> note.Signature | None:
+    """The signature of the node's present key."""
+    for each in signed.signatures:
+        if note.is_signed(note.Note(text=signed.text, signatures=(each,)), origin, public_key):
+            return each
+    return None
+
+
+def _again(connection: sa.Connection, known: sa.Row[Any], own: note.Signature, key: NodeKey) -> str:
+    """The stored note; where node or registry has another key by now, with a signature by that too."""
+    both = note.parse(known.note)
+    if all(each.blob[:4] != own.blob[:4] for each in both.signatures):  # by another key
+        both = note.Note(text=both.text, signatures=(*both.signatures, own))
+    if note.witnessed_at(both, note.WITNESS, key.public) is None:
+        both = note.cosigned(both, note.WITNESS, key, int(time.time()))
+    if str(both) != known.note:
+        same = (*owned(checkpoints, known.site, known.node), checkpoints.c.size == known.size)
+        connection.execute(sa.update(checkpoints).where(*same).values(note=str(both)))
+    return str(both)
 
 
 def _node(connection: sa.Connection, site: str, node: str) -> sa.Row[Any]:
