@@ -1,19 +1,31 @@
 """Keys of nodes at the registry: every one stays known, and is good for the records of its own time."""
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
+from central_sync import merkle, note
+from central_sync.batch import encode_receipt
+from central_sync.evidence import verify_evidence
+from central_sync.journal import Journal
+from central_sync.photos import Photos
 from central_sync.registry import tables
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.api import Registry
+from central_sync.registry.checkpoints import cosign
+from central_sync.registry.evidence import evidence
 from central_sync.registry.nodes import enroll, keys_of
 from central_sync.registry.proof import proof
 from central_sync.seal import KeyTrouble, NodeKey, head_message
-from tests.central_parts import Lane, dsn, engine, enrolled, settings_for
+from central_sync.trust import Trust
+from central_sync.verify import verify_journal
+from lanes.record import Draft, parse
+from tests.central_parts import Lane, Row, dsn, engine, enrolled, photo, settings_for
 
 __all__ = ["dsn", "engine"]  # fixtures
 
@@ -83,6 +95,44 @@ def test_nodes_of_before_keys_had_a_history_get_theirs_at_the_start(dsn: str, tm
         assert (row.public_key, row.ended_at) == (lane.key.public, None)
         assert row.enrolled_at <= datetime.now(UTC)
         again.engine.dispose()
+
+
+def test_sm2_keys_carry_a_node_all_the_way(engine: sa.Engine, tmp_path: Path) -> None:
+    lane, registry = Lane("node-1"), NodeKey.generate("sm2")
+    lane.key = NodeKey.generate("sm2")
+    trust = Trust(keys=(lane.key.public,), registry_keys=(registry.public,))
+
+    async def write() -> None:
+        journal = Journal(tmp_path / "journal.sqlite", "node-1", signer=lane.key)
+        lane.inspect("a0")
+        drafts = [parse(row.data) for row in lane.rows]
+        await journal.append(
+            *(Draft(source=r.source, source_key=r.source_key, inspection="a0", body=r.body) for r in drafts)
+        )
+        lane.rows = [Row(row.seq, row.data, row.head) for row in journal.rows(0, 100)]
+        receipt = accept(engine, lane.batch(), Policy(allow_simulated=True, key=registry))
+        await journal.settle("centre", receipt.accepted_through, encode_receipt(receipt))
+        size, origin = len(lane.rows), note.origin_of(lane.site, "node-1")
+        frontier = merkle.Frontier()
+        for row in lane.rows:
+            frontier.append(row.head)
+        own = note.Note(text=str(note.Checkpoint(origin=origin, size=size, root=frontier.root())))
+        text = cosign(engine, registry, lane.site, "node-1", str(note.signed(own, origin, lane.key)))
+        await journal.keep_checkpoint(size, frontier.encode(), text)
+        journal.close()
+
+    enrolled(engine, lane)
+    asyncio.run(write())
+    (tmp_path / "photos").mkdir()
+    Photos(tmp_path / "photos").put(photo("a0"))
+    found = verify_journal(tmp_path, trust)
+    assert found.holds and not found.open, (found.bad, found.open)
+    assert proof(engine, "a0")["ok"]
+    document = msgspec.json.encode(evidence(engine, "a0", "", registry.public))
+    assert verify_evidence("x", document, trust).holds
+    for other in (Trust(keys=(NodeKey.generate("sm2").public,)), Trust(registry_keys=(lane.key.public,))):
+        assert not verify_evidence("x", document, other).holds
+        assert not verify_journal(tmp_path, other).holds
 
 
 def test_an_sm2_node_is_taken_where_sm2_is_installed_and_refused_by_name_elsewhere(
