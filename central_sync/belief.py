@@ -6,7 +6,7 @@ from typing import Protocol
 from central_sync.batch import Batch, Receipt
 from central_sync.centre import nonsense
 from central_sync.seal import SealedRow, receipt_message, verify
-from lanes.record import genesis
+from lanes.record import Continued, genesis, parse
 
 
 class Chain(Protocol):
@@ -41,5 +41,25 @@ def must_match(journal: Chain, node: str, seq: int, head: str) -> None:
         )
 
 
+def after(journal: Chain, seq: int, limit: int) -> tuple[bytes, list[SealedRow]]:
+    """Head after a record, and the rows that follow it; also of a record that a mended journal has lost."""
+    first, *rows = journal.rows(seq - 1, limit + 1)
+    if first.seq == seq:
+        return first.head, rows
+    return _head_of(first, seq), [first, *rows][:limit]
+
+
 def _head_at(journal: Chain, node: str, seq: int) -> bytes:
-    return journal.rows(seq - 1, 1)[0].head if seq else genesis(node)
+    """Head after a record; of one that this node has lost, as the record says with which it goes on."""
+    if seq == 0:
+        return genesis(node)
+    (row,) = journal.rows(seq - 1, 1)
+    return row.head if row.seq == seq else _head_of(row, seq)
+
+
+def _head_of(row: SealedRow, seq: int) -> bytes:
+    """The head that a mended journal goes on from."""
+    body = parse(row.data).body
+    if isinstance(body, Continued) and body.last_seq == seq:
+        return bytes.fromhex(body.head)
+    raise nonsense(f"record {seq} is no longer here and cannot be compared")

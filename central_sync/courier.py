@@ -172,6 +172,8 @@ class Courier:
         self._must_match(standing.through, standing.head)
         if standing.through < self._through:
             self._go_back(standing.through)
+        elif self._lost_before(standing.through):
+            self._through = standing.through  # what this node has lost, the centre holds
         self._want(standing.wanted)
         self._doubt = False
         if not standing.wanted and standing.through > self._photos_through:
@@ -179,6 +181,13 @@ class Courier:
             await self._journal.settle(
                 f"{self._destination}{PHOTOS}", standing.through, msgspec.json.encode(standing)
             )
+
+    def _lost_before(self, through: int) -> bool:
+        """Whether a mended journal cannot send all that lies between its last receipt and ``through``."""
+        if through == self._through:
+            return False
+        (row,) = self._journal.rows(through - 1, 1) or (None,)
+        return row is not None and row.seq != through
 
     async def _send_records(self) -> None:
         batch, body = await self._batch()
@@ -213,10 +222,10 @@ class Courier:
 
     def _next_batch(self, through: int) -> tuple[Batch, bytes]:
         if through == 0:
-            rows, prev_head = self._journal.rows(0, self._room), genesis(self._node)
+            rows, prev_head = list(self._journal.rows(0, self._room)), genesis(self._node)
         else:
-            before, *rows = self._journal.rows(through - 1, self._room + 1)
-            prev_head = before.head
+            prev_head, rows = belief.after(self._journal, through, self._room)
+        rows = [row for number, row in enumerate(rows) if row.seq == rows[0].seq + number]
         rows = rows[: wire.fit(rows, self._room)]
         batch = wire.compose(self._site, self._node, rows, prev_head, self._signer)
         return batch, wire.encode_batch(batch)

@@ -120,7 +120,7 @@ class Journal:
         self._signer, self._clock, self._roll = signer, clock, roll
         self._checkpoints = not copied_by_other
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _hold(path.with_suffix(".lock"))
+        self._lock = hold(path.with_suffix(".lock"))
         self._raws: list[ledger.Raw] = []  # the writing connection, once it is there
         self._volumes: list[Volume] = []
         self._keys: Keys | None = None
@@ -610,7 +610,8 @@ class Journal:
                 waiter.set_result(None)
 
 
-def _hold(path: Path) -> int:
+def hold(path: Path) -> int:
+    """The lock of a journal, as a descriptor; raises JournalError while another process has it."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

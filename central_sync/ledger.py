@@ -23,7 +23,7 @@ from central_sync.volumes import (
     volume_path,
     why,
 )
-from lanes.record import Continued, Record, canonical, genesis, kind_of, link
+from lanes.record import Continued, Record, canonical, genesis, kind_of, link, parse
 
 INSERT = "INSERT INTO records (seq, source, source_key, inspection, kind, data, head) VALUES (?,?,?,?,?,?,?)"
 SETTLE = "INSERT INTO receipts (destination, through_seq, received_at, data) VALUES (?,?,?,?)"
@@ -54,9 +54,7 @@ def prepare(raw: Raw, path: Path, node: str) -> None:
     try:
         made = _facts(raw)
         if not made:
-            _create(raw)
-            _note(raw, {"format": FORMAT, "node": node, "volume": 1, "first_seq": 1})
-            _note(raw, {"prev_head": genesis(node).hex()})
+            create(raw, node, 1, 1, genesis(node))
         else:
             _migrate(raw, path, made, node)
         raw.execute("COMMIT")
@@ -100,6 +98,18 @@ def _create(raw: Raw) -> None:
             raw.execute(_NO_CHANGE.format(table=table_name, verb=verb))
 
 
+def create(raw: Raw, node: str, volume: int, first_seq: int, prev_head: bytes) -> None:
+    """Tables and facts of a volume that goes on after ``prev_head``."""
+    _create(raw)
+    facts = {"format": FORMAT, "node": node, "volume": volume, "first_seq": first_seq}
+    _note(raw, {**facts, "prev_head": prev_head.hex()})
+
+
+def put_receipt(raw: Raw, kept: KeptReceipt) -> None:
+    """Appends a receipt as it was kept."""
+    raw.execute(SETTLE, (kept.destination, kept.through_seq, kept.received_at, kept.data))
+
+
 def row_of(record: Record, data: bytes, head: bytes) -> tuple[Any, ...]:
     """Values for INSERT."""
     return (
@@ -134,11 +144,9 @@ def begin_volume(
     raw = connect(fresh)
     try:
         raw.execute("BEGIN IMMEDIATE")
-        _create(raw)
-        facts = {"format": FORMAT, "node": node, "volume": body.volume, "first_seq": record.seq}
-        _note(raw, {**facts, "prev_head": body.head})
+        create(raw, node, body.volume, record.seq, bytes.fromhex(body.head))
         for each in receipts:
-            raw.execute(SETTLE, (each.destination, each.through_seq, each.received_at, each.data))
+            put_receipt(raw, each)
         if checkpoint is not None:
             raw.execute(NOTE, (checkpoint.size, checkpoint.frontier, checkpoint.note, checkpoint.at))
         raw.execute(INSERT, row_of(record, data, head))
@@ -173,11 +181,22 @@ def sync(path: Path) -> None:
 def must_follow(volumes: list[Volume]) -> None:
     """Raises JournalError unless each volume goes on from the one before it."""
     for before, after in itertools.pairwise(volumes):
-        if (after.first_seq - 1, after.prev_head) != before.last() or after.number != before.number + 1:
+        follows = (after.first_seq - 1, after.prev_head) == before.last() or is_mended(
+            before.last()[0], after
+        )
+        if not follows or after.number <= before.number:
             raise JournalError(
                 f"{after.path} goes on from record {after.first_seq - 1}, but {before.path} ends at "
                 f"{before.last()[0]} or with another head: one of them was replaced; chayan verify says more"
             )
+
+
+def is_mended(before: int, after: Volume) -> bool:
+    """Whether ``after`` says that what lies between record ``before`` and it was lost to this node."""
+    rows = after.rows(after.first_seq - 1, 1)
+    body = parse(rows[0].data).body if rows else None
+    lost = (before + 1, after.first_seq - 1)
+    return isinstance(body, Continued) and (body.lost_from, body.lost_through) == lost
 
 
 def stamp(moment: datetime) -> str:
