@@ -42,6 +42,8 @@ def _verify(path: Path, reader: JournalReader, trust: Trust, findings: Findings)
         walk.conclude()
         Vouchers(path, reader, walk, trust, findings).check()
         photos.conclude(walk.photos_retired)
+        for volume in reader.volumes:
+            volume.must_be_sound()
     except JournalError as trouble:
         findings.wrong(
             f"文件损坏：{trouble}。至第 {last} 条的记录可读且相接",

@@ -183,12 +183,18 @@ class Volume:
             self.close()
             raise
 
-    def _ask(self, query: sa.Select[Any]) -> Sequence[Any]:
+    def _ask(self, query: sa.Executable) -> Sequence[Any]:
         try:
             with self._engine.connect() as connection:
                 return connection.execute(query).all()
-        except sa.exc.DatabaseError as error:
+        except (sa.exc.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes spoilt text
             raise JournalError(f"{self.path} cannot be read as a journal: {why(error)}") from error
+
+    def must_be_sound(self) -> None:
+        """Reads the whole file; raises JournalError when SQLite finds its pages or indexes damaged."""
+        found = [str(line) for (line,) in self._ask(sa.text("PRAGMA integrity_check(1)"))]
+        if found != ["ok"]:
+            raise JournalError(f"{self.path} is damaged: {' '.join(found)}")
 
     def last(self) -> tuple[int, bytes]:
         """Number of the last record, and the head after it; before the first: those it goes on from."""

@@ -13,7 +13,7 @@ from central_sync.seal import receipt_message, verify
 from central_sync.trust import Seen, Trust
 from central_sync.verdicts import Findings, when
 from central_sync.volumes import JournalReader, KeptCheckpoint, KeptReceipt, first_volume
-from central_sync.walk import Walk
+from central_sync.walk import Walk, tree_at
 
 PAGE = 500
 
@@ -125,7 +125,7 @@ class Vouchers:
     def _checkpoints(self, registry_keys: Collection[str]) -> None:
         newest: tuple[note.Checkpoint, note.Note] | None = None
         for kept in self._reader.checkpoints():
-            parsed = self._checkpoint(kept)
+            parsed = self._checkpoint(kept, registry_keys)
             if parsed is None:
                 return
             newest = parsed
@@ -155,7 +155,9 @@ class Vouchers:
                 f"the newest checkpoint, over {size} records, has no cosignature by a known registry key",
             )
 
-    def _checkpoint(self, kept: KeptCheckpoint) -> tuple[note.Checkpoint, note.Note] | None:
+    def _checkpoint(
+        self, kept: KeptCheckpoint, registry_keys: Collection[str]
+    ) -> tuple[note.Checkpoint, note.Note] | None:
         """One that holds; tells why another does not."""
         try:
             signed = note.parse(str(kept.note))
@@ -180,6 +182,20 @@ class Vouchers:
             self._findings.wrong(
                 f"检查点（前 {size} 条）不是由节点密钥签名",
                 f"the checkpoint over {size} records is not signed by the node's key",
+                size,
+            )
+            return None
+        if registry_keys and not _is_witnessed(signed, registry_keys):
+            self._findings.wrong(
+                f"检查点（前 {size} 条）的登记库联署无效",
+                f"the registry's signature under the checkpoint over {size} records is not valid",
+                size,
+            )
+            return None
+        if tree_at(kept) is None:
+            self._findings.wrong(
+                f"检查点（前 {size} 条）旁存的树不是其默克尔根的树",
+                f"the tree kept with the checkpoint over {size} records is not that of its root",
                 size,
             )
             return None
@@ -237,3 +253,11 @@ def _receipt(kept: KeptReceipt, node: str) -> wire.Receipt | None:
         return None
     reaches = isinstance(kept.through_seq, int) and kept.through_seq <= receipt.accepted_through
     return receipt if reaches and receipt.node == node else None
+
+
+def _is_witnessed(signed: note.Note, registry_keys: Collection[str]) -> bool:
+    """Whether each signature that is called the registry's is one by a known key; none at all is fine."""
+    theirs = [each for each in signed.signatures if each.name == note.WITNESS]
+    alone = [note.Note(text=signed.text, signatures=(each,)) for each in theirs]
+    times = [note.witnessed_at(each, note.WITNESS, key) for each in alone for key in registry_keys]
+    return len([time for time in times if time is not None]) >= len(theirs)

@@ -100,7 +100,7 @@ class Walk:
             else:
                 self._volumes_retired = max(self._volumes_retired, record.body.last_seq)
         if self._frontier is None:
-            self._frontier = _adopted(self._kept.get(entry.seq))
+            self._frontier = tree_at(self._kept.get(entry.seq))
             return
         self._frontier.append(entry.head)
         if entry.seq in self._sizes:
@@ -275,7 +275,7 @@ def _misfit(entry: Entry, record: Record) -> str | None:
     return next((name for name, value in says.items() if getattr(entry, name) != value), None)
 
 
-def _adopted(kept: KeptCheckpoint | None) -> Frontier | None:
+def tree_at(kept: KeptCheckpoint | None) -> Frontier | None:
     """The tree at a checkpoint whose earlier records are gone: what its root, which is signed, binds."""
     if kept is None:
         return None

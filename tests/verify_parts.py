@@ -12,7 +12,7 @@ import pytest
 from central_sync import batch as wire
 from central_sync import note
 from central_sync.journal import Journal, Roll
-from central_sync.merkle import root_of
+from central_sync.merkle import Frontier
 from central_sync.photos import Photos
 from central_sync.seal import NodeKey, receipt_message
 from central_sync.trust import Trust
@@ -58,13 +58,13 @@ async def _witnessed(journal: Journal) -> None:
     await journal.settle("centre", seq, wire.encode_receipt(receipt))
     if journal.first_seq() == 1:
         origin = note.origin_of(SITE, NODE)
-        root = root_of(row.head for row in journal.rows(0, 10_000))
-        own = note.signed(
-            note.Note(text=str(note.Checkpoint(origin=origin, size=seq, root=root))), origin, KEY
-        )
-        await journal.keep_checkpoint(
-            seq, b"", str(note.cosigned(own, note.WITNESS, REGISTRY, 1_795_000_000))
-        )
+        tree = Frontier()
+        for row in journal.rows(0, 10_000):
+            tree.append(row.head)
+        text = str(note.Checkpoint(origin=origin, size=seq, root=tree.root()))
+        own = note.signed(note.Note(text=text), origin, KEY)
+        both = str(note.cosigned(own, note.WITNESS, REGISTRY, 1_795_000_000))
+        await journal.keep_checkpoint(seq, tree.encode(), both)
 
 
 @pytest.fixture(scope="module")
