@@ -260,4 +260,5 @@ def _is_witnessed(signed: note.Note, registry_keys: Collection[str]) -> bool:
     theirs = [each for each in signed.signatures if each.name == note.WITNESS]
     alone = [note.Note(text=signed.text, signatures=(each,)) for each in theirs]
     times = [note.witnessed_at(each, note.WITNESS, key) for each in alone for key in registry_keys]
-    return len([time for time in times if time is not None]) >= len(theirs)
+    count = sum(time is not None for time in times)
+    return count >= len(theirs) and (count > 0 or len(signed.signatures) == 1)
