@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import random
 import shutil
 import sqlite3
@@ -220,11 +219,11 @@ def test_a_file_with_any_page_spoilt_or_cut_anywhere_is_never_taken_for_whole(
         del content[at:]
     else:
         size = dice.choice([1, 16, 4096])
-        content[at : at + size] = os.urandom(size)
+        content[at : at + size] = dice.randbytes(size)
     changed = bytes(content) != path.read_bytes()
     path.write_bytes(content)
     findings = verify_journal(folder, TRUST)
-    # SQLite keeps unused space between the rows of a page: a change there changes no fact
+    # SQLite keeps unused space between the rows of a page: a change there changes nothing that is signed
     assert not findings.holds or (changed and _facts(path) == _facts(written / "journal.sqlite"))
 
 
@@ -232,8 +231,13 @@ def _facts(path: Path) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(path)) as file:
         return [
             row
-            for table in ("records", "receipts", "heads", "checkpoints")
-            for row in file.execute(f"SELECT * FROM {table}")
+            for table, columns in (
+                ("records", "*"),
+                ("receipts", "data"),
+                ("heads", "seq, head, public_key, signature"),
+                ("checkpoints", "size, frontier, note"),
+            )
+            for row in file.execute(f"SELECT {columns} FROM {table}")
         ]
 
 
