@@ -11,6 +11,7 @@ import structlog
 import typer
 
 from edge.bundles import bundle_app
+from edge.directives import direct_app
 from edge.journals import journal_app
 from edge.verifying import verify_command
 
@@ -26,6 +27,7 @@ review_app = typer.Typer(
 )
 app.add_typer(review_app, name="review")
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(direct_app, name="direct")
 app.add_typer(journal_app, name="journal")
 app.command("verify")(verify_command)
 

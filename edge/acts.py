@@ -18,6 +18,7 @@ from lanes.record import (
     Checked,
     Decision,
     Draft,
+    Filmed,
     Key,
     Moved,
     Name,
@@ -136,6 +137,27 @@ class Acts:
         source = f"{self.desk.prefix}operator/{by}"
         body = Aborted(by=by, reason=reason)
         return await self._once(source, key, body, inspection)
+
+    async def film(self, inspection: str, key: str, film: Filmed) -> tuple[int, bool]:
+        """(seq, fresh): where the video of an inspection lies; it may come long after the verdict.
+
+        Raises ActError for an unknown inspection, times without a zone, or a clip that ends before it begins.
+        """
+        if _aware(film.from_at) > _aware(film.to_at):
+            raise ActError(422, "no-time", "录像结束早于开始", "the clip ends before it begins")
+        source = f"{self.desk.prefix}recorder/{film.device}"
+        async with self.desk.turn:
+            repeated = self._repeated(source, key, film, inspection)
+            if repeated is not None:
+                return repeated, False
+            if inspection not in self.desk.book.inspections and not self.desk.journal.of_inspection(
+                inspection
+            ):
+                raise ActError(
+                    404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}"
+                )
+            appended = await self.desk.append(source, key, film, inspection)
+        return appended.record.seq, appended.fresh
 
     async def admit(self, lane: str, inspection: str, key: str, by: str, reason: str) -> tuple[int, bool]:
         """(seq, fresh): an operator says whose the vehicle at the gate is, when its capture cannot.

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-import uuid_utils
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -20,12 +19,9 @@ from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActError, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
-from lanes.checklist import Checklist
+from edge.orders import OrderPost, place
 from lanes.inspection import Inspection, fold
-from lanes.record import Business, Key, Name, Ordered, Reviewed
-from lanes.scope import RuleError
-from lanes.vehicle import Vehicle
-from lanes.vehicle import fold as folded
+from lanes.record import Filmed, Key, Name, Reviewed
 
 BODY_LIMIT = 256 * 1024
 BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
@@ -48,16 +44,6 @@ NO_PAGES = (
 T = TypeVar("T")
 
 
-class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A vehicle is accepted for inspection; ``key`` makes its repetition harmless."""
-
-    key: Key
-    vehicle: Vehicle
-    business: Business
-    ordered_by: Name
-    lane: Annotated[str, Meta(max_length=80)] = ""
-
-
 class ReviewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One review by the review process."""
 
@@ -71,6 +57,13 @@ class AbortPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key: Key
     by: Name
     reason: Annotated[str, Meta(min_length=1, max_length=2000)]
+
+
+class FilmPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A recorder or body camera says where the video of an inspection lies."""
+
+    key: Key
+    film: Filmed
 
 
 class AdmitPost(AbortPost, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -274,7 +267,9 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
     @app.post("/api/v1/orders")
     async def order(request: Request) -> Response:
         post = await read_struct(request, OrderPost)
-        return await _order(desk, post)
+        appended = await place(desk, post, f"{desk.prefix}clerk/{post.ordered_by}")
+        seen = {"inspection": appended.record.inspection, "seq": appended.record.seq}
+        return answer(seen, 201 if appended.fresh else 200)
 
     @app.post("/api/v1/inspections/{inspection}/acts")
     async def act(inspection: str, request: Request) -> Response:
@@ -285,6 +280,12 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
     async def abort(inspection: str, request: Request) -> Response:
         post = await read_struct(request, AbortPost)
         seq, fresh = await acts.abort(inspection, post.key, post.by, post.reason)
+        return answer({"seq": seq}, 201 if fresh else 200)
+
+    @app.post("/api/v1/inspections/{inspection}/films")
+    async def film(inspection: str, request: Request) -> Response:
+        post = await read_struct(request, FilmPost)
+        seq, fresh = await acts.film(inspection, post.key, post.film)
         return answer({"seq": seq}, 201 if fresh else 200)
 
     @app.post("/api/v1/lanes/{lane}/admit")
@@ -298,63 +299,6 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
         _held(desk, digest)
         kept, fresh = await acts.put_photo(await read_body(request, PHOTO_LIMIT), digest)
         return answer({"photo": kept}, 201 if fresh else 200)
-
-
-async def _order(desk: Desk, post: OrderPost) -> Response:
-    source = f"{desk.prefix}clerk/{post.ordered_by}"
-    body = Ordered(vehicle=post.vehicle, business=post.business, ordered_by=post.ordered_by, lane=post.lane)
-    async with desk.turn:
-        if desk.journal.find(source, post.key) is None:
-            _orderable(desk, post)
-        appended = await desk.append(source, post.key, body, str(uuid_utils.uuid7()))
-    if appended.record.body != body:
-        raise ActError(
-            409, "key-reused", "同一键值已用于另一受理", "this key already stands for another order"
-        )
-    seen = {"inspection": appended.record.inspection, "seq": appended.record.seq}
-    return answer(seen, 201 if appended.fresh else 200)
-
-
-def _orderable(desk: Desk, post: OrderPost) -> None:
-    """Refuses what could not be inspected: rules that do not cover it, or the same vehicle still open."""
-    try:
-        wanted = desk.rules_today(post.vehicle, post.business)
-    except RuleError as error:
-        raise ActError(422, "no-rules", f"规则未覆盖该车辆或业务：{error}", str(error)) from error
-    _must_fit(post.vehicle, wanted)
-    lanes = {lane.name for lane in desk.site.lanes}
-    if post.lane and post.lane not in lanes:
-        raise ActError(422, "no-lane", f"没有检测线 {post.lane}", f"no lane {post.lane}; {sorted(lanes)}")
-    for each in desk.book.inspections.values():
-        if each.phase in ("waiting", "on_lane") and folded(each.vehicle.vin) == folded(post.vehicle.vin):
-            raise ActError(
-                409,
-                "open-already",
-                f"该车辆已有未结束的流水 {each.inspection}",
-                f"this vehicle already has the open inspection {each.inspection}",
-            )
-
-
-def _must_fit(vehicle: Vehicle, wanted: Checklist) -> None:
-    """Refuses papers with which a lane could not recognise the vehicle, or never finish its parking brake."""
-    plate = vehicle.plate
-    if plate is not None and plate.hphm != folded(plate.hphm):
-        raise ActError(
-            422,
-            "plate",
-            f"号牌号码应写作 {folded(plate.hphm)}",
-            f"write the plate as the cameras do: {folded(plate.hphm)}, not {plate.hphm}",
-        )
-    parked = set(vehicle.parking_axles)
-    if "B0" in {item.item for item in wanted.instruments} and not (
-        parked and parked <= set(range(1, vehicle.axles + 1))
-    ):
-        raise ActError(
-            422,
-            "axles",
-            f"驻车轴 {sorted(parked)} 须为车辆现有的轴（1 至 {vehicle.axles}）",
-            f"parking_axles {sorted(parked)} must be axles the vehicle has, of 1 to {vehicle.axles}",
-        )
 
 
 def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:

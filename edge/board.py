@@ -217,6 +217,10 @@ def _alarms(desk: Desk, now: datetime) -> list[Json]:
         if (seen := unmatched(lane, desk.book)) is not None
     ]
     alarms += [{"at": alarm.at.isoformat(), "zh": alarm.zh, "en": alarm.en} for alarm in desk.alarms.values()]
+    alarms += [
+        {"at": now.isoformat(), "zh": zh, "en": en}
+        for zh, en in desk.blacklist.on_site(desk.book, desk.site.lanes)
+    ]
     return alarms + [
         {
             "at": now.isoformat(),
@@ -255,6 +259,7 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         "shots": _shots(desk, inspection),
         "asks": [_review(seq, review) for seq, review in inspection.asks()],
         "readings": readings(desk, inspection),
+        "films": [{"seq": seq, **every_field(film)} for seq, film in inspection.films],
         "curves": [curve_of(body) for _, body in inspection.brakes.values()],
         "findings": [
             every_field(each) for each in (inspection.judged[1].findings if inspection.judged else ())

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
+from central_sync.directives import Pull
 from central_sync.journal import Journal, Roll
 from central_sync.photos import Photos
 from central_sync.seal import NodeKey
@@ -19,6 +20,7 @@ from edge.agent import Loop, boot_id, run_agent
 from edge.api import build_api
 from edge.bundles import Ferrying
 from edge.desk import Desk
+from edge.directives import Directing
 from edge.health import Health
 from edge.intake import Intake
 from edge.keeping import Keeping, note_replay, replay_from
@@ -163,6 +165,9 @@ async def run_node(path: Path) -> None:
                 loops[f"courier {end.name}"] = couriers[end.name].run
                 if end is site.registry:
                     loops["witness"] = witness_at(end, desk, key, client).run
+                    if end.key:
+                        pull = Pull(client, site.site.id, site.node.name, key, end.key)
+                        loops["directives"] = Directing(desk, pull, end.name).run
             link = Links(couriers)
             if site.bundles is not None:
                 loops["bundles"] = Ferrying(desk, key, site.bundles).run

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from central_sync.journal import Appended, Journal
 from central_sync.photos import Photos
 from central_sync.volumes import JournalError
+from edge.blacklist import read as read_blacklist
 from edge.settings import SiteFile
 from lanes.checklist import Checklist, checklist
 from lanes.flow import Book
@@ -19,6 +20,7 @@ from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
 from lanes.vehicle import Vehicle
 
+REFERENCE = "reference"  # folder of what the centre has sent: lists, rules
 REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
 GATE_QUESTIONS = ("plate",)  # asked of the plate camera's own photo
 
@@ -56,6 +58,7 @@ class Desk:
         self._checklists: dict[str, Checklist] = {}
         self._bells: set[asyncio.Event] = set()
         self.alarms: dict[str, Alarm] = {}  # by subject: stores, clock, directives, bundles, checkpoints
+        self.blacklist = read_blacklist(site.node.folder / REFERENCE)
         self.full = False  # no new vehicle is taken: its facts might find no room
         for record in journal.replay(replay_from - 1):
             self.book.take(record)

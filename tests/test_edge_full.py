@@ -95,3 +95,28 @@ def test_a_measurement_that_cannot_be_kept_at_all_is_taken_again(
             assert edge.desk.book.inspections[inspection].weights[1][1].left_kg == Decimal("311")
 
     asyncio.run(use())
+
+
+def test_a_recorder_says_where_the_film_lies_also_after_the_vehicle_has_gone(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            inspection = await edge.order()
+            film = {
+                "kind": "filmed", "device": "recorder-1", "from_at": "2026-11-24T08:00:00+08:00",
+                "to_at": "2026-11-24T08:04:00+08:00", "clip": "a" * 64, "place": "rtsp://192.0.2.9/1",
+            }  # fmt: skip
+            url = f"/api/v1/inspections/{inspection}/films"
+            answers = [(await edge.client.post(url, json={"key": "f1", "film": film})) for _ in range(2)]
+            assert [each.status_code for each in answers] == [201, 200]
+            assert answers[0].json() == answers[1].json()
+            (shown,) = (await edge.detail(inspection))["films"]
+            assert (shown["device"], shown["clip"]) == ("recorder-1", "a" * 64)
+            backwards = film | {"to_at": "2026-11-24T07:00:00+08:00"}
+            naive = film | {"from_at": "2026-11-24T08:00:00"}
+            for wrong in (backwards, naive):
+                refused = await edge.client.post(url, json={"key": "f2", "film": wrong})
+                assert refused.status_code == 422
+            unknown = "/api/v1/inspections/nobody/films"
+            assert (await edge.client.post(unknown, json={"key": "f3", "film": film})).status_code == 404
+
+    asyncio.run(use())

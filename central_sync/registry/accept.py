@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from central_sync import batch as wire
 from central_sync.batch import Batch, Receipt, RefusedRecord
 from central_sync.registry import fold, tables
+from central_sync.registry.directives import acknowledge
 from central_sync.registry.engines import writing
 from central_sync.registry.nodes import owned, wanted
 from central_sync.registry.packing import pack
@@ -125,6 +126,7 @@ def _store(connection: sa.Connection, batch: Batch, rows: Sequence[fold.Read]) -
     named = fold.fold(batch.site, batch.node, held, known)
     tables.upsert(connection, tables.inspections, list(known.values()))
     tables.insert_missing(connection, tables.photos, [owner | _photo(photo) for photo in named])
+    acknowledge(connection, batch.site, batch.node, held)
     signed = {
         "seq": batch.last_seq,
         "head": rows[-1].head,

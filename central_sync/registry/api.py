@@ -24,6 +24,7 @@ from central_sync.registry import pictures, search
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.answers import answer
 from central_sync.registry.detail import detail
+from central_sync.registry.directive_routes import add_directives
 from central_sync.registry.engines import create_all, open_engine
 from central_sync.registry.evidence_routes import add_evidence
 from central_sync.registry.guard import SecurityHeaders, drain, read_body
@@ -100,6 +101,7 @@ def build_app(settings: RegistrySettings) -> FastAPI:
     _add_intake(app, registry)
     _add_photos(app, registry)
     add_evidence(app, registry)
+    add_directives(app, registry)
     _add_questions(app, registry)
     add_pages(app, settings.pages_dir)
     return app

@@ -1,0 +1,89 @@
+"""Accepting a vehicle for inspection (受理): by a clerk over HTTP or by a directive, on one road."""
+
+from typing import Annotated
+
+import uuid_utils
+from msgspec import Meta, Struct
+
+from central_sync.journal import Appended
+from edge.acts import ActError, must_have_room
+from edge.desk import Desk
+from lanes.checklist import Checklist
+from lanes.record import Business, Key, Name, Ordered
+from lanes.scope import RuleError
+from lanes.vehicle import Vehicle, fold
+
+
+class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A vehicle is accepted for inspection; ``key`` makes its repetition harmless."""
+
+    key: Key
+    vehicle: Vehicle
+    business: Business
+    ordered_by: Name
+    lane: Annotated[str, Meta(max_length=80)] = ""
+
+
+async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
+    """The order as a record; the one it already is for a repetition. Raises ActError."""
+    body = Ordered(vehicle=post.vehicle, business=post.business, ordered_by=post.ordered_by, lane=post.lane)
+    async with desk.turn:
+        if desk.journal.find(source, post.key) is None:
+            must_have_room(desk)
+            _orderable(desk, post)
+        appended = await desk.append(source, post.key, body, str(uuid_utils.uuid7()))
+    if appended.record.body != body:
+        raise ActError(
+            409, "key-reused", "同一键值已用于另一受理", "this key already stands for another order"
+        )
+    return appended
+
+
+def _orderable(desk: Desk, post: OrderPost) -> None:
+    """Refuses what may not or could not be inspected: black list, no rules, the same vehicle still open."""
+    stopped = desk.blacklist.stops(post.vehicle)
+    if stopped is not None:
+        raise ActError(
+            409,
+            "blacklisted",
+            f"该车辆在布控名单内：{stopped.reason_zh}",
+            f"this vehicle is on the black list: {stopped.reason_en}",
+        )
+    try:
+        wanted = desk.rules_today(post.vehicle, post.business)
+    except RuleError as error:
+        raise ActError(422, "no-rules", f"规则未覆盖该车辆或业务：{error}", str(error)) from error
+    _must_fit(post.vehicle, wanted)
+    lanes = {lane.name for lane in desk.site.lanes}
+    if post.lane and post.lane not in lanes:
+        raise ActError(422, "no-lane", f"没有检测线 {post.lane}", f"no lane {post.lane}; {sorted(lanes)}")
+    for each in desk.book.inspections.values():
+        if each.phase in ("waiting", "on_lane") and fold(each.vehicle.vin) == fold(post.vehicle.vin):
+            raise ActError(
+                409,
+                "open-already",
+                f"该车辆已有未结束的流水 {each.inspection}",
+                f"this vehicle already has the open inspection {each.inspection}",
+            )
+
+
+def _must_fit(vehicle: Vehicle, wanted: Checklist) -> None:
+    """Refuses papers with which a lane could not recognise the vehicle, or never finish its parking brake."""
+    plate = vehicle.plate
+    if plate is not None and plate.hphm != fold(plate.hphm):
+        raise ActError(
+            422,
+            "plate",
+            f"号牌号码应写作 {fold(plate.hphm)}",
+            f"write the plate as the cameras do: {fold(plate.hphm)}, not {plate.hphm}",
+        )
+    parked = set(vehicle.parking_axles)
+    if "B0" in {item.item for item in wanted.instruments} and not (
+        parked and parked <= set(range(1, vehicle.axles + 1))
+    ):
+        raise ActError(
+            422,
+            "axles",
+            f"驻车轴 {sorted(parked)} 须为车辆现有的轴（1 至 {vehicle.axles}）",
+            f"parking_axles {sorted(parked)} must be axles the vehicle has, of 1 to {vehicle.axles}",
+        )
