@@ -16,17 +16,28 @@ from central_sync.seal import NodeKey
 
 LEVELS = (8, 16, 24)  # subtrees that are noted: of 256, 65 536 and 16 777 216 leaves
 PAGE = 5000
+BLOCK = 256  # leaves, or subtrees of one level, in one question
 LISTED = 400  # checkpoints in one answer: a year of days
 
 
 class Held:
-    """The heads that the registry holds of one node, as leaves of its tree."""
+    """The heads that the registry holds of one node, as leaves of its tree; for one request."""
 
     def __init__(self, connection: sa.Connection, site: str, node: str) -> None:
         self._connection, self._site, self._node = connection, site, node
+        self._leaves: dict[int, Sequence[bytes]] = {}
+        self._noted: dict[tuple[int, int], dict[int, bytes]] = {}
 
     def heads(self, first: int, last: int) -> Sequence[bytes]:
         """Heads of leaves ``first`` (included) to ``last`` (not included)."""
+        block = first // BLOCK
+        if last > (block + 1) * BLOCK:
+            return self._read(first, last)
+        if block not in self._leaves:
+            self._leaves[block] = self._read(block * BLOCK, (block + 1) * BLOCK)
+        return self._leaves[block][first % BLOCK : first % BLOCK + last - first]
+
+    def _read(self, first: int, last: int) -> Sequence[bytes]:
         query = sa.select(records.c.head).where(
             *owned(records, self._site, self._node), records.c.seq.between(first + 1, last)
         )
@@ -36,10 +47,16 @@ class Held:
         """Hash of a noted subtree."""
         if level not in LEVELS:
             return None
-        query = sa.select(subtrees.c.hash).where(
-            *owned(subtrees, self._site, self._node), subtrees.c.level == level, subtrees.c.index == index
-        )
-        return self._connection.execute(query).scalar()
+        block = index // BLOCK
+        if (level, block) not in self._noted:
+            query = sa.select(subtrees.c.index, subtrees.c.hash).where(
+                *owned(subtrees, self._site, self._node),
+                subtrees.c.level == level,
+                subtrees.c.index.between(block * BLOCK, (block + 1) * BLOCK - 1),
+            )
+            rows = self._connection.execute(query)
+            self._noted[level, block] = {int(number): digest for number, digest in rows}
+        return self._noted[level, block].get(index)
 
 
 def cosign(engine: sa.Engine, key: NodeKey, site: str, node: str, text: str) -> str:
