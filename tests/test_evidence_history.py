@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+import trustme
 from typer.testing import CliRunner
 
 from central_sync import batch as wire
@@ -195,3 +196,19 @@ def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             chayan, ["verify", "https://127.0.0.1:1/v1/nodes/n", "--ca-file", str(tmp_path / "ca.pem")]
         )
         assert done.exit_code == 2 and "--ca-file" in done.output
+
+
+def test_a_registry_of_an_own_authority_is_asked_over_https(tmp_path: Path) -> None:
+    authority, lane = trustme.CA(), Lane()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    dsn = f"sqlite:///{tmp_path / 'r.sqlite'}"
+    app = build_app(settings_for(dsn, tmp_path, lane, key_file=tmp_path / "r.key"))
+    served = Serving(app)
+    served.server.config.ssl_certfile = served.server.config.ssl_keyfile = str(tmp_path / "own.pem")
+    url = f"{served.url.replace('http', 'https')}/v1/nodes/{lane.node}"
+    with served:
+        known = CliRunner().invoke(chayan, ["verify", url, "--ca-file", str(tmp_path / "ca.pem")])
+        assert known.exit_code == 1 and "no checkpoint of this node" in known.output, known.output
+        unknown = CliRunner().invoke(chayan, ["verify", url])
+        assert unknown.exit_code == 2 and "cannot be reached" in unknown.output, unknown.output
