@@ -129,9 +129,15 @@ def test_records_rewritten_in_the_database_break_the_proofs(place: Place) -> Non
     mine = (tables.records.c.node == place.lane.node, tables.records.c.seq == 300)
     with engine.begin() as connection:
         connection.execute(sa.update(tables.records).where(*mine).values(head=b"\1" * 32))
-    engine.dispose()
     done = place.verify(*place.keys())
     assert done.exit_code == 1 and "does not go on from that over 256:" in done.output, done.output
+    with engine.begin() as connection:
+        connection.execute(sa.delete(tables.records).where(*mine))
+    engine.dispose()
+    query = {"site": place.lane.site, "seq": 300, "size": 400}
+    gone = httpx.get(f"{place.node_url}/inclusion", params=query)
+    assert gone.status_code == 404 and "gone from this registry" in gone.text
+    assert place.verify(*place.keys()).exit_code == 1
 
 
 def test_any_other_history_is_named(place: Place) -> None:

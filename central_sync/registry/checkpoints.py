@@ -25,23 +25,25 @@ class Held:
 
     def __init__(self, connection: sa.Connection, site: str, node: str) -> None:
         self._connection, self._site, self._node = connection, site, node
-        self._leaves: dict[int, Sequence[bytes]] = {}
+        self._leaves: dict[int, dict[int, bytes]] = {}
         self._noted: dict[tuple[int, int], dict[int, bytes]] = {}
 
     def heads(self, first: int, last: int) -> Sequence[bytes]:
         """Heads of leaves ``first`` (included) to ``last`` (not included)."""
         block = first // BLOCK
         if last > (block + 1) * BLOCK:
-            return self._read(first, last)
+            return list(self._read(first, last).values())
         if block not in self._leaves:
             self._leaves[block] = self._read(block * BLOCK, (block + 1) * BLOCK)
-        return self._leaves[block][first % BLOCK : first % BLOCK + last - first]
+        leaves = self._leaves[block]
+        return [leaves[leaf] for leaf in range(first, last) if leaf in leaves]
 
-    def _read(self, first: int, last: int) -> Sequence[bytes]:
-        query = sa.select(records.c.head).where(
+    def _read(self, first: int, last: int) -> dict[int, bytes]:
+        query = sa.select(records.c.seq, records.c.head).where(
             *owned(records, self._site, self._node), records.c.seq.between(first + 1, last)
         )
-        return list(self._connection.execute(query.order_by(records.c.seq)).scalars())
+        rows = self._connection.execute(query.order_by(records.c.seq))
+        return {int(seq) - 1: head for seq, head in rows}
 
     def full(self, level: int, index: int) -> bytes | None:
         """Hash of a noted subtree."""

@@ -83,9 +83,12 @@ def add_evidence(app: FastAPI, registry: "Registry") -> None:
             if stored(connection, _plain(site), _plain(node), size) is None:
                 raise Rejected.not_found(f"node {node!r} has no checkpoint over {size} records here")
             held = Held(connection, _plain(site), _plain(node))
+            heads = held.heads(seq - 1, seq)
+            if not heads:
+                raise Rejected.not_found(f"record {seq} of {node!r} is gone from this registry")
             path = merkle.inclusion(held, seq - 1, size)
-            (head,) = held.heads(seq - 1, seq)
-        return answer({"seq": seq, "size": size, "head": head.hex(), "path": [each.hex() for each in path]})
+        steps = [each.hex() for each in path]
+        return answer({"seq": seq, "size": size, "head": heads[0].hex(), "path": steps})
 
     @app.get("/v1/nodes/{node}/consistency", summary="That a checkpoint only adds to an earlier one")
     def get_consistency(
