@@ -109,7 +109,7 @@ def _compare(seen: Seen, roots: Sequence[note.Checkpoint], history: History, fin
     covering = next((each for each in roots if each.size >= seen.seq), None)
     if seen.seq > history.through:
         _older(findings, history.through, seen.where, seen.where, seen.seq)
-    elif covering is None or (seen.root and covering.size != seen.seq):
+    elif covering is None or not seen.seq or (seen.root and covering.size != seen.seq):
         findings.remark(
             f"{seen.where} 无法在此核对：没有相应的检查点",
             f"{seen.where} cannot be compared here: there is no checkpoint for it",

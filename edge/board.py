@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from edge.desk import Desk
-from lanes.flow import unmatched
+from lanes.flow import uncaptured, unmatched
 from lanes.inspection import Inspection
 from lanes.layout import OUTPUTS, Lane, Station
 from lanes.record import BrakeMeasured, Record, Reviewed, is_simulated, kind_of
@@ -215,6 +215,15 @@ def _alarms(desk: Desk, now: datetime) -> list[Json]:
         }
         for lane in desk.site.lanes
         if (seen := unmatched(lane, desk.book)) is not None
+    ]
+    alarms += [
+        {
+            "at": since.isoformat(),
+            "zh": f"{lane.name} 道入口有车，没有抓拍：请人工放行（admit）或重新触发相机",
+            "en": f"lane {lane.name}: a vehicle at the gate and no capture: admit it, or trigger the camera",
+        }
+        for lane in desk.site.lanes
+        if (since := uncaptured(lane, desk.book, now)) is not None
     ]
     alarms += [{"at": alarm.at.isoformat(), "zh": alarm.zh, "en": alarm.en} for alarm in desk.alarms.values()]
     alarms += [

@@ -137,8 +137,11 @@ def open_journal(site: SiteFile, key: NodeKey) -> Journal:
             source="virtual+agent" if site.site.simulated else "agent",
         )
     except OSError as error:
-        why = error.strerror or error
-        raise SettingsError(f"node.folder: {site.node.folder} cannot hold a journal: {why}") from error
+        raise SettingsError(_no_folder(site, error)) from error
+
+
+def _no_folder(site: SiteFile, error: OSError) -> str:
+    return f"node.folder: {site.node.folder} cannot hold a journal: {error.strerror or error}"
 
 
 async def run_node(path: Path) -> None:
@@ -185,8 +188,11 @@ async def run_node(path: Path) -> None:
 
 
 def node_key(site: SiteFile) -> NodeKey:
-    """The node's signing key; made at first use, of the kind that the site file names."""
-    return NodeKey.load_or_create(site.node.folder / KEY_FILE, site.node.signature)
+    """The node's signing key; made at first use. Raises SettingsError, KeyTrouble."""
+    try:
+        return NodeKey.load_or_create(site.node.folder / KEY_FILE, site.node.signature)
+    except OSError as error:
+        raise SettingsError(_no_folder(site, error)) from error
 
 
 def _loops(

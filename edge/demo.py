@@ -132,6 +132,7 @@ async def _system(plan: Plan, folder: Path) -> AsyncIterator[System]:
         registry = await stack.enter_async_context(httpx.AsyncClient(base_url=centre, timeout=30.0))
         await _answering(edge, "agent", folder)
         await _answering(centre, "registry", folder)
+        await _hearing(edge)
         traffic = await _traffic(stack, plan, lanes, desk, ports, folder)
         try:
             yield System(
@@ -242,6 +243,18 @@ async def _answering(base: str, name: str, folder: Path) -> None:
             await asyncio.sleep(0.2)
     text = (folder / "logs" / f"{name}.log").read_text("utf-8", "replace")[-800:]
     raise ChildError(f"the {name} does not answer after {READY_S:.0f} s. Its log ends:\n{text}")
+
+
+async def _hearing(base: str) -> None:
+    """Returns when the agent hears the broker: what a camera says before its first subscription is lost."""
+    deadline = time.monotonic() + READY_S
+    async with httpx.AsyncClient(base_url=base, timeout=5.0) as client:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get("/api/v1/status")).json()["devices"].get("pdas") == "ok":
+                    return
+            await asyncio.sleep(0.2)
+    raise ChildError(f"the agent does not hear the broker after {READY_S:.0f} s; see logs/agent.log")
 
 
 # ---- driving -------------------------------------------------------------------------------------

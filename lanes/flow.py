@@ -29,6 +29,8 @@ Output: TypeAlias = tuple[str, str, str]  # lane, station, actuator
 
 ENDED_KEPT = 200  # ended inspections a node keeps in memory
 CAPTURES_KEPT = 50  # unused captures a lane remembers
+CAPTURE_LAG = timedelta(seconds=15)  # a capture comes a moment after the vehicle; later it is missing
+CAPTURE_LAG = timedelta(seconds=15)  # a capture comes a moment after its vehicle; later it is missing
 CAPTURE_LEAD = timedelta(seconds=30)  # a capture may be recorded this long before its vehicle is sensed
 
 
@@ -244,6 +246,15 @@ def unmatched(lane: Lane, book: Book) -> Captured | None:
     if not seen or any(matching(each.capture, book.waiting()) for each in seen):
         return None
     return seen[0].capture
+
+
+def uncaptured(lane: Lane, book: Book, now: datetime) -> datetime | None:
+    """Since when a vehicle stands at the gate that no camera has captured, once that is longer than usual."""
+    gate, state = lane.stations[0].name, book.lane(lane.name)
+    if gate in state.at or not state.on(gate) or _candidates(lane, state):
+        return None
+    since = state.occupied_at[gate]
+    return since if now - since > CAPTURE_LAG else None
 
 
 def _axle_at(state: LaneBook, station: str) -> int:

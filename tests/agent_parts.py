@@ -184,7 +184,7 @@ def make_agent(
     text = site_text(folder, Ports(mqtt, 0, port, 1), {"1": io})
     text = re.sub(r"input = (\d+)", lambda found: f"input = {int(found[1]) + SENSOR_BITS}", text)
     table = f'[registry]\nurl = "{registry}"\n' if registry else ""
-    text = text.replace('[registry]\nurl = "http://127.0.0.1:1"\n', table)
+    text = text.replace('[registry]\nurl = "http://127.0.0.1:1"\nkey = ""\n', table)
     for old, new in (edits or {}).items():
         assert old in text, old
         text = text.replace(old, new)

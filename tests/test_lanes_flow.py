@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanes.flow import ENDED_KEPT, Arrive, Book, Measure, Move, outputs, steps, unmatched
+from lanes.flow import ENDED_KEPT, Arrive, Book, Measure, Move, outputs, steps, uncaptured, unmatched
 from lanes.inspection import fold
 from lanes.layout import Lane, Station, StationKind, Title, layout_problems
 from lanes.record import (
@@ -437,3 +437,15 @@ def test_an_aborted_car_is_sent_on_from_every_station_and_measured_nowhere() -> 
             world.add(Sensed(lane="1", station=KINDS[number + 1], sensor="occupied", on=True))
         (move,) = steps(LANE, world.book, {"i1": ITEMS})
         assert isinstance(move, Move)
+
+
+def test_a_vehicle_at_the_gate_without_any_capture_is_told_after_a_while() -> None:
+    world = World()
+    world.sense("gate", True)
+    since = world.book.lane("1").occupied_at["gate"]
+    assert uncaptured(LANE, world.book, since + timedelta(seconds=15)) is None
+    assert uncaptured(LANE, world.book, since + timedelta(seconds=16)) == since
+    world.capture("浙A12345")
+    assert uncaptured(LANE, world.book, since + timedelta(seconds=16)) is None, "another alarm speaks of it"
+    world.sense("gate", False)
+    assert uncaptured(LANE, world.book, since + timedelta(seconds=60)) is None
