@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from lanes.vehicle import LOOK_ALIKES, check_digit, fold, fold_vin
+from models.catalog import catalog
 from models.claims import Judge
 from models.images import Image, PhotoError, decode
 from models.lines import LineFinder, LineReader, flattened
@@ -208,7 +209,7 @@ def scores(judge: Judge, texts: Texts, claim: str) -> tuple[float, str]:
     """(margin, opinion) of a claim, as the reviewer forms it."""
     if not texts or not judge.alphabet.knows(claim):
         return -1e6, "unsure"
-    _, margin, opinion = decide(texts, claim, judge)
+    _, margin, opinion = decide(texts, claim, judge, catalog().thresholds)
     return margin, opinion
 
 

@@ -4,32 +4,37 @@ The request is signed by the node, since a work order holds personal data; the d
 registry, whose key must be pinned: it changes what a lane does.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import httpx
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from central_sync.centre import Trouble, nonsense
 from central_sync.seal import Signer, verify
+from lanes.record import Name, Sha256
 
 Subject: TypeAlias = Literal["order", "blacklist", "rules", "models", "configuration"]
 WAIT_S = 20  # one long poll
+SLOW_S = 30  # beyond that, for an answer over a slow line
+ANSWER_LIMIT = 16 << 20  # bytes; a registry sends 8 MiB of bodies, which base64 makes 11
+UNPINNED_S = 300.0  # how often is looked whether something waits that may not be taken
 TIME, NODE, SIGNATURE = "Chayan-Time", "Chayan-Node", "Chayan-Signature"
 
 
 class Directive(Struct, frozen=True, kw_only=True):
     """One directive as it travels; ``body`` is base64."""
 
-    number: int
-    subject: Subject
-    version: str
-    sha256: str
+    number: Annotated[int, Meta(ge=1)]
+    subject: Name  # a newer registry may know more of them
+    version: Name
+    sha256: Sha256
     signature: str
     public_key: str
     body: str
@@ -62,7 +67,10 @@ def pull_message(site: str, node: str, after: int, time: str) -> bytes:
 
 
 class Pull:
-    """Asks one registry for directives; where our clock is far off, by the registry's own time."""
+    """Asks one registry for directives; where our clock is far off, by the registry's own time.
+
+    Without ``registry_key`` nothing is taken: what waits is told as a Trouble.
+    """
 
     def __init__(
         self,
@@ -79,16 +87,18 @@ class Pull:
 
     async def after(self, number: int, wait_s: int = WAIT_S) -> list[Directive]:
         """The directives after ``number``, dense and each signed by the pinned key; raises Trouble."""
-        answer = await self._ask(number, wait_s)
-        if answer.status_code == 401 and self._learn(answer):  # our clock is wrong: once more by its own
-            answer = await self._ask(number, wait_s)
-        if answer.status_code != 200:
-            said = f"HTTP {answer.status_code} {answer.text[:200]}"
+        status, headers, body = await self._ask(number, wait_s)
+        if status == 401 and self._learn(headers):  # our clock is wrong: once more by its own
+            status, headers, body = await self._ask(number, wait_s)
+        if status != 200:
+            said = f"HTTP {status} {body[:200].decode('utf-8', 'replace')}"
             raise Trouble(f"中心拒绝：{said}", f"the centre turned it down: {said}")
         try:
-            found = msgspec.json.decode(answer.content, type=Directives).directives
-        except (msgspec.MsgspecError, UnicodeDecodeError) as trouble:
+            found = msgspec.json.decode(body, type=Directives).directives
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as trouble:
             raise nonsense(f"no list of directives: {trouble}") from trouble
+        if found and not self._registry_key:
+            raise _unpinned()
         for expected, each in enumerate(found, number + 1):
             self._must_hold(each, expected)
         return found
@@ -103,27 +113,56 @@ class Pull:
             raise nonsense(f"directive {each.number} is not signed by the key of this registry")
         each.content()
 
-    async def _ask(self, number: int, wait_s: int) -> httpx.Response:
+    async def _ask(self, number: int, wait_s: int) -> tuple[int, httpx.Headers, bytes]:
+        """Status, headers and at most ANSWER_LIMIT bytes of the answer to one request."""
         time = (self._now() + self._offset).isoformat(timespec="seconds")
-        headers = {
-            NODE: self._node,
-            TIME: time,
-            SIGNATURE: self._signer.sign(pull_message(self._site, self._node, number, time)),
-        }
-        params: dict[str, str | int] = {"site": self._site, "after": number, "wait": wait_s}
+        request = self._client.build_request(
+            "GET",
+            f"/v1/nodes/{self._node}/directives",
+            params={"site": self._site, "after": number, "wait": wait_s},
+            headers={
+                NODE: self._node,
+                TIME: time,
+                SIGNATURE: self._signer.sign(pull_message(self._site, self._node, number, time)),
+                "Accept-Encoding": "identity",
+            },
+            timeout=wait_s + SLOW_S,
+        )
         try:
-            return await self._client.get(
-                f"/v1/nodes/{self._node}/directives", params=params, headers=headers, timeout=wait_s + 30
-            )
-        except httpx.HTTPError as trouble:
+            async with asyncio.timeout(wait_s + 10 * SLOW_S):
+                answer = await self._client.send(request, stream=True)
+                try:
+                    return answer.status_code, answer.headers, await _bounded(answer)
+                finally:
+                    await answer.aclose()
+        except TimeoutError as trouble:
+            raise Trouble("中心未在时限内应答", "the centre did not answer in time") from trouble
+        except (httpx.HTTPError, httpx.InvalidURL) as trouble:
             said = str(trouble) or type(trouble).__name__
             raise Trouble(f"无法连接中心：{said}", f"the centre cannot be reached: {said}") from trouble
 
-    def _learn(self, answer: httpx.Response) -> bool:
+    def _learn(self, headers: httpx.Headers) -> bool:
         """Takes the registry's time from its answer; whether there was one."""
         try:
-            theirs = datetime.fromisoformat(answer.headers.get(TIME, ""))
+            theirs = datetime.fromisoformat(headers.get(TIME, ""))
             self._offset = theirs - self._now()
         except (ValueError, TypeError):
             return False
         return True
+
+
+async def _bounded(answer: httpx.Response) -> bytes:
+    body = bytearray()
+    async for part in answer.aiter_raw():
+        body += part
+        if len(body) > ANSWER_LIMIT:
+            raise nonsense(f"more than {ANSWER_LIMIT} bytes of directives")
+    return bytes(body)
+
+
+def _unpinned() -> Trouble:
+    return Trouble(
+        "中心有指令待取，但本节点未固定登记库公钥，一律不接受：请先在 [registry] key 填入登记库公钥",
+        "directives wait at the centre, none is taken: pin the registry's key first, [registry] key",
+        UNPINNED_S,
+    )

@@ -153,10 +153,17 @@ _COMMON = {"name", "kind", "role", "lane", "station"}
 def load(path: Path) -> SiteFile:
     """Reads and validates a site file; relative paths in it start at its own folder. Raises SettingsError."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    return read(content, path)
+
+
+def read(content: bytes, path: Path) -> SiteFile:
+    """The same of bytes that are to stand at ``path``. Raises SettingsError."""
+    try:
+        tables = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from error
     devices = tables.pop("devices", [])
     problems = [f"{path}: {line}" for line in unknown_keys(tables, SiteFile, "")]

@@ -126,7 +126,7 @@ class Directed(Body, frozen=True, kw_only=True, tag="directed"):
     """A directive of the centre arrived; this record is its acknowledgement."""
 
     number: int
-    subject: Literal["order", "blacklist", "rules", "models", "configuration"]
+    subject: Name
     version: Name
     sha256: Sha256
     outcome: Literal["taken", "refused"]

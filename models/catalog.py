@@ -4,10 +4,14 @@ import hashlib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Log: TypeAlias = Annotated[float, Meta(ge=0, le=1000)]  # natural logarithm of a ratio
+Measure: TypeAlias = Annotated[float, Meta(ge=0, le=10_000)]
 CATALOG = Path(__file__).with_name("catalog.toml")
 
 
@@ -32,25 +36,25 @@ class Weight(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ClaimLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Margins (natural log) between claim and best rival; what a contradiction needs; what is legible."""
 
-    agree: float  # the claim leads by at least this
-    disagree: float  # the claim trails by at least this, and
-    sure: float  # the confidence of what was read instead reaches this, and
-    clear: float  # its log P this
-    readable: float  # confidence from which a text counts as legible
+    agree: Log  # the claim leads by at least this
+    disagree: Log  # the claim trails by at least this, and
+    sure: Share  # the confidence of what was read instead reaches this, and
+    clear: Annotated[float, Meta(ge=-1000, le=0)]  # its log P this
+    readable: Share  # confidence from which a text counts as legible
     chosen_on: str
 
 
 class QualityLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the quality measures (see ``models.images.Quality``)."""
 
-    blurred_plate: float
-    blurred_vin: float
-    blurred_scene: float
-    blurred_unread: float
-    dark: float
-    bright: float
-    glare: float
-    character_px: float
+    blurred_plate: Measure
+    blurred_vin: Measure
+    blurred_scene: Measure
+    blurred_unread: Measure
+    dark: Measure
+    bright: Measure
+    glare: Share
+    character_px: Measure
     chosen_on: str
 
 
@@ -69,10 +73,38 @@ class Catalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thresholds: Thresholds
 
 
+class _Some(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    plate: ClaimLimits | None = None
+    vin: ClaimLimits | None = None
+    quality: QualityLimits | None = None
+
+
+class _Override(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    weights: dict[str, Weight] = {}
+    thresholds: _Some = _Some()
+
+
 @cache
 def catalog() -> Catalog:
     """The catalog beside this file; read once."""
     return msgspec.toml.decode(CATALOG.read_bytes(), type=Catalog)
+
+
+def overridden(content: bytes) -> Thresholds:
+    """The thresholds with those of another ``catalog.toml`` in place of ours; what it leaves out stays.
+
+    Raises WeightsError when it is none, or chosen on other weights than those installed.
+    """
+    try:
+        other = msgspec.toml.decode(content, type=_Override)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WeightsError(f"no catalog of thresholds: {error}") from error
+    for name, weight in other.weights.items():
+        ours = catalog().weights.get(name)
+        if ours is None or ours.sha256 != weight.sha256:
+            raise WeightsError(f"thresholds for weight {name} {weight.sha256}, which is not installed here")
+    chosen = {name: each for name in _Some.__struct_fields__ if (each := getattr(other.thresholds, name))}
+    return msgspec.structs.replace(catalog().thresholds, **chosen)
 
 
 def locate(name: str, weight: Weight) -> Path:

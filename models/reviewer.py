@@ -11,7 +11,7 @@ import msgspec
 
 from lanes.record import Character, Opinion
 from lanes.vehicle import fold, fold_vin
-from models.catalog import ClaimLimits, catalog, joint_digest
+from models.catalog import ClaimLimits, Thresholds, catalog, joint_digest
 from models.claims import Judge
 from models.corners import CornerFinder
 from models.images import Image, box_of, decode
@@ -70,7 +70,12 @@ class Reviewer:
 
     def __init__(self, threads: int = 2) -> None:
         self._threads = threads
+        self._limits, self._chosen = catalog().thresholds, ""
         self._last: _Seen | None = None
+
+    def judge_by(self, thresholds: Thresholds, chosen: str = "") -> None:
+        """Takes other thresholds from now on; ``chosen`` names them in each answer's ``model``."""
+        self._limits, self._chosen = thresholds, f" {chosen}" if chosen else ""
 
     @cached_property
     def plates(self) -> PlateReader:
@@ -87,16 +92,16 @@ class Reviewer:
     def plate(self, data: bytes, expected: str | None = None) -> Reading:
         """The plate of a photo, and whether it is ``expected``."""
         began = time.monotonic()
-        blank = _blank("plate", PLATE_MODEL, PLATE_WEIGHTS, fold(expected or ""))
+        blank = _blank("plate", PLATE_MODEL + self._chosen, PLATE_WEIGHTS, fold(expected or ""))
         seen = self._look(data, "plate")
-        return _timed(_answered(seen, blank, self.plates.judge), began)
+        return _timed(_answered(seen, blank, self.plates.judge, self._limits), began)
 
     def vin(self, data: bytes, expected: str | None = None) -> Reading:
         """The VIN of a photo, and whether it is ``expected`` (I, O, Q there count as 1, 0, 0)."""
         began = time.monotonic()
-        blank = _blank("vin", VIN_MODEL, VIN_WEIGHTS, fold_vin(expected or ""))
+        blank = _blank("vin", VIN_MODEL + self._chosen, VIN_WEIGHTS, fold_vin(expected or ""))
         seen = self._look(data, "vin")
-        return _timed(_answered(seen, blank, self.vins.judge), began)
+        return _timed(_answered(seen, blank, self.vins.judge, self._limits), began)
 
     def quality(self, data: bytes, subject: Subject = "scene") -> Reading:
         """Whether a photo shows its subject usably: agree, disagree (retake, with reasons), unsure.
@@ -105,12 +110,12 @@ class Reviewer:
         """
         began = time.monotonic()
         seen = self._look(data, subject)
-        reasons = _doubts(seen)
+        reasons = _doubts(seen, self._limits)
         found = _measured(seen)
         soft = set(reasons) <= {"no_text", "too_small"}
         reading = Reading(
             question="quality",
-            model=QUALITY_MODEL,
+            model=QUALITY_MODEL + self._chosen,
             opinion="agree" if not reasons else "unsure" if soft else "disagree",
             score=decimal(found.sharpness),
             box=box_of(seen.texts[0].quad, seen.image.shape) if seen.texts else None,
@@ -137,25 +142,27 @@ def _blank(question: Question, model: str, weights: tuple[str, ...], expected: s
     return Reading(question=question, model=model, weights_sha256=joint_digest(weights), expected=expected)
 
 
-def _answered(seen: _Seen, blank: Reading, judge: Judge) -> Reading:
+def _answered(seen: _Seen, blank: Reading, judge: Judge, limits: Thresholds) -> Reading:
     """The reading of the text that supports the claim, or of the most prominent one."""
     if not seen.texts:
-        return msgspec.structs.replace(blank, reasons=_doubts(seen))
+        return msgspec.structs.replace(blank, reasons=_doubts(seen, limits))
     if not blank.expected or not judge.alphabet.knows(blank.expected):
         why = "not_legal" if blank.expected else "nothing_expected"
-        return _described(blank, seen.texts[0], seen.image, reasons=(why, *_doubts(seen)))
-    at, margin, opinion = decide(seen.texts, blank.expected, judge)
-    reasons = {"agree": (), "disagree": ("differs",), "unsure": _doubts(seen) or ("ambiguous",)}[opinion]
+        return _described(blank, seen.texts[0], seen.image, reasons=(why, *_doubts(seen, limits)))
+    at, margin, opinion = decide(seen.texts, blank.expected, judge, limits)
+    reasons = {"agree": (), "disagree": ("differs",), "unsure": _doubts(seen, limits) or ("ambiguous",)}[opinion]
     described = _described(blank, seen.texts[at], seen.image, reasons=reasons)
     return msgspec.structs.replace(described, opinion=opinion, score=decimal(margin))
 
 
-def decide(texts: Sequence[PlateText | VinText], claim: str, judge: Judge) -> tuple[int, float, Opinion]:
+def decide(
+    texts: Sequence[PlateText | VinText], claim: str, judge: Judge, thresholds: Thresholds
+) -> tuple[int, float, Opinion]:
     """Which text answers a claim, its margin, the opinion: a text that supports it, else the most prominent.
 
     Agree above one margin; disagree below the other when what was read instead is sure and clear.
     """
-    limits = _limits_of(texts[0])
+    limits = _limits_of(texts[0], thresholds)
     margins = [judge.margin(text.views, claim, text.decoded) for text in texts]
     at = max(range(len(margins)), key=lambda n: margins[n])
     if margins[at] >= limits.agree:
@@ -165,9 +172,9 @@ def decide(texts: Sequence[PlateText | VinText], claim: str, judge: Judge) -> tu
     return 0, margins[0], "disagree" if sure and margins[0] <= -limits.disagree else "unsure"
 
 
-def _doubts(seen: _Seen) -> tuple[str, ...]:
+def _doubts(seen: _Seen, thresholds: Thresholds) -> tuple[str, ...]:
     """Why a photo may be unusable: blurred, dark, overexposed, glare, too_small, no_text."""
-    limits = catalog().thresholds.quality
+    limits = thresholds.quality
     found = _measured(seen)
     if not seen.texts:
         least = limits.blurred_scene if seen.subject == "scene" else limits.blurred_unread
@@ -176,7 +183,7 @@ def _doubts(seen: _Seen) -> tuple[str, ...]:
         return (*blurred, *light_faults(found, limits), *missing)
     least = limits.blurred_plate if seen.subject == "plate" else limits.blurred_vin
     blurred = ("blurred",) if found.sharpness < least else ()
-    if seen.texts[0].decoded.confidence >= _limits_of(seen.texts[0]).readable:
+    if seen.texts[0].decoded.confidence >= _limits_of(seen.texts[0], thresholds).readable:
         return blurred  # what is legible is neither too dark nor too small
     small = ("too_small",) if seen.texts[0].height_px < limits.character_px else ()
     return (*blurred, *light_faults(found, limits), *small)
@@ -186,8 +193,7 @@ def _measured(seen: _Seen) -> Quality:
     return measure_line(seen.texts[0].flat) if seen.texts else measure_scene(seen.image)
 
 
-def _limits_of(text: PlateText | VinText) -> ClaimLimits:
-    thresholds = catalog().thresholds
+def _limits_of(text: PlateText | VinText, thresholds: Thresholds) -> ClaimLimits:
     return thresholds.plate if isinstance(text, PlateText) else thresholds.vin
 
 

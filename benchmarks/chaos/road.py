@@ -45,6 +45,7 @@ DAY_S = 86_400
 REPEATED = 12  # old requests at once
 TORN_KEPT = 5  # folders of copies with findings
 READY_S, DRAIN_S = 60.0, 240.0
+BROKEN_DRAIN_S = 20.0  # a node broken on purpose may never drain
 ORDERS_WAITING = 4  # faults that a proxy still has to do
 
 
@@ -96,6 +97,7 @@ class Rig:
         self._node_folder = disk.folder / "node"
         self._node_folder.mkdir()
         self._acknowledged: dict[str, int] = {}
+        self._drain_s = BROKEN_DRAIN_S if broken else DRAIN_S
         self._quiet = asyncio.Event()
         self._clock, self._offset_s = folder / "clock", 0
         self._set_clock(0)
@@ -333,14 +335,16 @@ class Rig:
         for road in self._roads:
             road.proxy.heal()
         self._quiet.set()
-        until = time.monotonic() + DRAIN_S
+        until = time.monotonic() + self._drain_s
         async with httpx.AsyncClient(timeout=10) as client:
             while time.monotonic() < until:
                 await asyncio.sleep(0.5)
                 if await self._settled(client):
                     self._tally.acknowledged = len(self._acknowledged)
                     return True
-        self._fell(f"after {DRAIN_S:.0f} s without faults the registries still lack something; see the logs")
+        self._fell(
+            f"after {self._drain_s:.0f} s without faults the registries still lack something; see the logs"
+        )
         return False
 
     async def _settled(self, client: httpx.AsyncClient) -> bool:

@@ -22,6 +22,7 @@ MAX_BYTES = 4 << 20  # of one body
 AT_ONCE = 20
 ANSWER_BYTES = 8 << 20
 CLOCKS_APART = timedelta(minutes=10)
+OTHER = "该编号在节点处已是另一条指令，请重新下发 · the node knows another directive of this number; give it again"
 
 
 class DirectiveError(ValueError):
@@ -31,8 +32,9 @@ class DirectiveError(ValueError):
 def give(
     engine: sa.Engine, key: NodeKey, site: str, node: str, subject: Subject, version: str, body: bytes
 ) -> int:
-    """Number of the directive for a node; the same bytes under the same version keep the one they have.
+    """Number of the directive for a node; what stands there already keeps the number it has.
 
+    That is the same order, or the list, rules … that were given last, unless the node has refused them.
     Raises DirectiveError for a node that is not enrolled, or a body that is none.
     """
     if subject not in get_args(Subject):
@@ -42,22 +44,14 @@ def give(
             f"a directive has a version and 1 to {MAX_BYTES} bytes; this one has {len(body)}"
         )
     digest = hashlib.sha256(body).hexdigest()
-    mine = owned(directives, site, node)
     with writing(engine) as connection:
         locked = sa.select(nodes.c.node).where(*owned(nodes, site, node)).with_for_update()
         if connection.execute(locked).first() is None:
             raise DirectiveError(f"node {site}/{node} is not enrolled here")
-        same = sa.select(directives.c.number).where(
-            *mine,
-            directives.c.subject == subject,
-            directives.c.version == version,
-            directives.c.sha256 == digest,
-        )
-        stands = connection.execute(same).scalar()
+        stands = _standing(connection, site, node, subject, version, digest)
         if stands is not None:
-            return int(stands)
-        last = connection.execute(sa.select(sa.func.max(directives.c.number)).where(*mine)).scalar() or 0
-        number = int(last) + 1
+            return stands
+        number = _last(connection, site, node) + 1
         row = {
             "site": site,
             "node": node,
@@ -72,6 +66,29 @@ def give(
         }
         insert(connection, directives, [row])
         return number
+
+
+def _standing(
+    connection: sa.Connection, site: str, node: str, subject: Subject, version: str, digest: str
+) -> int | None:
+    """Number of the directive that says this already."""
+    query = (
+        sa.select(directives.c.number, directives.c.version, directives.c.sha256, directives.c.outcome)
+        .where(*owned(directives, site, node), directives.c.subject == subject)
+        .order_by(directives.c.number.desc())
+        .limit(1)
+    )
+    if subject == "order":  # a list of before yesterday may come again, an order may not
+        query = query.where(directives.c.version == version, directives.c.sha256 == digest)
+    row = connection.execute(query).first()
+    if row is None or row.outcome == "refused" or (row.version, row.sha256) != (version, digest):
+        return None
+    return int(row.number)
+
+
+def _last(connection: sa.Connection, site: str, node: str) -> int:
+    query = sa.select(sa.func.max(directives.c.number)).where(*owned(directives, site, node))
+    return int(connection.execute(query).scalar() or 0)
 
 
 def must_be_node(engine: sa.Engine, site: str, node: str, after: int, time: str, signature: str) -> None:
@@ -130,15 +147,43 @@ def acknowledge(connection: sa.Connection, site: str, node: str, rows: Sequence[
         except UNREADABLE:
             continue
         if isinstance(body, Directed):
-            connection.execute(
-                sa.update(directives)
-                .where(
-                    *owned(directives, site, node),
-                    directives.c.number == body.number,
-                    directives.c.sha256 == body.sha256,
-                )
-                .values(outcome=body.outcome, why=body.why, answered_seq=row.seq)
-            )
+            said = {"outcome": body.outcome, "why": body.why, "answered_seq": row.seq}
+            mine = (*owned(directives, site, node), directives.c.number == body.number)
+            change = sa.update(directives).where(*mine, directives.c.sha256 == body.sha256).values(**said)
+            if not connection.execute(change).rowcount:
+                _note_lost(connection, {"site": site, "node": node}, body, said)
+
+
+def _note_lost(
+    connection: sa.Connection, owner: dict[str, str], body: Directed, said: dict[str, Any]
+) -> None:
+    """The node knows a directive that we do not: this database was restored from an older copy.
+
+    Its number is taken. What has been given under it since was never pulled, and must be given again.
+    """
+    mine = (*owned(directives, **owner), directives.c.number == body.number)
+    again = {"outcome": "refused", "why": OTHER, "answered_seq": said["answered_seq"]}
+    if not connection.execute(sa.update(directives).where(*mine).values(**again)).rowcount:
+        lost = {"body": b"", "signature": "", "public_key": "", "given_at": datetime.now(UTC)}
+        named = {name: getattr(body, name) for name in ("number", "subject", "version", "sha256")}
+        insert(connection, directives, [owner | named | lost | said])
+
+
+def places(engine: sa.Engine, pattern: str) -> list[tuple[str, str]]:
+    """(site, node) of SITE/NODE, SITE/* (every node of a site) or */* (every node); raises DirectiveError."""
+    site, slash, node = pattern.partition("/")
+    if not (site and slash and node) or (site == "*" and node != "*"):
+        raise DirectiveError(f"{pattern!r}: write SITE/NODE, SITE/* or */*")
+    query = sa.select(nodes.c.site, nodes.c.node).order_by(nodes.c.site, nodes.c.node)
+    if site != "*":
+        query = query.where(nodes.c.site == site)
+    if node != "*":
+        query = query.where(nodes.c.node == node)
+    with engine.connect() as connection:
+        found = [(row.site, row.node) for row in connection.execute(query)]
+    if not found:
+        raise DirectiveError(f"no node {pattern} is enrolled here")
+    return found
 
 
 def listed(engine: sa.Engine, site: str | None = None, node: str | None = None) -> list[dict[str, Any]]:
