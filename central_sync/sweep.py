@@ -20,10 +20,12 @@ def sweep_broken(photos: Photos, now_s: float | None = None) -> int:
     return sum(_removed(path) for path in old)
 
 
-def orphans(photos: Photos, named: Iterable[str], now_s: float | None = None) -> list[str]:
-    """Digests of photos that are older than ``ORPHAN_S`` and named by no record."""
+def orphans(photos: Photos, named: Iterable[str], now_s: float | None = None) -> set[str]:
+    """Digests of photos that are older than ``ORPHAN_S`` and not among ``named``, those of all records."""
     now_s = time.time() if now_s is None else now_s
-    return [path.stem for path in photos.files() if path.stem not in named and _age(path, now_s) > ORPHAN_S]
+    old = {path.stem for path in photos.files() if _age(path, now_s) > ORPHAN_S}
+    old.difference_update(named)
+    return old
 
 
 def _age(path: Path, now_s: float) -> float:
