@@ -28,6 +28,10 @@ UNPINNED_S = 300.0  # how often is looked whether something waits that may not b
 TIME, NODE, SIGNATURE = "Chayan-Time", "Chayan-Node", "Chayan-Signature"
 
 
+class UnpinnedTrouble(Trouble):
+    """Directives wait, and none may be taken: the registry's key is not pinned."""
+
+
 class Directive(Struct, frozen=True, kw_only=True):
     """One directive as it travels; ``body`` is base64."""
 
@@ -84,6 +88,11 @@ class Pull:
         self._client, self._site, self._node, self._signer = client, site, node, signer
         self._registry_key, self._now = registry_key, now
         self._offset = timedelta()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether this node can take directives at all."""
+        return self._registry_key != ""
 
     async def after(self, number: int, wait_s: int = WAIT_S) -> list[Directive]:
         """The directives after ``number``, dense and each signed by the pinned key; raises Trouble."""
@@ -161,7 +170,7 @@ async def _bounded(answer: httpx.Response) -> bytes:
 
 
 def _unpinned() -> Trouble:
-    return Trouble(
+    return UnpinnedTrouble(
         "中心有指令待取，但本节点未固定登记库公钥，一律不接受：请先在 [registry] key 填入登记库公钥",
         "directives wait at the centre, none is taken: pin the registry's key first, [registry] key",
         UNPINNED_S,

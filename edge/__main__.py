@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from edge.bundles import bundle_app
-from edge.directives import direct_app
+from edge.giving import direct_app
 from edge.journals import journal_app
 from edge.verifying import verify_command
 

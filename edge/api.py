@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -310,7 +311,17 @@ def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:
     @app.get("/api/v1/reviews/due")
     async def due(request: Request, wait: float = 0.0) -> Response:
         permit(request)
-        return answer({"due": await _due(desk, min(wait, WAIT_LIMIT_S))})
+        due = await _due(desk, min(wait, WAIT_LIMIT_S))
+        content = desk.reference.content("models")
+        return answer({"due": due, "models": hashlib.sha256(content).hexdigest() if content else ""})
+
+    @app.get("/api/v1/reviews/models")
+    async def models(request: Request) -> Response:
+        permit(request)
+        content = desk.reference.content("models")
+        if content is None:
+            raise ActError(404, "no-models", "中心未下发模型阈值", "the centre has sent no thresholds")
+        return Response(content, media_type="application/toml")
 
     @app.post("/api/v1/reviews")
     async def reviewed(request: Request) -> Response:

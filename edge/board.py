@@ -275,6 +275,7 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         ],
         "may_sign": open_ and not gaps,
         "missing": [{"code": gap.code, "zh": gap.zh, "en": gap.en} for gap in gaps],
+        "alarms": [{"zh": zh, "en": en} for zh, en in desk.blacklist.words_of(inspection.vehicle)],
         "records": [record_view(record) for record in records],
     }
 

@@ -20,7 +20,7 @@ from edge.agent import Loop, boot_id, run_agent
 from edge.api import build_api
 from edge.bundles import Ferrying
 from edge.desk import Desk
-from edge.directives import Directing
+from edge.directives import Directing, tell_configuration
 from edge.health import Health
 from edge.intake import Intake
 from edge.keeping import Keeping, note_replay, replay_from
@@ -155,6 +155,7 @@ async def run_node(path: Path) -> None:
         quota = site.photos.quota_gb
         photos = Photos(folder / "photos", quota * 1024 * MB if quota else None)
         desk = Desk(site, journal, photos, rulebook, replay_from(folder, journal))
+        tell_configuration(desk, path)
         acts = Acts(desk)
         brokers, devices = equipment(path, site)
         loops = _loops(desk, acts, devices, brokers)
@@ -168,9 +169,8 @@ async def run_node(path: Path) -> None:
                 loops[f"courier {end.name}"] = couriers[end.name].run
                 if end is site.registry:
                     loops["witness"] = witness_at(end, desk, key, client).run
-                    if end.key:
-                        pull = Pull(client, site.site.id, site.node.name, key, end.key)
-                        loops["directives"] = Directing(desk, pull, end.name).run
+                    pull = Pull(client, site.site.id, site.node.name, key, end.key)
+                    loops["directives"] = Directing(desk, pull, end.name, path).run
             link = Links(couriers)
             if site.bundles is not None:
                 loops["bundles"] = Ferrying(desk, key, site.bundles).run

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from central_sync.journal import Appended, Journal
 from central_sync.photos import Photos
 from central_sync.volumes import JournalError
-from edge.blacklist import read as read_blacklist
+from edge.blacklist import Blacklist, parse
+from edge.reference import Reference
+from edge.rulebook import Rules
 from edge.settings import SiteFile
 from lanes.checklist import Checklist, checklist
 from lanes.flow import Book
@@ -20,7 +22,7 @@ from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
 from lanes.vehicle import Vehicle
 
-REFERENCE = "reference"  # folder of what the centre has sent: lists, rules
+REFERENCE = "reference"  # folder of what the centre has sent: lists, rules …
 REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
 GATE_QUESTIONS = ("plate",)  # asked of the plate camera's own photo
 
@@ -48,7 +50,7 @@ class Desk:
         rulebook: Rulebook,
         replay_from: int = 1,
     ) -> None:
-        self.site, self.journal, self.photos, self.rulebook = site, journal, photos, rulebook
+        self.site, self.journal, self.photos = site, journal, photos
         self.prefix = "virtual+" if site.site.simulated else ""
         self._zone = ZoneInfo(site.site.timezone)
         self.book = Book()
@@ -58,7 +60,10 @@ class Desk:
         self._checklists: dict[str, Checklist] = {}
         self._bells: set[asyncio.Event] = set()
         self.alarms: dict[str, Alarm] = {}  # by subject: stores, clock, directives, bundles, checkpoints
-        self.blacklist = read_blacklist(site.node.folder / REFERENCE)
+        self.reference = Reference(site.node.folder / REFERENCE, journal, f"{self.prefix}agent")
+        self.rules = Rules(rulebook, self.reference)
+        self.blacklist = Blacklist()
+        self.renew()
         self.full = False  # no new vehicle is taken: its facts might find no room
         for record in journal.replay(replay_from - 1):
             self.book.take(record)
@@ -67,6 +72,7 @@ class Desk:
     def _taken(self, records: Sequence[Record]) -> None:
         for record in records:
             self.book.take(record)
+            self.reference.take(record)
         self.ring()
 
     def ring(self) -> None:
@@ -86,6 +92,22 @@ class Desk:
         """The alarm of ``subject`` is over."""
         if self.alarms.pop(subject, None) is not None:
             self.ring()
+
+    def renew(self) -> None:
+        """Reads what the centre has sent anew; an alarm names what is in force and cannot be read."""
+        content = self.reference.content("blacklist")
+        self.blacklist = Blacklist() if content is None else parse(content)
+        self.rules.forget()
+        self._checklists.clear()
+        names = "、".join(f"{each.subject} {each.version}" for each in self.reference.damaged())
+        if names:
+            self.alarm(
+                "reference",
+                f"中心下发的 {names} 在本机已损坏，正向中心重新取；规则损坏期间不受理新车",
+                f"damaged here, asked of the centre again: {names}; without its rules no vehicle is ordered",
+            )
+        else:
+            self.calm("reference")
 
     def needed_from(self) -> int:
         """First record without which the book could not be made again."""
@@ -142,7 +164,10 @@ class Desk:
         known = self._checklists.get(inspection.inspection)
         if known is None:
             known = checklist(
-                inspection.vehicle, inspection.business, self.rules_day(inspection.ordered_at), self.rulebook
+                inspection.vehicle,
+                inspection.business,
+                self.rules_day(inspection.ordered_at),
+                self.rules.of(inspection.ordered_seq),
             )
             open_ones = self.book.inspections.keys()
             self._checklists = {name: each for name, each in self._checklists.items() if name in open_ones}
@@ -155,7 +180,7 @@ class Desk:
 
     def rules_today(self, vehicle: Vehicle, business: str) -> Checklist:
         """What this vehicle must pass by today's rules; raises RuleError when they cannot tell."""
-        return checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rulebook)
+        return checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rules.now())
 
     def instruments(self) -> dict[str, tuple[str, ...]]:
         """Instrument items of each inspection that is on a lane."""
@@ -190,7 +215,8 @@ class Desk:
         if inspection.judged is not None:
             codes = {item.item for item in self.checklist(inspection).instruments}
             return tuple(f for f in inspection.judged[1].findings if f.item in codes)
-        return measured(evidence(inspection), self.rulebook, self.rules_day(inspection.ordered_at))
+        rules = self.rules.of(inspection.ordered_seq)
+        return measured(evidence(inspection), rules, self.rules_day(inspection.ordered_at))
 
     def unreviewed(self) -> list[tuple[Inspection, int, str, str, str]]:
         """(inspection, photo_seq, digest, shot, question) of each review that is due, oldest first."""

@@ -1,27 +1,33 @@
-"""Directives at the node, taken or refused one after the other; and the command that gives them."""
+"""Directives at the node, taken or refused one after the other; the record of each is its acknowledgement."""
 
 import asyncio
+import contextlib
+import hashlib
 import random
 from pathlib import Path
-from typing import Annotated, NoReturn
 
 import msgspec
 import structlog
-import typer
 
 from central_sync.centre import Trouble
-from central_sync.directives import Directive, Pull, Subject
+from central_sync.directives import Directive, Pull, UnpinnedTrouble
 from central_sync.journal import RetiredError
-from edge import blacklist
+from central_sync.ledger import sync
+from central_sync.volumes import JournalError
+from edge import blacklist, rulebook, settings
 from edge.acts import ActError
-from edge.desk import REFERENCE, Desk
+from edge.desk import Desk
 from edge.orders import OrderPost, place
+from edge.reference import KEPT
+from edge.rulebook import RulesError
+from edge.settings import SettingsError
 from lanes.record import Directed
+from models.catalog import WeightsError, overridden
 
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+NEXT_FILE = "site.next.toml"
 
 log = structlog.get_logger("chayan.directives")
-direct_app = typer.Typer(help="What the centre tells its nodes.", no_args_is_help=True)
 _random = random.SystemRandom()
 
 
@@ -30,48 +36,42 @@ class RefusedError(Exception):
 
 
 class Directing:
-    """Pulls directives for ever and acts on each; the record of it is its acknowledgement."""
+    """Pulls directives for ever and acts on each. ``site_file``: the file this node runs with."""
 
-    def __init__(self, desk: Desk, pull: Pull, destination: str) -> None:
+    def __init__(self, desk: Desk, pull: Pull, destination: str, site_file: Path) -> None:
         self._desk, self._pull, self._destination = desk, pull, destination
+        self._site_file = site_file
         self._source = f"{desk.prefix}agent"
-        self._number = 0
 
     async def run(self) -> None:
         """Until cancelled."""
-        self._number = await asyncio.to_thread(self._last)
+        self._tell_forgotten()
         failed = 0
         while True:
             try:
-                for directive in await self._pull.after(self._number):
+                await self._mend()
+                for directive in await self._pull.after(self._desk.reference.through):
                     await self.take(directive)
             except Trouble as trouble:
-                self._desk.alarm("directives", f"中心指令：{trouble.zh}", f"directives: {trouble.en}")
-                pause = PAUSES_S[min(failed, len(PAUSES_S) - 1)]
+                if self._pull.pinned or isinstance(trouble, UnpinnedTrouble):
+                    self._desk.alarm("directives", f"中心指令：{trouble.zh}", f"directives: {trouble.en}")
+                await asyncio.sleep(max(trouble.wait, _pause(failed)))
                 failed += 1
-                await asyncio.sleep(max(trouble.wait, _random.uniform(pause / 2, pause)))
+            except (OSError, JournalError) as error:  # a full disk: the directive comes again
+                self._desk.alarm(
+                    "directives", f"中心指令暂不能保存：{error}", f"directives cannot be kept now: {error}"
+                )
+                await asyncio.sleep(_pause(failed))
+                failed += 1
             else:
                 self._desk.calm("directives")
                 failed = 0
 
-    def _last(self) -> int:
-        """Number of the last directive that this node has acknowledged."""
-        number = 0
-        while self._is_known(number + 1):
-            number += 1
-        return number
-
-    def _is_known(self, number: int) -> bool:
-        try:
-            return self._desk.journal.find(self._source, f"directive/{number}") is not None
-        except RetiredError:
-            return True
-
     async def take(self, directive: Directive) -> None:
         """Acts, then records it. Killed in between it is done again, to the same effect."""
+        outcome, why = "taken", ""
         try:
-            await self._act(directive)
-            outcome, why = "taken", ""
+            await self._act(directive.subject, directive.content())
         except RefusedError as error:
             outcome, why = "refused", str(error)
         body = Directed(
@@ -82,126 +82,125 @@ class Directing:
             outcome=outcome,  # type: ignore[arg-type]
             why=why[:2000],
         )
-        await self._desk.append(self._source, f"directive/{directive.number}", body)
-        self._number = directive.number
+        async with self._desk.turn:  # no order slips in between the record and what it brings into force
+            await self._desk.append(self._source, f"directive/{directive.number}", body)
+            if outcome == "taken" and directive.subject in KEPT:
+                self._desk.renew()
+        await asyncio.to_thread(self._desk.reference.save)
+        if outcome == "taken" and directive.subject == "configuration":
+            tell_configuration(self._desk, self._site_file)
+        self._desk.ring()
         log.info("directive", number=directive.number, subject=directive.subject, outcome=outcome, why=why)
 
-    async def _act(self, directive: Directive) -> None:
-        match directive.subject:
-            case "order":
-                await self._order(directive)
-            case "blacklist":
-                await self._blacklist(directive)
-            case _:
-                raise RefusedError(
-                    f"本版本节点不接受 {directive.subject} 指令 · this version of a node takes no directive "
-                    f"about {directive.subject}"
-                )
+    async def _act(self, subject: str, content: bytes) -> None:
+        """Places an order; checks and keeps anything else, which its record brings into force."""
+        if subject == "order":
+            await self._order(content)
+            return
+        try:
+            await asyncio.to_thread(self._check, subject, content)
+        except (
+            msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RulesError, SettingsError, WeightsError
+        ) as error:  # fmt: skip
+            raise RefusedError(f"无法使用 · cannot be used as {subject}: {error}") from error
+        await asyncio.to_thread(self._desk.reference.keep, content)
+        if subject == "configuration":
+            await asyncio.to_thread(_lay_out, self._desk.reference.folder, content)
 
-    async def _order(self, directive: Directive) -> None:
+    def _check(self, subject: str, content: bytes) -> None:
+        match subject:
+            case "blacklist":
+                blacklist.parse(content)
+            case "rules":
+                rulebook.unpack(content)
+            case "models":
+                overridden(content)
+            case "configuration":
+                _must_be_ours(self._desk.site, settings.read(content, self._site_file))
+            case _:
+                raise RefusedError(f"本版本节点不接受 {subject} · this version of a node takes no {subject}")
+
+    async def _order(self, content: bytes) -> None:
         """A work order takes the same road as a clerk's."""
         try:
-            post = msgspec.json.decode(directive.content(), type=OrderPost)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise RefusedError(f"no order: {error}") from error
+            post = msgspec.json.decode(content, type=OrderPost)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise RefusedError(f"无法解析的工单 · no order: {error}") from error
         source = f"{self._desk.prefix}{self._destination}/{post.ordered_by}"
         try:
             await place(self._desk, post, source)
         except ActError as error:
             raise RefusedError(f"{error.zh} · {error.en}") from error
+        except RetiredError as error:
+            raise RefusedError(f"该键值的工单早已完成 · its key stands for an old order: {error}") from error
 
-    async def _blacklist(self, directive: Directive) -> None:
-        folder = self._desk.site.node.folder / REFERENCE
-        try:
-            taken = await asyncio.to_thread(blacklist.keep, folder, directive.content())
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise RefusedError(f"no black list: {error}") from error
-        self._desk.blacklist = taken
-        self._desk.ring()
+    async def _mend(self) -> None:
+        """What is in force and damaged here is asked for again; only the same bytes will do."""
+        damaged = self._desk.reference.damaged() if "reference" in self._desk.alarms else []
+        for each in damaged:
+            found = await self._pull.after(each.number - 1, 0)
+            if found and found[0].sha256 == each.sha256:
+                await asyncio.to_thread(self._desk.reference.keep, found[0].content())
+        if damaged:
+            self._desk.renew()
 
-
-# ---- the centre's command ------------------------------------------------------------------------
-
-Dsn = Annotated[str, typer.Option(help="Database of the registry, as `chayan central` has it")]
-Photos = Annotated[Path, typer.Option(help="Folder of the photos and of registry.key")]
-Nodes = Annotated[list[str], typer.Option(help="SITE/NODE; may stand several times")]
-
-
-@direct_app.command("order")
-def order_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON as POST /api/v1/orders takes it")],
-    dsn: Dsn,
-    photos: Photos,
-    node: Nodes,
-) -> None:
-    """Give a work order to nodes; its key makes a repetition harmless."""
-    try:
-        post = msgspec.json.decode(file.read_bytes(), type=OrderPost)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        _fail(f"{file}: is no order: {error}")
-    _give(dsn, photos, node, "order", post.key[:80], file.read_bytes())
+    def _tell_forgotten(self) -> None:
+        count = self._desk.reference.forgotten
+        if count:
+            self._desk.alarm(
+                "forgotten",
+                f"指令索引已丢失，{count} 条更早的指令无从查证：请中心重新下发名单与规则",
+                f"the index of directives was lost and {count} are older than this journal: have the centre "
+                "give its lists and rules again",
+            )
 
 
-@direct_app.command("blacklist")
-def blacklist_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON: version and entries")],
-    dsn: Dsn,
-    photos: Photos,
-    node: Nodes,
-) -> None:
-    """Give a black list to nodes; it replaces the one they have."""
-    try:
-        taken = msgspec.json.decode(file.read_bytes(), type=blacklist.Blacklist)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        _fail(f"{file}: is no black list: {error}")
-    _give(dsn, photos, node, "blacklist", taken.version, file.read_bytes())
+def _pause(failed: int) -> float:
+    pause = PAUSES_S[min(failed, len(PAUSES_S) - 1)]
+    return _random.uniform(pause / 2, pause)
 
 
-def _give(dsn: str, photos: Path, nodes: list[str], subject: Subject, version: str, body: bytes) -> None:
-    import sqlalchemy as sa
-
-    from central_sync.registry.directives import DirectiveError, give
-    from central_sync.registry.engines import DsnError, create_all, open_engine
-    from central_sync.seal import KeyTrouble
-    from edge.centre import registry_key
-
-    try:
-        engine, key = open_engine(dsn), registry_key(photos)
-        create_all(engine)
-        for each in nodes:
-            site, slash, name = each.partition("/")
-            if not (site and slash and name):
-                raise DirectiveError(f"--node {each!r}: write SITE/NODE")
-            number = give(engine, key, site, name, subject, version, body)
-            typer.echo(f"{each}: {subject} {version}, number {number}")
-        engine.dispose()
-    except (DirectiveError, DsnError, KeyTrouble, OSError, sa.exc.SQLAlchemyError) as error:
-        _fail(str(error))
+# ---- a configuration lies ready; the operator restarts with it -----------------------------------
 
 
-@direct_app.command("list")
-def list_command(dsn: Dsn) -> None:
-    """List directives with what became of them."""
-    import sqlalchemy as sa
-
-    from central_sync.registry.directives import listed
-    from central_sync.registry.engines import DsnError, create_all, open_engine
-
-    try:
-        engine = open_engine(dsn)
-        create_all(engine)
-        rows = listed(engine)
-        engine.dispose()
-    except (DsnError, OSError, sa.exc.SQLAlchemyError) as error:
-        _fail(str(error))
-    for row in rows:
-        state = row["outcome"] or "waiting"
-        typer.echo(
-            f"{row['site']}/{row['node']} {row['number']} {row['subject']} {row['version']}: {state} "
-            f"{row['why'] or ''}".rstrip()
-        )
+def _must_be_ours(mine: settings.SiteFile, other: settings.SiteFile) -> None:
+    """Raises RefusedError for the configuration of another node, or one that would begin another journal."""
+    pairs = {
+        "site.id": (mine.site.id, other.site.id),
+        "site.simulated": (mine.site.simulated, other.site.simulated),
+        "node.name": (mine.node.name, other.node.name),
+        "node.folder": (mine.node.folder, other.node.folder),
+        "node.signature": (mine.node.signature, other.node.signature),
+    }
+    for key, (ours, theirs) in pairs.items():
+        if ours != theirs:
+            raise RefusedError(f"不属于本节点 · not for this node: {key} = {theirs!s}, here {ours!s}")
 
 
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(1)
+def _lay_out(folder: Path, content: bytes) -> None:
+    fresh = folder / f"{NEXT_FILE}.new"
+    fresh.write_bytes(content)
+    sync(fresh)
+    fresh.replace(folder / NEXT_FILE)
+    sync(folder)
+
+
+def tell_configuration(desk: Desk, site_file: Path) -> None:
+    """Says that a newer configuration lies ready; once this node runs with it, it is removed there."""
+    ready = desk.reference.folder / NEXT_FILE
+    taken = desk.reference.current("configuration")
+    if taken is None or not ready.exists():
+        desk.calm("configuration")
+        return
+    if hashlib.sha256(site_file.read_bytes()).hexdigest() == taken.sha256:
+        with contextlib.suppress(OSError):
+            ready.unlink()
+        desk.calm("configuration")
+        return
+    log.warning("a newer configuration lies ready", version=taken.version, file=str(ready))
+    desk.alarm(
+        "configuration",
+        f"中心下发了新配置 {taken.version}（{ready}）：用 chayan check 核对，替换 {site_file} 后重启本节点",
+        f"the centre has sent configuration {taken.version} ({ready}): check it with chayan check, put it in "
+        f"place of {site_file}, and restart this node",
+    )

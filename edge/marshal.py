@@ -102,7 +102,7 @@ class Marshal:
         signed = inspection.phase == "on_lane" and "officer" in inspection.signatures
         if not signed or self.desk.missing(inspection):
             return
-        rules = self.desk.rulebook
+        rules = self.desk.rules.of(inspection.ordered_seq)
         findings, verdict = judge(evidence(inspection), rules, self.desk.rules_day(inspection.ordered_at))
         body = Judged(
             verdict=verdict,

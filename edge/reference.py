@@ -65,10 +65,14 @@ class Reference:
             return None
         return content if hashlib.sha256(content).hexdigest() == taken.sha256 else None
 
+    def content(self, subject: str) -> bytes | None:
+        """Bytes of what was taken last; None when there are none, or they are damaged."""
+        taken = self.current(subject)
+        return None if taken is None else self.read(taken)
+
     def damaged(self) -> list[Taken]:
-        """What is in force and cannot be read."""
-        found = (self.current(subject) for subject in KEPT)
-        return [each for each in found if each is not None and self.read(each) is None]
+        """What is in force, or was when an open inspection was ordered, and cannot be read."""
+        return [each for each in self._taken if self.read(each) is None]
 
     # ---- what changes it -------------------------------------------------------------------------
 

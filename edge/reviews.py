@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from edge.agent import stop_on_signals
 from edge.compose import worker_token
 from edge.settings import load
 from lanes.record import Reviewed
+from models.catalog import WeightsError, catalog, overridden
 from models.images import PhotoError
 from models.reviewer import Reviewer, subject_of, to_body
 
@@ -43,12 +45,16 @@ async def follow(path: Path, threads: int) -> None:
 
 
 async def _work(client: httpx.AsyncClient, reviewer: Reviewer) -> None:
-    away = 0
+    away, judged_by = 0, ""
     while True:
         try:
             answer = await client.get("/api/v1/reviews/due", params={"wait": WAIT_S})
             answer.raise_for_status()
-            unanswered = [due for due in answer.json()["due"] if not await _answered(client, reviewer, due)]
+            asked = answer.json()
+            if asked["models"] != judged_by:
+                await take_thresholds(client, reviewer, asked["models"])
+                judged_by = asked["models"]
+            unanswered = [due for due in asked["due"] if not await _answered(client, reviewer, due)]
             if not unanswered:
                 away = 0
                 continue
@@ -59,6 +65,25 @@ async def _work(client: httpx.AsyncClient, reviewer: Reviewer) -> None:
         log.warning("again", why=why, again_in_s=wait)
         away += 1
         await asyncio.sleep(wait)
+
+
+async def take_thresholds(client: httpx.AsyncClient, reviewer: Reviewer, sha256: str) -> None:
+    """Judges by the thresholds of that digest from now on; those for other weights are not taken.
+
+    Raises httpx.HTTPError while the node cannot give them.
+    """
+    if not sha256:
+        reviewer.judge_by(catalog().thresholds)
+        return
+    answer = await client.get("/api/v1/reviews/models")
+    answer.raise_for_status()
+    try:
+        if hashlib.sha256(answer.content).hexdigest() != sha256:
+            raise WeightsError(f"they are not those of digest {sha256}")
+        reviewer.judge_by(overridden(answer.content), f"thresholds {sha256[:8]}")
+    except WeightsError as error:
+        log.error("the centre's thresholds are not used", why=str(error))
+        reviewer.judge_by(catalog().thresholds)
 
 
 async def _answered(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> bool:

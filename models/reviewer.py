@@ -150,7 +150,9 @@ def _answered(seen: _Seen, blank: Reading, judge: Judge, limits: Thresholds) -> 
         why = "not_legal" if blank.expected else "nothing_expected"
         return _described(blank, seen.texts[0], seen.image, reasons=(why, *_doubts(seen, limits)))
     at, margin, opinion = decide(seen.texts, blank.expected, judge, limits)
-    reasons = {"agree": (), "disagree": ("differs",), "unsure": _doubts(seen, limits) or ("ambiguous",)}[opinion]
+    reasons = {"agree": (), "disagree": ("differs",), "unsure": _doubts(seen, limits) or ("ambiguous",)}[
+        opinion
+    ]
     described = _described(blank, seen.texts[at], seen.image, reasons=reasons)
     return msgspec.structs.replace(described, opinion=opinion, score=decimal(margin))
 

@@ -1,6 +1,8 @@
 """Directives: from the centre to the lane, and back as a record; forged or foreign ones do nothing."""
 
 import asyncio
+import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,9 +76,14 @@ def acknowledged(edge: Edge) -> list[Directed]:
     return [r.body for r in edge.desk.journal.replay() if isinstance(r.body, Directed)]
 
 
+def site_path(edge: Edge) -> Path:
+    """The site file of a node of ``edge_at``."""
+    return edge.desk.journal.path.with_name("site.toml")
+
+
 async def directed(edge: Edge, pull: Pull, count: int) -> list[Directed]:
     """Lets the node work until it has acknowledged ``count`` directives."""
-    directing = Directing(edge.desk, pull, "centre")
+    directing = Directing(edge.desk, pull, "centre", site_path(edge))
     task = asyncio.create_task(directing.run())
     try:
         async with asyncio.timeout(90):
@@ -124,16 +131,18 @@ def test_a_refused_directive_says_why_and_stops_no_other(dsn: str, tmp_path: Pat
                 ("order", order(business="unheard-of")),
                 ("blacklist", b'{"entries": [{"level": "maybe"}]}'),
                 ("rules", b"[rules]"),
+                ("models", b"[thresholds.plate]\nagree = 1"),
+                ("configuration", b"[site]"),
                 ("order", order()),
                 ("order", order(key="o3")),
             ]
             for n, (subject, body) in enumerate(bodies):
                 tell(edge, database, registry, subject, body, f"v{n}")
             done = await directed(edge, pull, len(bodies))
-            assert [each.outcome for each in done] == ["refused"] * 4 + ["taken", "refused"]
+            assert [each.outcome for each in done] == ["refused"] * 6 + ["taken", "refused"]
             assert "no order" in done[0].why and "规则未覆盖" in done[1].why
-            assert "no black list" in done[2].why and "takes no directive about rules" in done[3].why
-            assert "open inspection" in done[5].why
+            assert all("cannot be used as" in each.why for each in done[2:6])
+            assert "open inspection" in done[7].why
             assert len(edge.desk.book.waiting()) == 1
 
     asyncio.run(use())
@@ -145,8 +154,8 @@ def test_killed_between_effect_and_record_it_is_done_once(tmp_path: Path) -> Non
             edge, database, registry, pull = parts
             tell(edge, database, registry, "order", order())
             (directive,) = await pull.after(0, 0)
-            directing = Directing(edge.desk, pull, "centre")
-            await directing._act(directive)  # and here it was killed
+            directing = Directing(edge.desk, pull, "centre", site_path(edge))
+            await directing._act(directive.subject, directive.content())  # and here it was killed
             await directed(edge, pull, 1)
             await directed(edge, pull, 1)
             orders = [r for r in edge.desk.journal.replay() if isinstance(r.body, Ordered)]
@@ -214,9 +223,6 @@ def test_without_the_registrys_own_signature_nothing_is_taken(tmp_path: Path) ->
 )
 def test_a_changed_directive_is_not_believed(spoil: Any) -> None:
     body = order()
-    import base64
-    import hashlib
-
     digest = hashlib.sha256(body).hexdigest()
     true = Directive(
         number=1, subject="order", version="v", sha256=digest, public_key=KEY.public,
@@ -225,8 +231,11 @@ def test_a_changed_directive_is_not_believed(spoil: Any) -> None:
     )  # fmt: skip
     said = iter([true, msgspec.structs.replace(true, **spoil(true))])
 
+    def saying(directive: Directive) -> httpx.Response:
+        return httpx.Response(200, stream=httpx.ByteStream(msgspec.json.encode({"directives": [directive]})))
+
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=msgspec.json.encode({"directives": [next(said)]}))
+        return saying(next(said))
 
     async def use() -> None:
         transport = httpx.MockTransport(answer)
@@ -235,8 +244,7 @@ def test_a_changed_directive_is_not_believed(spoil: Any) -> None:
             assert (await pull.after(0, 0))[0].content() == body
             with pytest.raises(Trouble):
                 await pull.after(0, 0)
-            again = httpx.Response(200, content=msgspec.json.encode({"directives": [true]}))
-            client._transport = httpx.MockTransport(lambda _: again)
+            client._transport = httpx.MockTransport(lambda _: saying(true))
             with pytest.raises(Trouble, match="not signed"):
                 await Pull(client, "other", "node-1", KEY, KEY.public).after(0, 0)
 

@@ -22,7 +22,9 @@ MAX_BYTES = 4 << 20  # of one body
 AT_ONCE = 20
 ANSWER_BYTES = 8 << 20
 CLOCKS_APART = timedelta(minutes=10)
-OTHER = "该编号在节点处已是另一条指令，请重新下发 · the node knows another directive of this number; give it again"
+OTHER = (
+    "该编号在节点处是另一条指令，请重新下发 · the node has another directive of this number: give it again"
+)
 
 
 class DirectiveError(ValueError):
@@ -30,7 +32,7 @@ class DirectiveError(ValueError):
 
 
 def give(
-    engine: sa.Engine, key: NodeKey, site: str, node: str, subject: Subject, version: str, body: bytes
+    engine: sa.Engine, key: NodeKey, site: str, node: str, subject: str, version: str, body: bytes
 ) -> int:
     """Number of the directive for a node; what stands there already keeps the number it has.
 
@@ -69,7 +71,7 @@ def give(
 
 
 def _standing(
-    connection: sa.Connection, site: str, node: str, subject: Subject, version: str, digest: str
+    connection: sa.Connection, site: str, node: str, subject: str, version: str, digest: str
 ) -> int | None:
     """Number of the directive that says this already."""
     query = (
@@ -169,30 +171,35 @@ def _note_lost(
         insert(connection, directives, [owner | named | lost | said])
 
 
+def listed(engine: sa.Engine, pattern: str = "*/*", limit: int = 200) -> list[dict[str, Any]]:
+    """Directives of the nodes of a pattern (see ``places``) with their state, newest first."""
+    query = (
+        sa.select(*(column for column in directives.c if column.name != "body"))
+        .where(*_matching(directives, pattern))
+        .order_by(
+            directives.c.given_at.desc(), directives.c.site, directives.c.node, directives.c.number.desc()
+        )
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
 def places(engine: sa.Engine, pattern: str) -> list[tuple[str, str]]:
     """(site, node) of SITE/NODE, SITE/* (every node of a site) or */* (every node); raises DirectiveError."""
-    site, slash, node = pattern.partition("/")
-    if not (site and slash and node) or (site == "*" and node != "*"):
-        raise DirectiveError(f"{pattern!r}: write SITE/NODE, SITE/* or */*")
-    query = sa.select(nodes.c.site, nodes.c.node).order_by(nodes.c.site, nodes.c.node)
-    if site != "*":
-        query = query.where(nodes.c.site == site)
-    if node != "*":
-        query = query.where(nodes.c.node == node)
+    query = sa.select(nodes.c.site, nodes.c.node).where(*_matching(nodes, pattern))
     with engine.connect() as connection:
-        found = [(row.site, row.node) for row in connection.execute(query)]
+        found = [
+            (row.site, row.node) for row in connection.execute(query.order_by(nodes.c.site, nodes.c.node))
+        ]
     if not found:
         raise DirectiveError(f"no node {pattern} is enrolled here")
     return found
 
 
-def listed(engine: sa.Engine, site: str | None = None, node: str | None = None) -> list[dict[str, Any]]:
-    """Directives with their state, newest first."""
-    query = sa.select(*(column for column in directives.c if column.name != "body"))
-    if site is not None:
-        query = query.where(directives.c.site == site)
-    if node is not None:
-        query = query.where(directives.c.node == node)
-    query = query.order_by(directives.c.site, directives.c.node, directives.c.number.desc())
-    with engine.connect() as connection:
-        return [dict(row._mapping) for row in connection.execute(query)]
+def _matching(table: sa.Table, pattern: str) -> list[sa.ColumnElement[bool]]:
+    site, slash, node = pattern.partition("/")
+    if not (site and slash and node) or (site == "*" and node != "*"):
+        raise DirectiveError(f"{pattern!r}: write SITE/NODE, SITE/* or */*")
+    wanted = {"site": site, "node": node}
+    return [table.c[name] == word for name, word in wanted.items() if word != "*"]

@@ -220,7 +220,7 @@ export function inspection(key) {
     ],
     shots: SHOTS.map(([shot, zh, en, required]) => ({ shot, name: name(zh, en), required, photos: state.photos[shot] ?? [], state: shotState(state, shot) })),
     asks: asks.map((each) => ({ review_seq: each.seq, ...each })),
-    readings: [], curves: [], findings: [], may_sign: missing.length === 0 && !state.signed, missing, signed: state.signed,
+    readings: [], curves: [], findings: [], may_sign: missing.length === 0 && !state.signed, missing, alarms: [], signed: state.signed,
     records: [],
   };
 }

@@ -273,6 +273,7 @@ export interface Inspection {
   findings: Finding[];
   may_sign: boolean;
   missing: Alarm[];
+  alarms: Alarm[];
   records: RecordRow[];
 }
 

@@ -11,7 +11,7 @@ const answer: Inspection = {
   items: [item("01"), item("05")],
   shots: [{ shot: "0111", name, required: true, photos: [], state: "missing" }],
   asks: [{ review_seq: 9, photo: "d", shot: "0113", question: "vin", opinion: "unsure" }],
-  readings: [], curves: [], findings: [], may_sign: false, missing: [], records: [],
+  readings: [], curves: [], findings: [], may_sign: false, missing: [], alarms: [], records: [],
 };
 
 it("is the node's answer when nothing is under way", () => {
