@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from central_sync import ledger, mark
-from central_sync.keys import Keys
+from central_sync.keys import Keys, keys_path
 from central_sync.seal import Signer, head_message
 from central_sync.storage import Ballast, Storage, stands, state_of
 from central_sync.volumes import (
@@ -164,14 +164,12 @@ class Journal:
         ledger.must_follow(self._volumes)
         self._seq, self._head = self._current.last()
         mark.must_hold(self.path, self.node, (self._seq, self._head), self._head_at)
-        if len(self._volumes) > 1 or self._keys_path().exists():
-            self._keys = Keys(self._keys_path())
+        if len(self._volumes) > 1 or keys_path(self.path).exists():
+            self._keys = Keys(keys_path(self.path), self._checkpoints)
+            self._keys.forget(after=self._seq)  # of a copy that was newer than this one
         self._drop_retired()
         last = self._current.heads(self._seq - 1)
         self._signed = (last[-1].seq if last else 0, time.monotonic())
-
-    def _keys_path(self) -> Path:
-        return self.path.with_name("keys.sqlite")
 
     def _head_at(self, seq: int) -> bytes | None:
         """Head after a record, where that record is still here."""
@@ -425,7 +423,7 @@ class Journal:
 
     def _next_volume(self) -> Record:
         if self._keys is None:
-            self._keys = Keys(self._keys_path())
+            self._keys = Keys(keys_path(self.path), self._checkpoints)
         notes = self._current.checkpoints()
         body = Continued(volume=self._current.number + 1, last_seq=self._seq, head=self._head.hex())
         path, record = ledger.begin_volume(

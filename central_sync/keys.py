@@ -25,19 +25,33 @@ _CREATE = (
 )
 
 
+def keys_path(journal: Path) -> Path:
+    """Where the ledger of a journal lies."""
+    return journal.with_name("keys.sqlite")
+
+
 def _connected(connection: Any, _: object) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-class Keys:
-    """The ledger of one journal. Raises JournalError when its file cannot be used."""
+def _leave_checkpoints(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA wal_autocheckpoint=0")
 
-    def __init__(self, path: Path) -> None:
+
+class Keys:
+    """The ledger of one journal. Raises JournalError when its file cannot be used.
+
+    Without ``checkpoints`` another program does them.
+    """
+
+    def __init__(self, path: Path, checkpoints: bool = True) -> None:
         self.path = path
         self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
         sa.event.listen(self._engine, "connect", _connected)
+        if not checkpoints:
+            sa.event.listen(self._engine, "connect", _leave_checkpoints)
         self._asking = threading.Lock()
         try:
             self._reader = self._engine.connect()
@@ -80,6 +94,18 @@ class Keys:
         writer.exec_driver_sql("COMMIT")
         writer.commit()
         self.through = through
+
+    def forget(self, after: int) -> None:
+        """Lets go of keys of records after ``after``, which the journal beside does not hold any more."""
+        if self.through <= after:
+            return
+        with self._engine.connect() as writer:
+            writer.exec_driver_sql("BEGIN IMMEDIATE")
+            writer.exec_driver_sql("DELETE FROM keys WHERE seq > ?", (after,))
+            writer.exec_driver_sql("UPDATE merged SET through_seq = ?", (after,))
+            writer.exec_driver_sql("COMMIT")
+            writer.commit()
+        self.through = after
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from central_sync import ledger, mark
 from central_sync.journal import hold
+from central_sync.keys import Keys, keys_path
 from central_sync.volumes import (
     JournalError,
     KeptCheckpoint,
@@ -130,9 +131,18 @@ def mend(path: Path, node: str, known: Sequence[Known], source: str, why: str = 
         aside = _set_aside(path, stands) if stands.why else []
         _go_on(path, node, stands, end, source, why or stands.why or "an older copy stood in its place")
         mark.mark_path(path).unlink(missing_ok=True)
+        _forget(path, stands.seq)
         return Mended(kept=stands.seq, goes_on_after=end.seq, known_from=end.where, set_aside=tuple(aside))
     finally:
         os.close(lock)
+
+
+def _forget(path: Path, after: int) -> None:
+    """Keys of lost records are free: whoever repeats such a message gets it written again."""
+    if keys_path(path).exists():
+        keys = Keys(keys_path(path))
+        keys.forget(after)
+        keys.close()
 
 
 def _marked(path: Path, node: str) -> list[Known]:

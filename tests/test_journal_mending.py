@@ -20,13 +20,14 @@ from central_sync.registry.nodes import standing
 from central_sync.seal import NodeKey
 from central_sync.trust import Trust
 from central_sync.verify import verify_journal
+from central_sync.volumes import numbers_at, volume_path
 from edge.__main__ import app as chayan
 from edge.compose import node_key
 from edge.settings import load
 from lanes.record import Continued, parse
 from tests.central_parts import Lane, settings_for
 from tests.edge_parts import site_file
-from tests.test_journal_volumes import draft
+from tests.test_journal_volumes import draft, merged
 
 KEY = NodeKey.generate()
 
@@ -80,6 +81,60 @@ def test_a_spoilt_or_cut_file_keeps_what_holds_and_goes_on_after_what_was_signed
     assert journal.head()[0] == 423
     journal.close()
     assert holds(tmp_path)
+
+
+def test_a_lost_message_is_written_again_and_a_kept_one_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+
+    async def fill() -> None:
+        journal = Journal(path, "node-1", signer=KEY, roll=Roll(records=50))
+        for n in range(180):
+            await journal.append(draft(f"k{n}-{'x' * 120}"))
+        await merged(journal)
+        journal.close()
+
+    asyncio.run(fill())
+    spoil(tmp_path / "journal-2.sqlite", 0.6)
+    done = mend(path, "node-1", [], "agent")
+    assert 50 <= done.kept < 100 and done.goes_on_after == 183
+
+    async def repeat() -> list[bool]:
+        journal = Journal(path, "node-1", signer=KEY)
+        fresh = [(await journal.append(draft(f"k{n}-{'x' * 120}")))[0].fresh for n in range(180)]
+        journal.close()
+        return fresh
+
+    fresh = asyncio.run(repeat())
+    assert fresh == sorted(fresh) and 45 <= fresh.index(True) < 100
+    assert holds(tmp_path)
+
+
+def test_a_ledger_that_is_newer_than_its_journal_gives_no_wrong_record(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+
+    async def write_until(last: int) -> None:
+        journal = Journal(path, "node-1", roll=Roll(records=20))
+        for n in range(last):
+            await journal.append(draft(f"k{n}"))
+        await merged(journal)
+        journal.close()
+
+    asyncio.run(write_until(25))
+    copies = {name: (tmp_path / name).read_bytes() for name in ("journal.sqlite", "journal-2.sqlite")}
+    asyncio.run(write_until(70))
+    for later in numbers_at(path)[1:]:
+        volume_path(path, later).unlink()
+    for name, content in copies.items():
+        (tmp_path / name).write_bytes(content)
+
+    async def other() -> None:
+        journal = Journal(path, "node-1", roll=Roll(records=20))
+        await journal.append(*(draft(f"other{n}") for n in range(60)))
+        (repeated,) = await journal.append(draft("k60"))
+        assert repeated.fresh, "its number is that of another record now"
+        journal.close()
+
+    asyncio.run(other())
 
 
 def test_yesterdays_copy_goes_on_after_what_was_signed_since(tmp_path: Path) -> None:
