@@ -4,8 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,81 +16,30 @@ from typer.testing import CliRunner
 
 from central_sync import batch as wire
 from central_sync.centre import Trouble
-from central_sync.directives import Directive, Pull, directive_message
+from central_sync.directives import ANSWER_LIMIT, Directive, Pull, UnpinnedTrouble, directive_message
 from central_sync.registry.accept import Policy, accept
-from central_sync.registry.api import build_app
-from central_sync.registry.directives import DirectiveError, give, listed
-from central_sync.registry.engines import open_engine
+from central_sync.registry.directives import DirectiveError, due, give, listed, places
+from central_sync.registry.engines import create_all, open_engine
 from central_sync.registry.nodes import enroll
 from central_sync.seal import NodeKey
 from edge.__main__ import app as chayan
 from edge.directives import Directing
+from edge.rulebook import default_folder
 from lanes.record import Directed, Ordered, genesis
-from tests.central_parts import Lane, dsn, engine, enrolled, settings_for
-from tests.edge_parts import Edge, edge_at, vehicle
+from tests.central_parts import Lane, dsn, engine, enrolled
+from tests.directives_parts import (
+    KEY,
+    acknowledged,
+    black,
+    centre_and_node,
+    directed,
+    order,
+    site_path,
+    tell,
+)
+from tests.edge_parts import edge_at, site_file
 
 __all__ = ["dsn", "engine"]  # fixtures
-KEY = NodeKey.generate()
-
-
-def order(vin: str = "LTEST1A27R0000001", key: str = "o1", **changes: Any) -> bytes:
-    post = {"key": key, "vehicle": vehicle(vin), "business": "periodic", "ordered_by": "centre-1"} | changes
-    return json.dumps(post).encode()
-
-
-def black(level: str = "stop", version: str = "v1", **of: str) -> bytes:
-    entry = {"reason_zh": "盗抢", "reason_en": "stolen", "level": level} | of
-    return json.dumps({"version": version, "entries": [entry]}).encode()
-
-
-@asynccontextmanager
-async def centre_and_node(
-    dsn: str, folder: Path, **more: Any
-) -> AsyncIterator[tuple[Edge, sa.Engine, NodeKey, Pull]]:
-    """A registry, a node enrolled there, and its pull."""
-    async with edge_at(folder) as edge:
-        site = edge.desk.site
-        lane = Lane(site.node.name, site.site.id)
-        lane.key = KEY
-        app = build_app(settings_for(dsn, folder, lane, key_file=folder / "registry.key"))
-        registry, database = NodeKey.load(folder / "registry.key"), open_engine(dsn)
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://r.test") as client:
-            key = more.pop("registry_key", registry.public)
-            pull = Pull(client, site.site.id, site.node.name, more.pop("signer", KEY), key, **more)
-            yield edge, database, registry, pull
-        database.dispose()
-
-
-def tell(
-    edge: Edge, database: sa.Engine, registry: NodeKey, subject: Any, body: bytes, version: str = "v1"
-) -> int:
-    site = edge.desk.site
-    return give(database, registry, site.site.id, site.node.name, subject, version, body)
-
-
-def acknowledged(edge: Edge) -> list[Directed]:
-    """What the node's journal says of directives."""
-    return [r.body for r in edge.desk.journal.replay() if isinstance(r.body, Directed)]
-
-
-def site_path(edge: Edge) -> Path:
-    """The site file of a node of ``edge_at``."""
-    return edge.desk.journal.path.with_name("site.toml")
-
-
-async def directed(edge: Edge, pull: Pull, count: int) -> list[Directed]:
-    """Lets the node work until it has acknowledged ``count`` directives."""
-    directing = Directing(edge.desk, pull, "centre", site_path(edge))
-    task = asyncio.create_task(directing.run())
-    try:
-        async with asyncio.timeout(90):
-            while len(found := acknowledged(edge)) < count:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    return found
 
 
 # ---- the way there and back ------------------------------------------------------------------------
@@ -298,35 +245,173 @@ def test_a_waiting_request_is_answered_when_there_is_news(tmp_path: Path) -> Non
 
 def test_the_commands_give_and_list_and_refuse_in_words(dsn: str, tmp_path: Path) -> None:
     engine = open_engine(dsn)
-    from central_sync.registry.engines import create_all
-
     create_all(engine)
-    enroll(engine, "site-1", "lane-1", KEY.public)
+    for node in ("lane-1", "lane-2"):
+        enroll(engine, "site-1", node, KEY.public)
+    enroll(engine, "site-2", "lane-1", KEY.public)
     engine.dispose()
-    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
-    good.write_bytes(order())
-    bad.write_bytes(b"{}")
-    listing = tmp_path / "black.json"
-    listing.write_bytes(black(vin="LTEST1A27R0000001"))
-    run, centre = CliRunner(), ["--dsn", dsn, "--photos", str(tmp_path / "p")]
-    assert (
-        "number 1"
-        in run.invoke(chayan, ["direct", "order", str(good), *centre, "--node", "site-1/lane-1"]).output
-    )
-    assert (
-        "number 2"
-        in run.invoke(
-            chayan, ["direct", "blacklist", str(listing), *centre, "--node", "site-1/lane-1"]
-        ).output
-    )
-    assert "waiting" in run.invoke(chayan, ["direct", "list", "--dsn", dsn]).output
+    site = site_file(tmp_path)
+    files = {
+        "order": order(),
+        "blacklist": black(vin="LTEST1A27R0000001"),
+        "models": b"[thresholds]\n",
+        "bad": b"{]",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    centre = ["--dsn", dsn, "--photos", str(tmp_path / "p")]
+
+    def run(*words: str | Path) -> tuple[int, str]:
+        done = CliRunner().invoke(chayan, ["direct", *map(str, words)])
+        return done.exit_code, done.output
+
+    one, mine, every = (["--node", each] for each in ("site-1/lane-1", "site-1/*", "*/*"))
+    assert run("order", tmp_path / "order", *centre, *one)[1] == "site-1/lane-1: order o1, number 1\n"
+    status, said = run("blacklist", tmp_path / "blacklist", *centre, *mine, *one)
+    assert said.splitlines() == [
+        "site-1/lane-1: blacklist v1, number 2", "site-1/lane-2: blacklist v1, number 1",
+    ]  # fmt: skip
+    status, said = run("rules", default_folder(), *centre, *every, "--version", "r1")
+    assert [line.split(": ")[1] for line in said.splitlines()] == [
+        "rules r1, number 3", "rules r1, number 2", "rules r1, number 1",
+    ]  # fmt: skip
+    assert "rules installed, number 4" in run("rules", *centre, *one)[1]
+    assert "number 5" in run("models", tmp_path / "models", *centre, *one)[1]
+    assert "virtual-site/virtual-node-1 is enrolled" in run("configuration", site, *centre)[1]
+    assert run("list", "--dsn", dsn, "--node", "site-2/*")[1] == "site-2/lane-1 1 rules r1: waiting\n"
+    assert len(run("list", "--dsn", dsn)[1].splitlines()) == 8
+    assert len(run("list", "--dsn", dsn, "--limit", "3")[1].splitlines()) == 3
     for words in (
-        ["order", str(bad), *centre, "--node", "site-1/lane-1"],
-        ["order", str(tmp_path / "no"), *centre, "--node", "site-1/lane-1"],
-        ["order", str(good), *centre, "--node", "site-1"],
-        ["order", str(good), *centre, "--node", "site-1/nobody"],
-        ["blacklist", str(good), *centre, "--node", "site-1/lane-1"],
+        ["order", tmp_path / "bad", *centre, *one],
+        ["order", tmp_path / "no", *centre, *one],
+        ["order", tmp_path / "order", *centre, "--node", "site-1"],
+        ["order", tmp_path / "order", *centre, "--node", "*/lane-1"],
+        ["order", tmp_path / "order", *centre, "--node", "site-1/nobody"],
+        ["blacklist", tmp_path / "order", *centre, *one],
+        ["rules", tmp_path, *centre, *one],
+        ["models", tmp_path / "bad", *centre, *one],
+        ["models", tmp_path / "models", *centre, *one, "--version", "v" * 81],
+        ["configuration", tmp_path / "bad", *centre],
         ["list", "--dsn", "nonsense"],
+        ["list", "--dsn", dsn, "--node", "site-1"],
     ):
-        wrong = run.invoke(chayan, ["direct", *words])
-        assert wrong.exit_code == 1 and wrong.output, words
+        status, said = run(*words)
+        assert status == 1 and said, words
+
+
+# ---- numbers at the registry -----------------------------------------------------------------------
+
+
+def test_an_order_comes_once_a_list_may_come_back_and_what_was_refused_again(engine: sa.Engine) -> None:
+    lane = enrolled(engine, Lane())
+
+    def gives(subject: str, version: str) -> int:
+        return give(engine, KEY, lane.site, lane.node, subject, version, version.encode())
+
+    assert [gives("order", each) for each in ("a", "b", "a")] == [1, 2, 1]
+    assert [gives("blacklist", each) for each in ("v1", "v1", "v2", "v1", "v1")] == [3, 3, 4, 5, 5]
+    digest = hashlib.sha256(b"a").hexdigest()
+    said = {"subject": "order", "version": "a", "sha256": digest}
+    lane.write(Directed(number=1, outcome="refused", why="no room", **said))  # type: ignore[arg-type]
+    accept(engine, lane.batch(), Policy())
+    assert [gives("order", each) for each in ("a", "a", "b")] == [6, 6, 2]
+    assert [each.number for each in due(engine, lane.site, lane.node, 4)] == [5, 6]
+
+
+def test_a_registry_restored_from_an_older_copy_gives_no_number_twice(engine: sa.Engine) -> None:
+    lane = enrolled(engine, Lane())
+    known = {"subject": "order", "outcome": "taken"}
+    for number in (1, 2, 3):
+        digest = hashlib.sha256(str(number).encode()).hexdigest()
+        lane.write(Directed(number=number, version=str(number), sha256=digest, **known))  # type: ignore[arg-type]
+    assert give(engine, KEY, lane.site, lane.node, "order", "1", b"1") == 1, "as it was before"
+    assert give(engine, KEY, lane.site, lane.node, "order", "new", b"new") == 2, "taken, but not known here"
+    accept(engine, lane.batch(), Policy())
+    states = {each["number"]: (each["version"], each["outcome"]) for each in listed(engine)}
+    assert states == {1: ("1", "taken"), 2: ("new", "refused"), 3: ("3", "taken")}
+    assert give(engine, KEY, lane.site, lane.node, "order", "new", b"new") == 4
+    assert due(engine, lane.site, lane.node, 3)[0].version == "new"
+
+
+def test_two_nodes_have_numbers_of_their_own_and_read_only_their_own(engine: sa.Engine) -> None:
+    one, two = enrolled(engine, Lane(site="s")), enrolled(engine, Lane(site="s"))
+    elsewhere = enrolled(engine, Lane(site="elsewhere"))
+    assert {node for _, node in places(engine, "s/*")} == {one.node, two.node}
+    assert ("elsewhere", elsewhere.node) in places(engine, "*/*")
+    for n, lane in enumerate((one, two, one)):
+        give(engine, KEY, "s", lane.node, "order", f"v{n}", b"x")
+    assert [[d.version for d in due(engine, "s", lane.node, 0)] for lane in (one, two)] == [
+        ["v0", "v2"], ["v1"],
+    ]  # fmt: skip
+
+
+# ---- the puller ------------------------------------------------------------------------------------
+
+
+def test_without_a_pinned_key_what_waits_is_told_and_not_taken(tmp_path: Path) -> None:
+    async def use() -> None:
+        dsn = f"sqlite:///{tmp_path / 'r.sqlite'}"
+        async with centre_and_node(dsn, tmp_path, registry_key="") as (edge, database, registry, pull):
+            assert await pull.after(0, 0) == [], "nothing waits, nothing is told"
+            tell(edge, database, registry, "order", order())
+            with pytest.raises(UnpinnedTrouble, match=r"\[registry\] key") as told:
+                await pull.after(0, 0)
+            assert told.value.wait >= 60
+            task = asyncio.create_task(Directing(edge.desk, pull, "centre", site_path(edge)).run())
+            async with asyncio.timeout(20):
+                with edge.desk.bell() as bell:
+                    while "directives" not in edge.desk.alarms:
+                        await bell.wait()
+                        bell.clear()
+            task.cancel()
+            assert not acknowledged(edge) and not edge.desk.book.waiting()
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b"<html>log in</html>", "no list of directives"),
+        (200, b"[" * 100_000, "no list of directives"),
+        (200, b" " * (ANSWER_LIMIT + 1), "bytes of directives"),
+        (500, b"\xff", "HTTP 500"),
+        (401, b"", "HTTP 401"),
+    ],
+)
+def test_what_is_no_answer_of_a_registry_is_a_trouble(status: int, body: bytes, said: str) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, stream=httpx.ByteStream(body), headers={"Chayan-Time": "no time"})
+
+    async def use() -> None:
+        transport = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://r.test") as client:
+            with pytest.raises(Trouble, match=said):
+                await Pull(client, "s", "node-1", KEY, KEY.public).after(0, 0)
+
+    asyncio.run(use())
+
+
+def test_a_full_disk_and_an_unknown_subject_stop_nothing_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use() -> None:
+        async with centre_and_node(f"sqlite:///{tmp_path / 'r.sqlite'}", tmp_path) as parts:
+            edge, database, registry, pull = parts
+            keep, failures = edge.desk.reference.keep, iter([True])
+
+            def full(content: bytes) -> None:
+                if next(failures, False):
+                    raise OSError(28, "No space left on device")
+                keep(content)
+
+            monkeypatch.setattr(edge.desk.reference, "keep", full)
+            tell(edge, database, registry, "blacklist", black(vin="LTEST1A27R0000001"))
+            (taken,) = await directed(edge, pull, 1)
+            assert taken.outcome == "taken" and next(failures, None) is None
+            directing = Directing(edge.desk, pull, "centre", site_path(edge))
+            (true,) = await pull.after(0, 0)
+            await directing.take(msgspec.structs.replace(true, number=2, subject="weather"))
+            assert "takes no weather" in acknowledged(edge)[-1].why
+
+    asyncio.run(use())
