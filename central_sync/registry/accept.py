@@ -4,7 +4,7 @@ The row of the node is locked while a batch is compared with what is held, so re
 come one after the other. Overlap is compared by chain head: equal heads over SHA-256 mean equal bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -47,7 +47,13 @@ def accept(engine: sa.Engine, batch: Batch, policy: Policy) -> Receipt:
     data, heads = _sound(batch)
     with writing(engine) as connection:
         node = _locked(connection, batch)
-        new = _compare(connection, batch, heads, node)
+        new = first_new(
+            batch,
+            heads,
+            node,
+            lambda seq: _head_at(connection, batch, seq, node),
+            lambda sent: _first_other(connection, batch, sent),
+        )
         rows = _read(batch, data, heads, new, node.allow_simulated and policy.allow_simulated)
         if rows:
             _store(connection, batch, rows)
@@ -80,16 +86,25 @@ def _locked(connection: sa.Connection, batch: Batch) -> Held:
     )
 
 
-def _compare(connection: sa.Connection, batch: Batch, heads: Sequence[bytes], node: Held) -> int:
-    """Index of the first new record; raises Rejected for a gap or for other bytes than those held."""
+def first_new(
+    batch: Batch,
+    heads: Sequence[bytes],
+    node: Held,
+    head_at: Callable[[int], bytes],
+    first_other: Callable[[Sequence[bytes]], int],
+) -> int:
+    """Index of the first new record; raises Rejected for a gap or for other bytes than those held.
+
+    ``head_at``: the held head after a record; ``first_other``: the first number whose head differs.
+    """
     if batch.first_seq > node.through + 1:
         raise Rejected.gap(node.through + 1, node.head)
     overlap = min(node.through, batch.last_seq) - batch.first_seq + 1
-    before = _head_at(connection, batch, batch.first_seq - 1, node)
+    before = head_at(batch.first_seq - 1)
     if before.hex() != batch.prev_head:
         raise Rejected.conflict(batch.first_seq - 1)
-    if overlap and _head_at(connection, batch, batch.first_seq + overlap - 1, node) != heads[overlap - 1]:
-        raise Rejected.conflict(_first_other(connection, batch, heads[:overlap]))
+    if overlap and head_at(batch.first_seq + overlap - 1) != heads[overlap - 1]:
+        raise Rejected.conflict(first_other(heads[:overlap]))
     return overlap
 
 
