@@ -7,6 +7,7 @@ restored from an older backup. What decides is the code itself: ``accept.first_n
 everything held and settled.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -212,8 +213,8 @@ def test_every_state_of_one_road_is_sound_and_ends_well() -> None:
 
 
 def test_every_state_of_two_roads_is_sound_and_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.test_protocol_model.RECORDS", 2)
-    monkeypatch.setattr("tests.test_protocol_model.IN_FLIGHT", 1)
+    monkeypatch.setattr(sys.modules[__name__], "RECORDS", 2)
+    monkeypatch.setattr(sys.modules[__name__], "IN_FLIGHT", 1)
     assert explore(2) > 10_000
 
 
@@ -224,6 +225,6 @@ def test_a_courier_that_takes_a_lost_answer_for_a_good_one_is_found(monkeypatch:
     def hopeful(road: Road, records: int) -> Road:
         return replace(honest(road, records), settled=records)
 
-    monkeypatch.setattr("tests.test_protocol_model.compared", hopeful)
+    monkeypatch.setattr(sys.modules[__name__], "compared", hopeful)
     with pytest.raises(AssertionError, match="settled, and not held"):
         explore(1)
