@@ -227,7 +227,7 @@ def test_what_cannot_be_given_is_refused(engine: sa.Engine) -> None:
         (lane.site, lane.node, "nonsense", "v", b"x"),
     ):
         with pytest.raises(DirectiveError):
-            give(engine, KEY, site, node, subject, version, body)  # type: ignore[arg-type]
+            give(engine, KEY, site, node, subject, version, body)
 
 
 def test_a_waiting_request_is_answered_when_there_is_news(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_an_order_comes_once_a_list_may_come_back_and_what_was_refused_again(eng
     assert [gives("blacklist", each) for each in ("v1", "v1", "v2", "v1", "v1")] == [3, 3, 4, 5, 5]
     digest = hashlib.sha256(b"a").hexdigest()
     said = {"subject": "order", "version": "a", "sha256": digest}
-    lane.write(Directed(number=1, outcome="refused", why="no room", **said))  # type: ignore[arg-type]
+    lane.write(Directed(number=1, outcome="refused", why="no room", **said))
     accept(engine, lane.batch(), Policy())
     assert [gives("order", each) for each in ("a", "a", "b")] == [6, 6, 2]
     assert [each.number for each in due(engine, lane.site, lane.node, 4)] == [5, 6]
@@ -320,10 +320,11 @@ def test_an_order_comes_once_a_list_may_come_back_and_what_was_refused_again(eng
 
 def test_a_registry_restored_from_an_older_copy_gives_no_number_twice(engine: sa.Engine) -> None:
     lane = enrolled(engine, Lane())
-    known = {"subject": "order", "outcome": "taken"}
     for number in (1, 2, 3):
         digest = hashlib.sha256(str(number).encode()).hexdigest()
-        lane.write(Directed(number=number, version=str(number), sha256=digest, **known))  # type: ignore[arg-type]
+        lane.write(
+            Directed(number=number, subject="order", version=str(number), sha256=digest, outcome="taken")
+        )
     assert give(engine, KEY, lane.site, lane.node, "order", "1", b"1") == 1, "as it was before"
     assert give(engine, KEY, lane.site, lane.node, "order", "new", b"new") == 2, "taken, but not known here"
     accept(engine, lane.batch(), Policy())
