@@ -1,5 +1,6 @@
 """The writing side of one volume: opening, migrating, and making the next one. Used by the journal only."""
 
+import fcntl
 import itertools
 import os
 import sqlite3
@@ -176,6 +177,17 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def hold(path: Path) -> int:
+    """The lock of a journal, as a descriptor; raises JournalError while another process has it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise JournalError(f"{path.with_suffix('')} is held by another process; stop it first") from None
+    return lock
 
 
 def must_follow(volumes: list[Volume]) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from central_sync import ledger, mark
-from central_sync.journal import hold
 from central_sync.keys import Keys, keys_path
 from central_sync.volumes import (
     JournalError,
@@ -119,7 +118,7 @@ def mend(path: Path, node: str, known: Sequence[Known], source: str, why: str = 
     Raises JournalError when nothing needs mending, when somebody knows another history than the one that
     holds here, or when a file cannot be written.
     """
-    lock = hold(path.with_suffix(".lock"))
+    lock = ledger.hold(path.with_suffix(".lock"))
     try:
         stands = sound(path, node)
         seen = [*known, *_marked(path, node)]

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -107,3 +108,41 @@ class Ballast:
 
     def _stands(self) -> bool:
         return not self._size or (self._path.exists() and self._path.stat().st_size >= self._size)
+
+
+class Disk:
+    """How a journal's disk stands, told on every change; the ballast is taken again when there is room."""
+
+    def __init__(self, journal: Path, ballast: Ballast) -> None:
+        self._journal, self.ballast = journal, ballast
+        self.ballast.load()
+        self.storage = Storage()
+        self.watchers: list[Callable[[Storage], None]] = []
+
+    def works(self) -> None:
+        """A commit has worked."""
+        if self.storage.state == "ok" or self.ballast.load():
+            self._stands(Storage())
+        else:
+            self._stands(stands("low", "日志账", "the journal", f"{self._journal.parent}"))
+
+    def fails(self, error: Exception, file: str) -> None:
+        """A commit has failed; what is not the disk's says nothing."""
+        state = state_of(error)
+        if state is not None:
+            self._stands(stands(state, "日志账", "the journal", f"{file}: {_said(error)}"))
+
+    def fails_to_go_on(self, error: Exception) -> None:
+        """No further volume could be made."""
+        state = state_of(error) or "full"
+        self._stands(stands(state, "日志账新卷", "a further volume of the journal", _said(error)))
+
+    def _stands(self, storage: Storage) -> None:
+        if storage != self.storage:
+            self.storage = storage
+            for watcher in self.watchers:
+                watcher(storage)
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error)

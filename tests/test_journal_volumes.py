@@ -50,10 +50,10 @@ def whole(folder: Path) -> list[int]:
 async def merged(journal: Journal) -> None:
     """Waits until the ledger has taken in every closed volume."""
     for _ in range(200):
-        assert journal._keys is not None
-        if journal._keys.through >= journal._volumes[-1].first_seq - 1:
+        assert journal._shelf.keys is not None
+        if journal._shelf.keys.through >= journal._shelf.volumes[-1].first_seq - 1:
             return
-        journal._merge()
+        journal._shelf.merge()
         await asyncio.sleep(0.02)
     raise AssertionError("the ledger never caught up")
 
@@ -278,13 +278,13 @@ def test_killed_between_the_record_and_the_removal_the_volume_goes_at_the_next_s
         await journal.append(*(draft(f"k{n}") for n in range(12)))
         await journal.roll()
         await merged(journal)
-        monkeypatch.setattr(journal, "_drop_retired", lambda: None)
+        monkeypatch.setattr(journal._shelf, "drop_retired", lambda: None)
         await asyncio.wait_for(_one_round(journal), 5)
         journal.close()
 
     async def _one_round(journal: Journal) -> None:
-        rounds = iter([journal._volumes[0], None])
-        monkeypatch.setattr(journal, "_retirable", lambda *_: next(rounds))
+        rounds = iter([journal._shelf.volumes[0], None])
+        monkeypatch.setattr(journal._shelf, "retirable", lambda *_: next(rounds))
         await journal.retire(datetime(2030, 1, 1, tzinfo=UTC), 10**9, 10**9)
 
     asyncio.run(use())
