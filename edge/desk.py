@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from central_sync.journal import Appended, Journal
 from central_sync.photos import Photos
 from central_sync.volumes import JournalError
@@ -96,15 +98,19 @@ class Desk:
     def renew(self) -> None:
         """Reads what the centre has sent anew; an alarm names what is in force and cannot be read."""
         content = self.reference.content("blacklist")
-        self.blacklist = Blacklist() if content is None else parse(content)
+        damaged = self.reference.damaged()
+        try:
+            self.blacklist = Blacklist() if content is None else parse(content)
+        except msgspec.MsgspecError:  # taken by a newer version of this software
+            damaged += [each for each in [self.reference.current("blacklist")] if each is not None]
         self.rules.forget()
         self._checklists.clear()
-        names = "、".join(f"{each.subject} {each.version}" for each in self.reference.damaged())
+        names = "、".join(f"{each.subject} {each.version}" for each in damaged)
         if names:
             self.alarm(
                 "reference",
-                f"中心下发的 {names} 在本机已损坏，正向中心重新取；规则损坏期间不受理新车",
-                f"damaged here, asked of the centre again: {names}; without its rules no vehicle is ordered",
+                f"中心下发的 {names} 在本机已损坏或无法读取，正向中心重新取；规则损坏期间不受理新车",
+                f"damaged or not readable here: {names}; asked of the centre again, no order without its rules",
             )
         else:
             self.calm("reference")

@@ -178,6 +178,28 @@ def test_an_index_of_another_journal_is_not_believed(tmp_path: Path) -> None:
     asyncio.run(again())
 
 
+def test_a_list_that_this_version_cannot_read_is_told_and_stops_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use() -> None:
+        async with centre_and_node(sqlite_at(tmp_path), tmp_path) as (edge, database, registry, pull):
+            tell(edge, database, registry, "blacklist", black(vin="LTEST1A27R0000009"))
+            await directed(edge, pull, 1)
+
+    def older(_: bytes) -> None:
+        raise msgspec.ValidationError("unknown field")
+
+    asyncio.run(use())
+    monkeypatch.setattr("edge.desk.parse", older)
+
+    async def again() -> None:
+        async with edge_at(tmp_path) as edge:
+            assert "blacklist v1" in edge.desk.alarms["reference"].en
+            await edge.order()
+
+    asyncio.run(again())
+
+
 # ---- thresholds ----------------------------------------------------------------------------------
 
 
