@@ -110,7 +110,7 @@ class Desk:
             self.alarm(
                 "reference",
                 f"中心下发的 {names} 在本机已损坏或无法读取，正向中心重新取；规则损坏期间不受理新车",
-                f"not readable here: {names}; asked of the centre again, and no order is taken without its rules",
+                f"not readable here: {names}; asked of the centre again; without its rules no order is taken",
             )
         else:
             self.calm("reference")
