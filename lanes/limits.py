@@ -14,12 +14,13 @@ from lanes.vehicle import Vehicle
 Condition: TypeAlias = Literal["new", "in_use"]
 Axle: TypeAlias = Literal["front", "rear"]
 Bench: TypeAlias = Literal["roller", "plate"]
+Load: TypeAlias = Literal["unladen", "laden"]
 
 
 class Limit(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of limits.toml: ``quantity``, rounded to ``places``, must be ≥, ≤ or between its bounds."""
 
-    SETS: ClassVar[tuple[str, ...]] = (*Scope.SETS, "condition", "axle", "bench")
+    SETS: ClassVar[tuple[str, ...]] = (*Scope.SETS, "condition", "axle", "bench", "load")
 
     quantity: str
     bound: Literal["ge", "le", "between"]
@@ -31,6 +32,7 @@ class Limit(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
     condition: Condition | None = None
     axle: Axle | None = None
     bench: Bench | None = None
+    load: Load | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,6 +84,7 @@ class Limits:
         *,
         axle: Axle | None = None,
         bench: Bench | None = None,
+        load: Load | None = None,
     ) -> Limit | None:
         """The limit in force for this vehicle and business on the day of inspection; None: there is none."""
         case = Case(
@@ -91,5 +94,6 @@ class Limits:
             condition=self._conditions.get(business, ""),
             axle=axle or "",
             bench=bench or "",
+            load=load or "",
         )
         return narrowest((row for row in self.rows if row.quantity == quantity), case)

@@ -29,16 +29,17 @@ FILES: dict[str, tuple[str, ...]] = {
     "rulebook": ("name", "source", "class_group", "business"),
     "limits": ("limit",),
     "checklists": ("item", "shot", "outside"),
-    "names": ("item", "shot", "quantity", "plate_kind", "use", "vehicle_class", "colour"),
+    "names": ("item", "quantity"),
+    "codes": ("plate_kind", "use", "vehicle_class", "colour", "shot"),
 }
-#: what pages find in Rulebook.names, beside "items" and "businesses", and the table it comes from
+#: what pages find in Rulebook.names, beside "items" and "businesses", and file and table it comes from
 _NAMES = {
-    "shots": "shot",
-    "quantities": "quantity",
-    "plate_kinds": "plate_kind",
-    "uses": "use",
-    "vehicle_classes": "vehicle_class",
-    "colours": "colour",
+    "quantities": ("names", "quantity"),
+    "shots": ("codes", "shot"),
+    "plate_kinds": ("codes", "plate_kind"),
+    "uses": ("codes", "use"),
+    "vehicle_classes": ("codes", "vehicle_class"),
+    "colours": ("codes", "colour"),
 }
 _S = TypeVar("_S", bound=Scope)
 _Labelled = list[tuple[str, _S]]
@@ -84,7 +85,7 @@ class Rulebook:
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, object]) -> "Rulebook":
-        """Rulebook from parsed files by stem: rulebook, limits, checklists, names.
+        """Rulebook from parsed files by stem: rulebook, limits, checklists, names, codes.
 
         Raises RuleError naming file, table and row for anything unknown, missing, contradictory or undefined.
         """
@@ -143,8 +144,8 @@ def _names(
         must_know(label, "source", item.source.split(), sources)
     items = by_code(labelled, lambda row: row.code)
     names = {"items": _labels(items), "businesses": _labels(businesses)}
-    for key, table in _NAMES.items():
-        named = rows(docs, "names", table, NameRow)
+    for key, (stem, table) in _NAMES.items():
+        named = rows(docs, stem, table, NameRow)
         for label, row in named:
             must_know(label, "source", row.source.split(), sources)
         names[key] = _labels(by_code(named, lambda row: row.code))

@@ -12,9 +12,11 @@ from msgspec import Meta, Struct
 from lanes.vehicle import Vehicle
 
 Confidence: TypeAlias = Literal["S", "F", "F1", "Q", "M"]
-Mass: TypeAlias = Annotated[int, Meta(gt=0)]
-_HEAVIEST_KG = 10**9
+Positive: TypeAlias = Annotated[int, Meta(gt=0)]
+_MOST = 10**9
+_ANY = (0, _MOST)
 _Row = TypeVar("_Row", bound="Scope")
+_N = TypeVar("_N", int, date)
 
 
 class RuleError(Exception):
@@ -31,16 +33,24 @@ class Case:
     condition: str = ""
     axle: str = ""
     bench: str = ""
+    load: str = ""
 
     def value(self, name: str) -> str:
         """The case's value of one of the set-like columns of a Scope."""
+        vehicle = self.vehicle
         match name:
             case "uses":
-                return self.vehicle.use
+                return vehicle.use
             case "businesses":
                 return self.business
-            case "steer_suspension":
-                return self.vehicle.steer_suspension
+            case "fuels":
+                return vehicle.fuel
+            case "plate_kinds":
+                return vehicle.plate.hpzl if vehicle.plate is not None else ""
+            case "origin":
+                return "imported" if vehicle.imported else "domestic"
+            case "steer_suspension" | "service_brake" | "lamps":
+                return str(getattr(vehicle, name))
         return str(getattr(self, name))
 
 
@@ -48,19 +58,47 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Columns shared by all rule rows. A column left out does not restrict; all bounds are inclusive.
 
     ``classes``: names of class groups or beginnings of cllx codes. ``mass_ratio_*``: gross ÷ kerb mass.
+    ``speed_*``: design top speed; a vehicle whose papers do not tell it is in no row that restricts it.
     ``made_*``: date of manufacture. ``effective_*``: date of the inspection. ``source``: a key of [[source]].
     """
 
-    SETS: ClassVar[tuple[str, ...]] = ("uses", "businesses", "steer_suspension")
+    SETS: ClassVar[tuple[str, ...]] = (
+        "uses",
+        "businesses",
+        "fuels",
+        "plate_kinds",
+        "origin",
+        "steer_suspension",
+        "service_brake",
+        "lamps",
+    )
+    #: first and last column of a range -> the vehicle's own number
+    RANGES: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("gross_mass_from_kg", "gross_mass_to_kg", "gross_mass_kg"),
+        ("axles_from", "axles_to", "axles"),
+        ("seats_from", "seats_to", "seats"),
+        ("speed_from_kmh", "speed_to_kmh", "top_speed_kmh"),
+    )
 
     source: str
     confidence: Confidence
     classes: tuple[str, ...] = ()
     uses: tuple[Annotated[str, Meta(pattern="^[A-Z]$")], ...] = ()
     businesses: tuple[str, ...] = ()
+    fuels: tuple[Annotated[str, Meta(min_length=1, max_length=4)], ...] = ()
+    plate_kinds: tuple[Annotated[str, Meta(pattern="^[0-9]{2}$")], ...] = ()
+    origin: Literal["domestic", "imported"] | None = None
     steer_suspension: Literal["independent", "dependent"] | None = None
-    gross_mass_from_kg: Mass | None = None
-    gross_mass_to_kg: Mass | None = None
+    service_brake: Literal["hydraulic", "air"] | None = None
+    lamps: Literal["one", "two", "four"] | None = None
+    gross_mass_from_kg: Positive | None = None
+    gross_mass_to_kg: Positive | None = None
+    axles_from: Positive | None = None
+    axles_to: Positive | None = None
+    seats_from: Positive | None = None
+    seats_to: Positive | None = None
+    speed_from_kmh: Positive | None = None
+    speed_to_kmh: Positive | None = None
     mass_ratio_to: Decimal | None = None
     mass_ratio_below: Decimal | None = None  # the one exclusive bound: GB 7258 says "less than 1.2 times"
     made_from: date | None = None
@@ -75,21 +113,25 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ratio = getattr(self, name)
             if ratio is not None and not (ratio.is_finite() and ratio > 0):
                 raise ValueError(f"{name} = {ratio} is not a positive number")
-        low, high = self._mass()
-        if low > high or any(first > last for first, last in self._dates()):
-            raise ValueError("a range (gross_mass, made or effective) ends before it begins")
+        for (low, high), (first, last, _) in zip(self._ranges(), self.RANGES, strict=True):
+            if low > high:
+                raise ValueError(f"{first} = {low} lies beyond {last} = {high}")
+        if any(first > last for first, last in self._dates()):
+            raise ValueError("a range of dates (made or effective) ends before it begins")
 
     def covers(self, case: Case) -> bool:
         """Whether this row is for this case."""
         vehicle = case.vehicle
         made, effective = self._dates()
-        low, high = self._mass()
         return (
             (not self.classes or vehicle.vehicle_class.startswith(self.classes))
             and all(not (allowed := self._set(n)) or case.value(n) in allowed for n in self.SETS)
             and made[0] <= vehicle.made_on <= made[1]
             and effective[0] <= case.on <= effective[1]
-            and low <= vehicle.gross_mass_kg <= high
+            and all(
+                _holds(span, getattr(vehicle, column[2]))
+                for span, column in zip(self._ranges(), self.RANGES, strict=True)
+            )
             and self._ratio_covers(vehicle)
         )
 
@@ -99,7 +141,9 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             _within_classes(self.classes, other.classes)
             and all(_inside(self._set(n), other._set(n)) for n in self.SETS)
             and all(a[0] >= b[0] and a[1] <= b[1] for a, b in zip(self._dates(), other._dates(), strict=True))
-            and (self._mass()[0] >= other._mass()[0] and self._mass()[1] <= other._mass()[1])
+            and all(
+                a[0] >= b[0] and a[1] <= b[1] for a, b in zip(self._ranges(), other._ranges(), strict=True)
+            )
             and self._ratio() <= other._ratio()
         )
 
@@ -109,8 +153,9 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             (not self.classes or not other.classes or _share(self.classes, other.classes))
             and all(_meet(self._set(n), other._set(n)) for n in self.SETS)
             and all(a[0] <= b[1] and b[0] <= a[1] for a, b in zip(self._dates(), other._dates(), strict=True))
-            and self._mass()[0] <= other._mass()[1]
-            and other._mass()[0] <= self._mass()[1]
+            and all(
+                a[0] <= b[1] and b[0] <= a[1] for a, b in zip(self._ranges(), other._ranges(), strict=True)
+            )
         )
 
     def _set(self, name: str) -> frozenset[str]:
@@ -124,8 +169,9 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         made = (self.made_from or date.min, self.made_to or date.max)
         return made, (self.effective_from or date.min, self.effective_to or date.max)
 
-    def _mass(self) -> tuple[int, int]:
-        return self.gross_mass_from_kg or 0, self.gross_mass_to_kg or _HEAVIEST_KG
+    def _ranges(self) -> tuple[tuple[int, int], ...]:
+        """Lower and upper bound of each of RANGES; _ANY where the row does not restrict it."""
+        return tuple((getattr(self, a) or 0, getattr(self, b) or _MOST) for a, b, _ in self.RANGES)
 
     def _ratio(self) -> tuple[Decimal, bool]:
         """Upper bound of gross ÷ kerb mass, and whether the bound itself is inside; ordered by width."""
@@ -171,6 +217,19 @@ def resolved(row: _Row, groups: Mapping[str, tuple[str, ...]]) -> _Row:
 
 def _is_prefix(name: str) -> bool:
     return 1 <= len(name) <= 3 and name.isascii() and name.isalnum() and name.isupper() and name[0].isalpha()
+
+
+def _holds(span: tuple[int, int], number: int | None) -> bool:
+    """Whether a number lies in a span; one that nobody knows lies only in the whole."""
+    return span == _ANY if number is None else span[0] <= number <= span[1]
+
+
+def _encloses(wide: tuple[_N, _N], narrow: tuple[_N, _N]) -> bool:
+    return wide[0] <= narrow[0] and narrow[1] <= wide[1]
+
+
+def _touch(one: tuple[_N, _N], other: tuple[_N, _N]) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
 def _inside(narrow: frozenset[str], wide: frozenset[str]) -> bool:

@@ -39,7 +39,7 @@ class ClassGroupRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class NameRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """names.toml: a code and its names."""
+    """names.toml, codes.toml: a code and its names."""
 
     code: str
     zh: str

@@ -38,6 +38,12 @@ class Vehicle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     steer_suspension: Literal["independent", "dependent"] = "independent"
     service_brake: Literal["hydraulic", "air"] = "hydraulic"
     imported: bool = False
+    lamps: Literal["one", "two", "four"] = "two"  # lamp system of the main beams (灯制)
+    top_speed_kmh: Annotated[int, Meta(gt=0)] | None = None
+    length_mm: Annotated[int, Meta(gt=0)] | None = None
+    width_mm: Annotated[int, Meta(gt=0)] | None = None
+    height_mm: Annotated[int, Meta(gt=0)] | None = None
+    vin_series: Annotated[str, Meta(max_length=25)] = ""  # 公告 sbdhxl, with wildcards
 
 
 # ---- plates (GA 36; domain notes 5.2: F for the civil formats, M for 03 04 22 31 32) --------------

@@ -210,7 +210,11 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
         limit(0, effective_to=date(2020, 1, 1)),
         "row 1 \\(axle_rate\\): a range .* ends before it begins",
     ),
-    ("masses turned", limit(0, gross_mass_from_kg=2, gross_mass_to_kg=1), "ends before it begins"),
+    (
+        "masses turned",
+        limit(0, gross_mass_from_kg=2, gross_mass_to_kg=1),
+        "kg = 2 lies beyond",
+    ),
     ("two ratios", limit(11, mass_ratio_to="1.2"), "exclude each other"),
     ("ratio", limit(11, mass_ratio_below="0"), "mass_ratio_below = 0 is not a positive number"),
     (
@@ -241,8 +245,8 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     ),
     (
         "name twice",
-        lambda f: f["names"]["use"].append(dict(f["names"]["use"][0])),
-        "names.toml, use, row 20 \\(A\\): 'A' stands twice",
+        lambda f: f["codes"]["use"].append(dict(f["codes"]["use"][0])),
+        "codes.toml, use, row 20 \\(A\\): 'A' stands twice",
     ),
     ("name without English", without("names", "item", 0, "en"), "names.toml, item, row 1 \\(01\\): .*`en`"),
     (
