@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lanes.checklist import ItemKind, ItemNeed, Outside, ShotNeed
+from lanes.codes import Codes
 from lanes.limits import Condition, Limit, Limits
 from lanes.scope import Confidence, RuleError, Scope, must_be_ordered, resolved
 from lanes.tables import (
@@ -23,6 +24,7 @@ from lanes.tables import (
     must_know,
     rows,
 )
+from lanes.vin_rules import VinRule
 
 #: files (by stem) and the tables each must hold
 FILES: dict[str, tuple[str, ...]] = {
@@ -30,16 +32,34 @@ FILES: dict[str, tuple[str, ...]] = {
     "limits": ("limit",),
     "checklists": ("item", "shot", "outside"),
     "names": ("item", "quantity"),
-    "codes": ("plate_kind", "use", "vehicle_class", "colour", "shot"),
+    "codes": (
+        "plate_kind",
+        "use",
+        "vehicle_class",
+        "colour",
+        "fuel",
+        "test_kind",
+        "special_class",
+        "line_kind",
+    ),
+    "photos": ("shot", "old_shot"),
+    "defects": ("defect_item", "defect"),
+    "plates": ("format", "open_kind"),
+    "vins": ("vin_rule", "region", "country"),
 }
 #: what pages find in Rulebook.names, beside "items" and "businesses", and file and table it comes from
 _NAMES = {
     "quantities": ("names", "quantity"),
-    "shots": ("codes", "shot"),
+    "shots": ("photos", "shot"),
     "plate_kinds": ("codes", "plate_kind"),
     "uses": ("codes", "use"),
     "vehicle_classes": ("codes", "vehicle_class"),
     "colours": ("codes", "colour"),
+    "fuels": ("codes", "fuel"),
+    "test_kinds": ("codes", "test_kind"),
+    "special_classes": ("codes", "special_class"),
+    "line_kinds": ("codes", "line_kind"),
+    "defect_items": ("defects", "defect_item"),
 }
 _S = TypeVar("_S", bound=Scope)
 _Labelled = list[tuple[str, _S]]
@@ -82,10 +102,11 @@ class Rulebook:
     item_kinds: Mapping[str, ItemKind]
     businesses: Mapping[str, BusinessRow]
     names: Mapping[str, Mapping[str, Label]]
+    codes: Codes
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, object]) -> "Rulebook":
-        """Rulebook from parsed files by stem: rulebook, limits, checklists, names, codes.
+        """Rulebook from parsed files by stem, those of FILES.
 
         Raises RuleError naming file, table and row for anything unknown, missing, contradictory or undefined.
         """
@@ -100,6 +121,7 @@ class Rulebook:
         item_needs = _scoped(docs, "checklists", "item", ItemNeed, sources, businesses)
         shot_needs = _scoped(docs, "checklists", "shot", ShotNeed, sources, businesses)
         outside = _scoped(docs, "checklists", "outside", Outside, sources, businesses)
+        vin_rules = _scoped(docs, "vins", "vin_rule", VinRule, sources, businesses)
         for label, row in limits:
             must_know(label, "quantity", [row.quantity], names["quantities"])
         for label, need in item_needs:
@@ -120,6 +142,7 @@ class Rulebook:
             item_kinds={code: row.kind for code, row in items.items()},
             businesses=businesses,
             names=names,
+            codes=Codes.from_tables(docs, vin_rules, names, sources),
         )
 
 

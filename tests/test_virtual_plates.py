@@ -8,15 +8,18 @@ import pytest
 from firmware_bridge.virtual.glyphs import (
     DOUBLE,
     NEW_ENERGY,
+    RED_CHARACTERS,
     SINGLE,
     STROKES,
+    STYLES,
     glyph,
     plate_face,
     plate_layout,
     plate_style,
     strokes,
 )
-from lanes.vehicle import VIN_ALPHABET
+from lanes.vin import ALPHABET
+from tests.lanes_parts import rulebook
 
 
 def test_single_layer_cells_are_45_by_90_with_12_mm_gaps_and_34_at_the_dot() -> None:
@@ -81,6 +84,14 @@ def test_kinds_have_their_colours() -> None:
     assert green[-1][1] > green[-1][0] + 30, "green below"
 
 
+def test_plates_are_drawn_in_the_colours_of_the_rules() -> None:
+    forms = rulebook().codes.plates.by_kind
+    for hpzl, style in STYLES.items():
+        assert {form.row.ground for form in forms[hpzl]} == {style.name}
+    marked = {c for kind in forms.values() for form in kind if form.row.mark == "red" for c in form.places}
+    assert set(RED_CHARACTERS) <= marked
+
+
 @pytest.mark.parametrize(("hpzl", "hphm", "says"), [("99", "浙A8G345", "99"), ("02", "浙A8", "3 characters")])
 def test_what_cannot_be_drawn_is_named(hpzl: str, hphm: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
@@ -88,7 +99,7 @@ def test_what_cannot_be_drawn_is_named(hpzl: str, hphm: str, says: str) -> None:
 
 
 def test_every_vin_character_and_the_star_can_be_struck_within_its_box() -> None:
-    assert set(STROKES) == {*VIN_ALPHABET, "*"}
+    assert set(STROKES) == {*ALPHABET, "*"}
     for char in STROKES:
         points = np.vstack(strokes(char))
         assert points.min() >= 0
