@@ -95,11 +95,16 @@ class _Check:
             self._broken(f"第 {due} 条不接前一条", f"record {due} does not go on from the one before it", due)
         heads = wire.heads_of(batch, wire.raw_records(batch))
         for seq, (text, head) in enumerate(zip(batch.records, heads, strict=True), due):
-            if _number(text) != seq:
+            if isinstance(text, wire.Withheld):
+                self._withheld(seq, text)
+            elif _number(text) != seq:
                 self._broken(
                     f"第 {seq} 条位置上不是该条记录", f"what stands as record {seq} is not that record", seq
                 )
             self._compare(seq, head)
+        for seq in wire.unsigned(batch):
+            zh, en = f"第 {seq} 条的摘要不是由节点签名", f"what stands for the withheld record {seq}"
+            self._broken(zh, f"{en} is not signed by the node", seq)
         if heads[-1].hex() != batch.head or not wire.signature_holds(batch):
             self._broken(
                 f"第 {batch.last_seq} 条链头的签名与记录不符",
@@ -113,6 +118,15 @@ class _Check:
                 batch.last_seq,
             )
         self._last, self._head = batch.last_seq, heads[-1]
+
+    def _withheld(self, seq: int, instead: wire.Withheld) -> None:
+        zh, en = f"第 {seq} 条节点未送原文", f"record {seq} was withheld by the node"
+        self._findings.remark(
+            f"{zh}：只有其摘要 {instead.withheld}（{instead.size} 字节）；链条经过该处仅有节点签名为凭",
+            f"{en}: only its digest {instead.withheld} ({instead.size} bytes) is here; that the chain goes "
+            "through there is the node's word alone",
+            seq,
+        )
 
     def _compare(self, seq: int, head: bytes) -> None:
         seen = self._seen.get(seq)

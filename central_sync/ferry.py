@@ -200,6 +200,7 @@ class Export:
             digest
             for batch in left.batches()
             for text in batch.records
+            if isinstance(text, str)
             for digest, _ in photos_of(parse(text.encode()).body)
         ]
         waiting = [digest for digest in dict.fromkeys([*state.photos, *named]) if digest not in carried]
