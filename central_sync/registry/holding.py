@@ -36,8 +36,7 @@ class Holding:
         try:
             return self._tried(rows)
         except (*fold.FAULTS, sa.exc.StatementError) as trouble:
-            if isinstance(trouble, sa.exc.StatementError) and not is_of_a_value(trouble):
-                raise
+            _must_be_of_a_record(trouble)
             if len(rows) == 1:
                 return self._alone(rows[0], trouble)
         middle = len(rows) // 2
@@ -49,8 +48,8 @@ class Holding:
         for way in WAYS:
             try:
                 return self._tried([way(row, why)])
-            except (*fold.FAULTS, sa.exc.StatementError):
-                continue
+            except (*fold.FAULTS, sa.exc.StatementError) as again:
+                _must_be_of_a_record(again)
         raise trouble
 
     def _tried(self, rows: Sequence[fold.Read]) -> dict[int, str]:
@@ -90,6 +89,12 @@ class Holding:
             tables.inspections.c.inspection.in_(named),
         )
         return {row.inspection: dict(row._mapping) for row in self.connection.execute(query)}
+
+
+def _must_be_of_a_record(trouble: Exception) -> None:
+    """Raises ``trouble`` when it says that the database cannot work."""
+    if isinstance(trouble, sa.exc.StatementError) and not is_of_a_value(trouble):
+        raise trouble
 
 
 def _columns(row: fold.Read) -> dict[str, Any]:
