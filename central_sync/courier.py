@@ -22,7 +22,7 @@ from central_sync.centre import Answered, Centre, Gap, Smaller, Trouble, TurnedD
 from central_sync.clock import Comparison
 from central_sync.narrowing import Patience, Suspicion
 from central_sync.progress import Progress, Teller
-from central_sync.refusals import refusals, words
+from central_sync.refusals import courier_source, refusals, words
 from central_sync.seal import SealedRow, Signer
 from lanes.record import ClockCompared, Draft, genesis
 
@@ -81,7 +81,7 @@ class Courier:
         told: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._site, self._node, self._destination = site, node, destination
-        self._prefix = "virtual+" if simulated else ""
+        self._source = courier_source(destination, "virtual+" if simulated else "")
         self._journal, self._store, self._signer = journal, photos, signer
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
@@ -147,8 +147,8 @@ class Courier:
         body = ClockCompared(
             destination=self._destination, offset_ms=seen.offset_ms, round_trip_ms=seen.round_trip_ms
         )
-        source, key = f"{self._prefix}courier://{self._destination}", f"{self._run}-{self._compared}-clock"
-        await self._journal.append(Draft(source=source, source_key=key, body=body))
+        key = f"{self._run}-{self._compared}-clock"
+        await self._journal.append(Draft(source=self._source, source_key=key, body=body))
         if abs(seen.offset_ms) <= CLOCKS_APART_MS:
             self._teller.calm("clock")
             return
@@ -290,7 +290,9 @@ class Courier:
         self._must_match(receipt.accepted_through, receipt.head)
         for refused in receipt.refused:
             self._teller.alarm(*words(refused, because))
-        if drafts := refusals(self._destination, batch, receipt, self._prefix, because):
+        sent, first = batch.records, batch.first_seq
+        drafts = refusals(self._source, self._destination, receipt, lambda seq: sent[seq - first], because)
+        if drafts:
             await self._journal.append(*drafts)
         through = batch.last_seq  # not further: what is refused beyond it is not known yet
         await self._journal.settle(self._destination, through, wire.encode_receipt(receipt))
