@@ -20,8 +20,8 @@ class Patience:
 class Suspicion:
     """Where the record lies that is turned down: at ``last`` or before it; 0: none is suspected.
 
-    ``tries`` counts those of one record alone. The seconds run through all records that are turned down
-    with less than the patience between them: where one in ten is, nine must not wait for each anew.
+    ``tries`` counts those of one record alone. The seconds run on through further records that are turned
+    down, as long as the patience is not once over without any: where many are, each has its tries only.
     """
 
     last: int = 0

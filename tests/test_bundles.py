@@ -30,6 +30,7 @@ from central_sync.seal import NodeKey
 from central_sync.volumes import JournalReader
 from edge.__main__ import app as chayan
 from edge.bundles import Ferrying
+from edge.desk import Desk
 from edge.settings import Bundles
 from lanes.record import Checked, Draft, Refused, parse
 from tests.central_parts import Lane, digest, dsn, engine, enrolled, photo
@@ -219,17 +220,24 @@ def test_killed_at_any_moment_an_export_leaves_a_dense_sequence_and_the_same_cha
 # ---- receipts ------------------------------------------------------------------------------------
 
 
+def ferrying_of(
+    engine: sa.Engine, desk: Desk, road: Bundles, simulated: bool = True
+) -> tuple[Lane, Ferrying]:
+    """The loop of a node whose key is enrolled, and who trusts the registry's."""
+    site, key = desk.site, NodeKey.generate()
+    lane = Lane(site.node.name, site.site.id)
+    lane.key = key
+    enrolled(engine, lane, simulated)
+    registry = msgspec.structs.replace(site.registry, key=REGISTRY.public)
+    desk.site = msgspec.structs.replace(site, registry=registry)
+    return lane, Ferrying(desk, key, road)
+
+
 def test_receipts_come_back_settle_once_and_lost_photos_go_again(engine: sa.Engine, tmp_path: Path) -> None:
     async def use() -> None:
         async with edge_at(tmp_path) as edge:
-            site, key = edge.desk.site, NodeKey.generate()
-            lane = Lane(site.node.name, site.site.id)
-            lane.key = key
-            enrolled(engine, lane)
             out, back = tmp_path / "out", tmp_path / "back"
-            registry = msgspec.structs.replace(site.registry, key=REGISTRY.public)
-            edge.desk.site = msgspec.structs.replace(site, registry=registry)
-            ferrying = Ferrying(edge.desk, key, Bundles(out=out, back=back))
+            lane, ferrying = ferrying_of(engine, edge.desk, Bundles(out=out, back=back))
             inspection = await edge.order()
             await edge.arrive(inspection)
             picture = b"\xff\xd8\xff\xe0picture"
@@ -267,15 +275,9 @@ def test_receipts_come_back_settle_once_and_lost_photos_go_again(engine: sa.Engi
 def test_what_the_centre_did_not_take_of_a_bundle_is_put_on_record(engine: sa.Engine, tmp_path: Path) -> None:
     async def use() -> None:
         async with edge_at(tmp_path) as edge:
-            site, key = edge.desk.site, NodeKey.generate()
-            lane = Lane(site.node.name, site.site.id)
-            lane.key = key
-            enrolled(engine, lane, simulated=False)
             out, back = tmp_path / "out", tmp_path / "back"
-            registry = msgspec.structs.replace(site.registry, key=REGISTRY.public)
-            edge.desk.site = msgspec.structs.replace(site, registry=registry)
-            ferrying, journal = Ferrying(edge.desk, key, Bundles(out=out, back=back)), edge.desk.journal
-            inspection = await edge.order()
+            lane, ferrying = ferrying_of(engine, edge.desk, Bundles(out=out, back=back), simulated=False)
+            journal, inspection = edge.desk.journal, await edge.order()
             through = journal.head()[0]
             for number in (1, 2):
                 with pytest.raises(TimeoutError):

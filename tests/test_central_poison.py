@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from central_sync.registry.accept import Policy, accept
 from central_sync.registry.api import build_app
 from central_sync.registry.checkpoints import cosign
 from central_sync.registry.detail import detail
+from central_sync.registry.engines import create_all, open_engine
 from central_sync.registry.evidence import evidence
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
@@ -195,6 +197,29 @@ def test_a_database_that_cannot_work_holds_nothing_and_says_so(engine: sa.Engine
     assert accept(engine, lane.batch(), TAKES).stored == 11 and numbers(engine) == (11, 0, 0)
 
 
+def test_a_full_disk_holds_nothing_and_costs_no_record_its_columns(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'r.sqlite'}")
+    create_all(engine)
+    lane = enrolled(engine, Lane())
+    for at in range(60):
+        lane.inspect(f"i{at}")
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + 4
+
+    def limit(connection: Any, *_: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages}")
+
+    engine.dispose()
+    sa.event.listen(engine, "connect", limit)
+    with pytest.raises(sa.exc.OperationalError, match="full"):
+        accept(engine, lane.batch(), TAKES)
+    engine.dispose()
+    sa.event.remove(engine, "connect", limit)
+    assert numbers(engine) == (0, 0, 0) and held(engine, lane) == []
+    assert accept(engine, lane.batch(), TAKES).stored == 660 and numbers(engine) == (660, 0, 0)
+    engine.dispose()
+
+
 def test_one_record_more_costs_no_statement_more(engine: sa.Engine) -> None:
     seen: list[str] = []
     sa.event.listen(engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
@@ -364,7 +389,7 @@ def test_checkpoints_and_evidence_hold_around_a_withheld_record(engine: sa.Engin
     assert found.holds, found.bad
 
 
-def test_the_routes_take_it_and_count_it(dsn: str, tmp_path: Any) -> None:
+def test_the_routes_take_it_and_count_it(dsn: str, tmp_path: Path) -> None:
     lane = Lane()
     lane.inspect("a1")
     bad = lane.write(POISON["size"], "a1")

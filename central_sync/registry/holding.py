@@ -33,28 +33,35 @@ class Holding:
 
     def hold(self, rows: Sequence[fold.Read]) -> dict[int, str]:
         """Holds ``rows`` in order; number -> why of each that is held, but could not be read."""
-        try:
-            return self._tried(rows)
-        except (*fold.FAULTS, sa.exc.StatementError) as trouble:
-            _must_be_of_a_record(trouble)
-            if len(rows) == 1:
-                return self._alone(rows[0], trouble)
+        found = self._tried(rows)
+        if not isinstance(found, Exception):
+            return found
+        if len(rows) == 1:
+            return self._alone(rows[0], found)
         middle = len(rows) // 2
         return self.hold(rows[:middle]) | self.hold(rows[middle:])
 
-    def _alone(self, row: fold.Read, trouble: Exception) -> dict[int, str]:
-        """Holds one record with as much as goes; raises ``trouble`` when not even its bytes do."""
-        why = fold.said(getattr(trouble, "orig", None) or trouble)  # without SQLAlchemy's frame
+    def _alone(self, row: fold.Read, fault: Exception) -> dict[int, str]:
+        """Holds one record with as much as goes; raises when not even its bytes do."""
+        why = fold.said(getattr(fault, "orig", None) or fault)  # without SQLAlchemy's frame
         for way in WAYS:
-            try:
-                return self._tried([way(row, why)])
-            except (*fold.FAULTS, sa.exc.StatementError) as again:
-                _must_be_of_a_record(again)
-        raise trouble
+            found = self._tried([way(row, why)])
+            if not isinstance(found, Exception):
+                return found
+        raise fault
 
-    def _tried(self, rows: Sequence[fold.Read]) -> dict[int, str]:
-        with self.connection.begin_nested():
-            return self._written(rows)
+    def _tried(self, rows: Sequence[fold.Read]) -> dict[int, str] | Exception:
+        """As ``hold``, all of them or none: then what the fault of one of them is."""
+        place = self.connection.begin_nested()
+        try:
+            unread = self._written(rows)
+        except (*fold.FAULTS, sa.exc.StatementError) as trouble:
+            if isinstance(trouble, sa.exc.StatementError) and not is_of_a_value(trouble):
+                raise  # the whole transaction goes, and with it this place
+            place.rollback()
+            return trouble
+        place.commit()
+        return unread
 
     def _written(self, rows: Sequence[fold.Read]) -> dict[int, str]:
         connection, site, node = self.connection, self.batch.site, self.batch.node
@@ -89,12 +96,6 @@ class Holding:
             tables.inspections.c.inspection.in_(named),
         )
         return {row.inspection: dict(row._mapping) for row in self.connection.execute(query)}
-
-
-def _must_be_of_a_record(trouble: Exception) -> None:
-    """Raises ``trouble`` when it says that the database cannot work."""
-    if isinstance(trouble, sa.exc.StatementError) and not is_of_a_value(trouble):
-        raise trouble
 
 
 def _columns(row: fold.Read) -> dict[str, Any]:
