@@ -50,7 +50,7 @@ class TurnedDown(Trouble):
         self.brief = brief
 
 
-class Smaller(TurnedDown):
+class Oversized(TurnedDown):
     """The centre takes no batch of this size; ``by_protocol``: says a registry, not something before it."""
 
     def __init__(self, trouble: Trouble, by_protocol: bool) -> None:
@@ -113,7 +113,7 @@ class Centre:
             return _decoded(answer, Receipt)
         except Trouble as trouble:
             if answer.status == 413:
-                raise Smaller(trouble, problem.type == PROBLEM + "too-large") from trouble
+                raise Oversized(trouble, problem.type == PROBLEM + "too-large") from trouble
             if answer.status in OF_THE_ROAD or (answer.status == 403 and problem.type.startswith(PROBLEM)):
                 raise
             raise TurnedDown(trouble, f"HTTP {answer.status}") from trouble

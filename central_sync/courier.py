@@ -18,7 +18,7 @@ import msgspec
 from central_sync import batch as wire
 from central_sync import belief
 from central_sync.batch import Batch, Receipt
-from central_sync.centre import Answered, Centre, Gap, Smaller, Trouble, TurnedDown, nonsense
+from central_sync.centre import Answered, Centre, Gap, Oversized, Trouble, TurnedDown, nonsense
 from central_sync.clock import Comparison
 from central_sync.narrowing import Patience, Suspicion
 from central_sync.progress import Progress, Teller
@@ -199,7 +199,7 @@ class Courier:
         batch, body = await self._batch()
         try:
             await self._answered(batch, body, await self._exchanged(batch, body))
-        except Smaller as trouble:
+        except Oversized as trouble:
             if len(batch.records) == 1:
                 await self._turned_down(batch, body, trouble)
             else:
@@ -236,7 +236,7 @@ class Courier:
             f"record {first} is turned down even alone ({self._suspicion.tries} times, {trouble.brief}); all "
             "behind it wait",
         )
-        by_protocol = isinstance(trouble, Smaller) and trouble.by_protocol
+        by_protocol = isinstance(trouble, Oversized) and trouble.by_protocol
         if not by_protocol and not self._suspicion.is_ripe(self._patience):
             raise trouble
         await self._compare()
