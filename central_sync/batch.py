@@ -5,13 +5,14 @@ what was hashed. On the wire: JSON in one zstd frame (``Content-Encoding: zstd``
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 import zstandard
 from msgspec import Meta, Struct
 
-from central_sync.seal import SealedRow, Signer, head_message, verify
+from central_sync.seal import SealedRow, Signer, head_message, verify, withheld_message
 from lanes.record import Key, Name, Text, is_node_name, link
 
 MAX_RECORDS = 1000  # per batch; a registry answers 413 beyond it
@@ -41,6 +42,19 @@ class TooLarge(WireError):
     """A body is beyond the limits of this protocol."""
 
 
+class Withheld(Struct, frozen=True, kw_only=True):
+    """Stands in a batch for a record whose bytes stay at the node: SHA-256, size, and the head after it.
+
+    Without the bytes nobody can compute that head, so the node signs it by itself: nobody on the way can make
+    this of a record, or change it (``seal.withheld_message``).
+    """
+
+    withheld: Sha256
+    size: Through
+    head: Sha256
+    signature: KeyText
+
+
 class Batch(Struct, frozen=True, kw_only=True):
     """A dense run of one node's records, and the node's signature over the head after them."""
 
@@ -51,11 +65,17 @@ class Batch(Struct, frozen=True, kw_only=True):
     head: Sha256
     signature: KeyText
     public_key: KeyText
-    records: Annotated[list[str], Meta(min_length=1, max_length=MAX_RECORDS)]
+    records: Annotated[list[str | Withheld], Meta(min_length=1, max_length=MAX_RECORDS)]
 
     @property
     def last_seq(self) -> int:
         return self.first_seq + len(self.records) - 1
+
+    def withheld(self) -> dict[int, Withheld]:
+        """Number -> what stands in the place of that record."""
+        return {
+            seq: each for seq, each in enumerate(self.records, self.first_seq) if isinstance(each, Withheld)
+        }
 
 
 class RefusedRecord(Struct, frozen=True, kw_only=True):
@@ -127,6 +147,17 @@ def compose(site: str, node: str, rows: Sequence[SealedRow], prev_head: bytes, s
     )
 
 
+def withhold(batch: Batch, signer: Signer) -> Batch:
+    """A batch of one record without its bytes; its heads and its signature stay as they are."""
+    (text,) = batch.records
+    assert isinstance(text, str)
+    data = text.encode()
+    digest, size = sha256(data).hexdigest(), len(data)
+    message = withheld_message(batch.node, batch.first_seq, digest, size, batch.head)
+    instead = Withheld(withheld=digest, size=size, head=batch.head, signature=signer.sign(message))
+    return msgspec.structs.replace(batch, records=[instead])
+
+
 def fit(rows: Sequence[SealedRow], max_records: int, max_bytes: int = MAX_RECORD_BYTES) -> int:
     """How many of ``rows`` go into the next batch: at least one."""
     size = 0
@@ -176,19 +207,19 @@ def decode_receipt(data: bytes) -> Receipt:
     return decode_answer(data, Receipt)
 
 
-def raw_records(batch: Batch) -> list[bytes]:
+def raw_records(batch: Batch) -> list[bytes | Withheld]:
     """The exact canonical bytes of each record; raises WireError for text that is no UTF-8."""
     try:
-        return [text.encode() for text in batch.records]
+        return [each if isinstance(each, Withheld) else each.encode() for each in batch.records]
     except UnicodeEncodeError as trouble:
         raise WireError(f"a record cannot be written as UTF-8: {trouble}") from trouble
 
 
-def heads_of(batch: Batch, records: Sequence[bytes]) -> list[bytes]:
-    """Chain head after each record, from ``prev_head``."""
+def heads_of(batch: Batch, records: Sequence[bytes | Withheld]) -> list[bytes]:
+    """Chain head after each record, from ``prev_head``; after a withheld one as the node says."""
     head, heads = bytes.fromhex(batch.prev_head), []
-    for data in records:
-        head = link(head, data)
+    for each in records:
+        head = bytes.fromhex(each.head) if isinstance(each, Withheld) else link(head, each)
         heads.append(head)
     return heads
 
@@ -202,6 +233,7 @@ def check(batch: Batch) -> list[str]:
         problems.append(f"the chain is broken: prev_head and the records do not lead to head {batch.head}")
     if not signature_holds(batch):
         problems.append(f"the signature over head {batch.last_seq} is not by {batch.public_key}")
+    problems += [f"record {seq} is withheld, but not by {batch.public_key}" for seq in unsigned(batch)]
     return problems
 
 
@@ -209,6 +241,19 @@ def signature_holds(batch: Batch) -> bool:
     """Whether ``public_key`` signed the head after the last record."""
     message = head_message(batch.node, batch.last_seq, bytes.fromhex(batch.head))
     return verify(batch.public_key, message, batch.signature)
+
+
+def unsigned(batch: Batch) -> list[int]:
+    """Numbers of withheld records for which ``public_key`` has not signed."""
+    return [
+        seq
+        for seq, each in batch.withheld().items()
+        if not verify(
+            batch.public_key,
+            withheld_message(batch.node, seq, each.withheld, each.size, each.head),
+            each.signature,
+        )
+    ]
 
 
 def _decompress(wire: bytes) -> bytes:

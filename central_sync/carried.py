@@ -38,7 +38,7 @@ class _Check:
     def __init__(self, bundle: Bundle, trust: Trust, findings: Findings) -> None:
         self._bundle, self._trust, self._findings = bundle, trust, findings
         self._last, self._head = bundle.manifest.first_seq - 1, b""
-        self._photos = 0
+        self._photos = self._kept_back = 0
         self._seen = {each.seq: each for each in trust.witnesses if each.head}
 
     def all(self) -> None:
@@ -95,11 +95,16 @@ class _Check:
             self._broken(f"第 {due} 条不接前一条", f"record {due} does not go on from the one before it", due)
         heads = wire.heads_of(batch, wire.raw_records(batch))
         for seq, (text, head) in enumerate(zip(batch.records, heads, strict=True), due):
-            if _number(text) != seq:
+            if isinstance(text, wire.Withheld):
+                self._withheld(seq, text)
+            elif _number(text) != seq:
                 self._broken(
                     f"第 {seq} 条位置上不是该条记录", f"what stands as record {seq} is not that record", seq
                 )
             self._compare(seq, head)
+        for seq in wire.unsigned(batch):
+            zh, en = f"第 {seq} 条的摘要不是由节点签名", f"what stands for the withheld record {seq}"
+            self._broken(zh, f"{en} is not signed by the node", seq)
         if heads[-1].hex() != batch.head or not wire.signature_holds(batch):
             self._broken(
                 f"第 {batch.last_seq} 条链头的签名与记录不符",
@@ -113,6 +118,16 @@ class _Check:
                 batch.last_seq,
             )
         self._last, self._head = batch.last_seq, heads[-1]
+
+    def _withheld(self, seq: int, instead: wire.Withheld) -> None:
+        self._kept_back += 1
+        zh, en = f"第 {seq} 条节点未送原文", f"record {seq} was withheld by the node"
+        self._findings.remark(
+            f"{zh}：只有其摘要 {instead.withheld}（{instead.size} 字节）；链条经过该处仅有节点签名为凭",
+            f"{en}: only its digest {instead.withheld} ({instead.size} bytes) is here; that the chain goes "
+            "through there is the node's word alone",
+            seq,
+        )
 
     def _compare(self, seq: int, head: bytes) -> None:
         seen = self._seen.get(seq)
@@ -140,10 +155,12 @@ class _Check:
                 self._last + 1,
             )
         if self._head:
-            first = manifest.first_seq
+            first, kept_back = manifest.first_seq, self._kept_back
+            zh = f"（{kept_back} 条未送原文者除外）" if kept_back else ""
+            en = f", but for {kept_back} withheld" if kept_back else ""
             self._findings.right(
-                f"第 {first} 至 {self._last} 条记录逐条相接，与签名一致",
-                f"records {first} to {self._last} are linked, and are what was signed",
+                f"第 {first} 至 {self._last} 条记录逐条相接{zh}，与签名一致",
+                f"records {first} to {self._last} are linked{en}, and are what was signed",
             )
         self._findings.right(f"{self._photos} 张照片完整", f"{self._photos} photos are whole")
         if manifest.previous:

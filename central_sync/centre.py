@@ -16,9 +16,11 @@ from central_sync.batch import Problem, Receipt, Standing, WireError
 from central_sync.clock import HEADER, Offset, offset
 from central_sync.seal import Signer, photo_message
 
+CUT = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 ANSWER_LIMIT = 300.0  # s for one exchange; a photo of 12 MB over 1 Mbit/s takes 100 s
 RETRY_AFTER_LIMIT = 300.0  # s; a centre may ask for more, but is asked again after this
 PROBLEM = "urn:chayan:problem:"
+OF_THE_ROAD = (401, 407, 408, 409, 429, 503)  # answers that hold for every batch, whatever is in it
 
 
 class Trouble(Exception):
@@ -37,8 +39,27 @@ class Gap:
     head: str
 
 
-class Smaller:
-    """The centre takes no batch of this size."""
+class TurnedDown(Trouble):
+    """This batch was not taken, and not for a reason that holds for every batch: its bytes may be why.
+
+    ``brief`` names the reason in words of our own; foreign text might hold those very bytes.
+    """
+
+    def __init__(self, trouble: Trouble, brief: str) -> None:
+        super().__init__(trouble.zh, trouble.en, trouble.wait)
+        self.brief = brief
+
+
+class Oversized(TurnedDown):
+    """The centre takes no batch of this size; ``by_protocol``: says a registry, not something before it."""
+
+    def __init__(self, trouble: Trouble, by_protocol: bool) -> None:
+        super().__init__(trouble, "HTTP 413")
+        self.by_protocol = by_protocol
+
+
+class Cut(Trouble):
+    """The line was there and broke off before the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +70,7 @@ class PhotoRefused:
     for_good: bool
 
 
-Answered: TypeAlias = Receipt | Gap | Smaller
+Answered: TypeAlias = Receipt | Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +97,26 @@ class Centre:
         return standing
 
     async def send(self, body: bytes) -> Answered:
-        """Hands over an encoded batch; raises Trouble."""
+        """Hands over an encoded batch; raises TurnedDown, Trouble."""
         headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
-        answer = await self._exchange("POST", "/v1/batches", content=body, headers=headers)
+        try:
+            answer = await self._exchange("POST", "/v1/batches", content=body, headers=headers)
+        except Cut as trouble:
+            raise TurnedDown(trouble, "cut off") from trouble
         problem = _problem(answer)
-        if answer.status == 413:
-            return Smaller()
         if answer.status == 409 and problem.type == PROBLEM + "gap":
             if problem.expected is None or problem.head is None:
                 raise nonsense("a gap without expected and head")
             return Gap(expected=problem.expected, head=problem.head)
-        _ok(answer)
-        return _decoded(answer, Receipt)
+        try:
+            _ok(answer)
+            return _decoded(answer, Receipt)
+        except Trouble as trouble:
+            if answer.status == 413:
+                raise Oversized(trouble, problem.type == PROBLEM + "too-large") from trouble
+            if answer.status in OF_THE_ROAD or (answer.status == 403 and problem.type.startswith(PROBLEM)):
+                raise
+            raise TurnedDown(trouble, f"HTTP {answer.status}") from trouble
 
     async def hand_photo(self, sha256: str, photo: bytes) -> PhotoRefused | None:
         """Hands over a photo; returns why it is not wanted, raises Trouble."""
@@ -130,7 +159,8 @@ class Centre:
             raise Trouble("中心未在时限内应答", "the centre did not answer in time") from trouble
         except (httpx.HTTPError, httpx.InvalidURL) as trouble:
             said = str(trouble) or type(trouble).__name__
-            raise Trouble(f"无法连接中心:{said}", f"the centre cannot be reached: {said}") from trouble
+            kind = Cut if isinstance(trouble, CUT) else Trouble
+            raise kind(f"无法连接中心:{said}", f"the centre cannot be reached: {said}") from trouble
 
 
 def nonsense(what: str) -> Trouble:

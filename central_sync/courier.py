@@ -18,10 +18,11 @@ import msgspec
 from central_sync import batch as wire
 from central_sync import belief
 from central_sync.batch import Batch, Receipt
-from central_sync.centre import Answered, Centre, Gap, Smaller, Trouble, nonsense
+from central_sync.centre import Answered, Centre, Gap, Oversized, Trouble, TurnedDown, nonsense
 from central_sync.clock import Comparison
+from central_sync.narrowing import Patience, Suspicion
 from central_sync.progress import Progress, Teller
-from central_sync.refusals import refusals
+from central_sync.refusals import courier_source, refusals, words
 from central_sync.seal import SealedRow, Signer
 from lanes.record import ClockCompared, Draft, genesis
 
@@ -56,6 +57,8 @@ class Pace:
     longest_pause: float = 30.0
     recheck: float = 60.0  # idle: ask the centre whether it still holds everything
     max_records: int = wire.MAX_RECORDS
+    withhold_tries: int = 8  # a record that is turned down so often alone …
+    withhold_s: float = 600.0  # … over so long gives way to its digest
     photos_at_once: int = 4  # the centre waits for its disk, the line for its round trip
 
 
@@ -78,18 +81,21 @@ class Courier:
         told: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._site, self._node, self._destination = site, node, destination
-        self._prefix = "virtual+" if simulated else ""
+        self._source = courier_source(destination, "virtual+" if simulated else "")
         self._journal, self._store, self._signer = journal, photos, signer
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
         settled = journal.receipt(destination)
         self._through = 0 if settled is None else settled[0]
         self._room = pace.max_records
+        self._patience = Patience(tries=pace.withhold_tries, seconds=pace.withhold_s)
+        self._suspicion = Suspicion()  # of one record that is turned down, and all behind it with it
         self._doubt = True  # whether the centre must be asked what it holds
         self._went_back = False
         self._photos_last = False
         self._failures = 0
         self._ready: tuple[Batch, bytes] | None = None  # made while an answer was awaited
+        self._proven = b""  # the last batch that was settled, as it was sent
         self._wanted: list[str] = []
         self._unwelcome: set[str] = set()  # photos the centre refused for good
         self._handed: set[str] = set()  # photos it took; not sent again before the next recheck
@@ -141,8 +147,8 @@ class Courier:
         body = ClockCompared(
             destination=self._destination, offset_ms=seen.offset_ms, round_trip_ms=seen.round_trip_ms
         )
-        source, key = f"{self._prefix}courier://{self._destination}", f"{self._run}-{self._compared}-clock"
-        await self._journal.append(Draft(source=source, source_key=key, body=body))
+        key = f"{self._run}-{self._compared}-clock"
+        await self._journal.append(Draft(source=self._source, source_key=key, body=body))
         if abs(seen.offset_ms) <= CLOCKS_APART_MS:
             self._teller.calm("clock")
             return
@@ -191,19 +197,63 @@ class Courier:
 
     async def _send_records(self) -> None:
         batch, body = await self._batch()
+        try:
+            await self._answered(batch, body, await self._exchanged(batch, body))
+        except Oversized as trouble:
+            if len(batch.records) == 1:
+                await self._turned_down(batch, body, trouble)
+            else:
+                self._room, self._ready = max(1, len(batch.records) // 2), None
+        except TurnedDown as trouble:
+            await self._turned_down(batch, body, trouble)
+
+    async def _exchanged(self, batch: Batch, body: bytes) -> Answered:
+        """The answer to a batch; meanwhile the next one is made."""
         answering = asyncio.create_task(self._centre.send(body))
         try:
             self._ready = await self._prepared(batch, answering)
-            answer = await answering
+            return await answering
         finally:
             answering.cancel()
-        match answer:
-            case Gap():
-                self._missing(batch, answer)
-            case Smaller():
-                self._shrink(batch)
-            case Receipt():
-                await self._settle(batch, answer)
+
+    async def _answered(self, batch: Batch, body: bytes, answer: Answered, because: str = "") -> None:
+        if isinstance(answer, Gap):
+            self._missing(batch, answer)
+        else:
+            await self._settle(batch, answer, because)
+            self._proven = body
+
+    async def _turned_down(self, batch: Batch, body: bytes, trouble: TurnedDown) -> None:
+        """Narrows down to one record; tried alone often enough, its digest goes in its place."""
+        first, last = batch.first_seq, batch.last_seq
+        self._ready = None
+        self._suspicion = self._suspicion.turned_down(first, last, time.monotonic(), self._patience)
+        if first < last:
+            raise trouble
+        self._teller.alarm(
+            "blocked",
+            f"第 {first} 条记录单独发送也被拒({self._suspicion.tries} 次,{trouble.brief}),其后的记录都在等它",
+            f"record {first} is turned down even alone ({self._suspicion.tries} times, {trouble.brief}); all "
+            "behind it wait",
+        )
+        by_protocol = isinstance(trouble, Oversized) and trouble.by_protocol
+        if not by_protocol and not self._suspicion.is_ripe(self._patience):
+            raise trouble
+        await self._compare()
+        if self._through + 1 != first:
+            raise trouble
+        await self._last_try(batch, body)
+
+    async def _last_try(self, batch: Batch, body: bytes) -> None:
+        """What was taken before is taken again, the record is not, its digest is: the bytes are why."""
+        if self._proven:
+            await self._centre.send(self._proven)
+        try:
+            answer, because = await self._centre.send(body), ""
+        except TurnedDown as trouble:
+            body, because = wire.encode_batch(wire.withhold(batch, self._signer)), trouble.brief
+            answer = await self._centre.send(body)
+        await self._answered(batch, body, answer, because)
 
     async def _batch(self) -> tuple[Batch, bytes]:
         """The next batch: the one made ahead, if it still is the next."""
@@ -221,27 +271,34 @@ class Courier:
         return await asyncio.to_thread(self._next_batch, batch.last_seq)
 
     def _next_batch(self, through: int) -> tuple[Batch, bytes]:
+        room = self._suspicion.room(through, self._room)
         if through == 0:
-            rows, prev_head = list(self._journal.rows(0, self._room)), genesis(self._node)
+            rows, prev_head = list(self._journal.rows(0, room)), genesis(self._node)
         else:
-            prev_head, rows = belief.after(self._journal, through, self._room)
+            prev_head, rows = belief.after(self._journal, through, room)
         rows = [row for number, row in enumerate(rows) if row.seq == rows[0].seq + number]
-        rows = rows[: wire.fit(rows, self._room)]
+        rows = rows[: wire.fit(rows, room)]
         batch = wire.compose(self._site, self._node, rows, prev_head, self._signer)
         return batch, wire.encode_batch(batch)
 
-    async def _settle(self, batch: Batch, receipt: Receipt) -> None:
-        """Believes a receipt, appends what it refuses, then the receipt itself."""
+    async def _settle(self, batch: Batch, receipt: Receipt, because: str) -> None:
+        """Believes a receipt, appends what it refuses, then the receipt itself.
+
+        ``because``: why the one record of the batch was withheld, if it was.
+        """
         belief.must_answer(batch, receipt, self._registry_key)
         self._must_match(receipt.accepted_through, receipt.head)
         for refused in receipt.refused:
-            zh = f"中心拒收第 {refused.seq} 条记录:{refused.why}"
-            self._teller.alarm("refused", zh, f"the centre refused record {refused.seq}: {refused.why}")
-        if drafts := refusals(self._destination, batch, receipt, self._prefix):
+            self._teller.alarm(*words(refused, because))
+        sent, first = batch.records, batch.first_seq
+        drafts = refusals(self._source, self._destination, receipt, lambda seq: sent[seq - first], because)
+        if drafts:
             await self._journal.append(*drafts)
         through = batch.last_seq  # not further: what is refused beyond it is not known yet
         await self._journal.settle(self._destination, through, wire.encode_receipt(receipt))
         self._through, self._went_back = through, False
+        self._suspicion = self._suspicion.taken(through)
+        self._teller.calm("blocked")
         self._room = min(self._room + max(1, self._room // 8), self._pace.max_records)
         self._want(receipt.wanted)
         self._teller.tell(accepted_through=through, batches=self.progress.batches + 1)
@@ -257,7 +314,7 @@ class Courier:
         self._went_back = True
 
     def _go_back(self, through: int) -> None:
-        self._ready = None
+        self._ready, self._suspicion = None, self._suspicion.taken(self._suspicion.last)
         self._photos_through = min(self._photos_through, through)
         self._teller.alarm(
             "restored",
@@ -265,11 +322,6 @@ class Courier:
             f"the centre holds records only to {through} (it had confirmed {self._through}); sending again",
         )
         self._through = through
-
-    def _shrink(self, batch: Batch) -> None:
-        if len(batch.records) == 1:
-            raise nonsense(f"record {batch.first_seq} alone is too large for it")
-        self._room, self._ready = max(1, len(batch.records) // 2), None
 
     # ---- photos ----------------------------------------------------------------------------------
 

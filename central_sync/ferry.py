@@ -29,6 +29,7 @@ from central_sync.bundle import (
     part_of,
     write,
 )
+from central_sync.centre import nonsense
 from central_sync.ledger import sync
 from central_sync.seal import SealedRow, Signer
 from lanes.record import genesis, parse, photos_of
@@ -146,9 +147,7 @@ class Export:
         through, head, size = state.through_seq, bytes.fromhex(state.head), 0
         waiting = list(state.photos)
         while size < self._size and (rows := self._journal.rows(through, RECORDS)):
-            rows = rows[: wire.fit(rows, RECORDS, min(self._size, wire.MAX_RECORD_BYTES))]
-            batch = wire.compose(self._site, self._node, rows, head, self._signer)
-            content = msgspec.json.encode(batch)
+            rows, content = self._batch(rows, head)
             contents[f"batches/{len(contents) + 1:06d}.json"] = content
             through, head, size = rows[-1].seq, rows[-1].head, size + len(content)
             for row in rows:
@@ -162,6 +161,18 @@ class Export:
                 contents[f"photos/{digest}"] = content
                 size += len(content)
         return contents, through, head, tuple(left)
+
+    def _batch(self, rows: Sequence[SealedRow], head: bytes) -> tuple[Sequence[SealedRow], bytes]:
+        """The next batch that any registry takes, and its rows; of one greater record only the digest."""
+        count = wire.fit(rows, RECORDS, min(self._size, wire.MAX_RECORD_BYTES))
+        while True:
+            batch = wire.compose(self._site, self._node, rows[:count], head, self._signer)
+            content = msgspec.json.encode(batch)
+            if len(content) <= wire.MAX_WIRE_BYTES:
+                return rows[:count], content
+            if count == 1:
+                return rows[:1], msgspec.json.encode(wire.withhold(batch, self._signer))
+            count //= 2
 
     def _manifest(self, state: State, parts: list[Part], through: int, head: bytes) -> Manifest:
         return Manifest(
@@ -200,6 +211,7 @@ class Export:
             digest
             for batch in left.batches()
             for text in batch.records
+            if isinstance(text, str)
             for digest, _ in photos_of(parse(text.encode()).body)
         ]
         waiting = [digest for digest in dict.fromkeys([*state.photos, *named]) if digest not in carried]
@@ -242,5 +254,8 @@ def receipt_of(path: Path, site: str, node: str, registry_key: str) -> BundleRec
 
 
 def must_match(journal: belief.Chain, node: str, came: BundleReceipt) -> None:
-    """Raises centre.Trouble when the centre holds what this journal never wrote."""
-    belief.must_match(journal, node, came.receipt.accepted_through, came.receipt.head)
+    """Raises centre.Trouble when the centre holds, or refuses, what this journal never wrote."""
+    through = came.receipt.accepted_through
+    belief.must_match(journal, node, through, came.receipt.head)
+    if any(refused.seq > through for refused in came.receipt.refused):
+        raise nonsense(f"it refuses records beyond {through}, which it does not have")

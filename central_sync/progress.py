@@ -21,7 +21,8 @@ class Alarm:
 class Progress:
     """State of the link, last settled number, photos still to send, batches sent, alarms by subject.
 
-    Subjects: ``link`` (goes when the link works); ``refused``, ``restored``, ``photo`` (stay till a restart).
+    Subjects: ``link`` (goes when the link works); ``blocked`` (goes when that record is past); ``refused``,
+    ``withheld``, ``restored``, ``photo`` (stay till a restart).
     """
 
     link: Link = "down"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from central_sync.refusals import REFUSED
 from central_sync.shelf import RetiredError, Shelf
 from central_sync.volumes import KeptCheckpoint, KeptReceipt, Row
 from lanes.record import Record, parse
@@ -36,6 +37,12 @@ class Reading:
         if isinstance(found, RetiredError):
             raise found
         return None if found is None else parse(found)
+
+    def refused(self, sources: Iterable[str], after_seq: int = 0) -> set[int]:
+        """Numbers of records that ``Refused`` records of these sources, after ``after_seq``, speak of."""
+        later = [volume for volume in self._shelf.volumes if volume.last()[0] > after_seq]
+        found = [key for each in sources for volume in later for key in volume.keys_of(each, REFUSED)]
+        return {int(key.removeprefix(REFUSED)) for seq, key in found if seq > after_seq}
 
     def receipt(self, destination: str) -> tuple[int, bytes] | None:
         """The last receipt of a destination: accepted through, and the receipt's own bytes."""

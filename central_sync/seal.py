@@ -94,6 +94,11 @@ def head_message(node: str, seq: int, head: bytes) -> bytes:
     return f"chayan head 1\n{node}\n{seq}\n{head.hex()}\n".encode()
 
 
+def withheld_message(node: str, seq: int, sha256: str, size: int, head: str) -> bytes:
+    """What a node signs when it sends this in the place of a record; ``head`` is that after the record."""
+    return f"chayan withheld 1\n{node}\n{seq}\n{sha256}\n{size}\n{head}\n".encode()
+
+
 def photo_message(node: str, sha256: str) -> bytes:
     """What a node signs when it hands over a photo."""
     return f"chayan photo 1\n{node}\n{sha256}\n".encode()

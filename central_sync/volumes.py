@@ -222,6 +222,12 @@ class Volume:
         query = sa.select(records.c.seq, records.c.source, records.c.source_key)
         return self._ask(query.where(records.c.seq > after_seq).order_by(records.c.seq).limit(limit))
 
+    def keys_of(self, source: str, prefix: str) -> Sequence[tuple[int, str]]:
+        """(seq, source_key) of every record of a source whose key begins so; the index alone is read."""
+        mine = (records.c.source == source, records.c.source_key >= prefix)
+        query = sa.select(records.c.seq, records.c.source_key).where(*mine)
+        return self._ask(query.where(records.c.source_key < prefix + chr(0x10FFFF)))
+
     def of_inspection(self, inspection: str) -> list[bytes]:
         """Bytes of one inspection's records, in order."""
         query = sa.select(records.c.data).where(records.c.inspection == inspection).order_by(records.c.seq)

@@ -13,6 +13,7 @@ from central_sync.bundle import BundleError, open_bundle
 from central_sync.centre import Trouble
 from central_sync.courier import PHOTOS
 from central_sync.ferry import Export, must_match, receipt_of
+from central_sync.refusals import courier_source, refusals, words
 from central_sync.seal import NodeKey
 from edge.desk import Desk
 from edge.settings import Bundles, SiteFile
@@ -77,11 +78,21 @@ class Ferrying:
         must_match(journal, site.node.name, came)
         through, settled = came.receipt.accepted_through, journal.receipts()
         name = self._road.name
+        for refused in came.receipt.refused:
+            self._desk.alarm("bundle-refused", *words(refused)[1:])
+        source = courier_source(name, self._desk.prefix)
+        if drafts := refusals(source, name, came.receipt, self._record):
+            await journal.append(*drafts)
         if through > settled.get(name, 0):
             await journal.settle(name, through, json.dumps({"bundle": path.name}).encode())
         if not came.wanted and through > settled.get(f"{name}{PHOTOS}", 0):
             await journal.settle(f"{name}{PHOTOS}", through, b"{}")
         await asyncio.to_thread(self._export.want, came.wanted)
+
+    def _record(self, seq: int) -> bytes:
+        """Bytes of a record; none, where it is no longer here."""
+        (row,) = self._desk.journal.rows(seq - 1, 1) or (None,)
+        return b"" if row is None or row.seq != seq else row.data
 
 
 @bundle_app.command("export")

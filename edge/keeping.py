@@ -1,19 +1,24 @@
-"""Keeping: removes what policy allows once every destination has settled it; notes where a replay begins."""
+"""Keeping: removes what policy allows once every destination has settled it; notes where a replay begins.
+
+A record that a destination refused, or of which it got the digest only, is settled but not held there: what
+holds its bytes, and its photos, stays until a policy of its own says otherwise.
+"""
 
 import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
 
 from central_sync.journal import Journal
+from central_sync.refusals import courier_source
 from central_sync.sweep import orphans, sweep_broken
 from edge.desk import Desk
-from lanes.record import Retired, photos_of
+from lanes.record import Record, Retired, photos_of
 
 NOTE_S = 600.0
 RETIRE_EVERY = 36  # notes; a look through the journal every six hours
@@ -29,6 +34,8 @@ class Keeping:
     def __init__(self, desk: Desk, destinations: Sequence[str]) -> None:
         self._desk, self._destinations = desk, destinations
         self._photos_through = 0
+        self._refused: set[int] = set()  # records that some destination does not hold
+        self._refused_through = 0  # the last record that was looked at for them
 
     async def run(self) -> None:
         """Notes and retires until cancelled."""
@@ -42,13 +49,17 @@ class Keeping:
     async def retire(self, now: datetime) -> None:
         """Removes what is due at ``now``: photos first, since the records name them."""
         site = self._desk.site
+        refused_days = site.journal.keep_refused_days
+        refused_before = None if refused_days is None else now - timedelta(days=refused_days)
+        await asyncio.to_thread(self._look_for_refused)
         if site.photos.keep_days is not None:
-            await self._retire_photos(now - timedelta(days=site.photos.keep_days), site.photos.keep_days)
+            before = now - timedelta(days=site.photos.keep_days)
+            await self._retire_photos(before, refused_before, site.photos.keep_days)
         if site.journal.keep_days is not None:
             before = now - timedelta(days=site.journal.keep_days)
             # records stay at least as long as photos that they name: who else could say what a file is?
             needed = min(self._desk.needed_from(), self._photos_through + 1)
-            await self._desk.journal.retire(before, self._settled(""), needed)
+            await self._retire_volumes(before, refused_before, needed)
 
     def sweep(self) -> None:
         """Removes broken uploads, and photos that were put and never named by a record."""
@@ -61,16 +72,41 @@ class Keeping:
         if broken or lost:
             log.info("swept", broken_uploads=broken, orphans=len(lost))
 
+    def _look_for_refused(self) -> None:
+        """Takes in what destinations have refused since the last look; forgets what is gone."""
+        journal, prefix = self._desk.journal, self._desk.prefix
+        last = journal.head()[0]
+        sources = [courier_source(name, prefix) for name in self._destinations]
+        known = self._refused | journal.refused(sources, self._refused_through)
+        self._refused = {seq for seq in known if seq >= journal.first_seq()}
+        self._refused_through = last
+
+    async def _retire_volumes(self, before: datetime, refused_before: datetime | None, needed: int) -> None:
+        """Removes volumes before ``before``; such as hold a refused record only before ``refused_before``."""
+        journal, settled = self._desk.journal, self._settled("")
+        if refused_before is not None:
+            await journal.retire(min(before, refused_before), settled, needed)
+        here = [seq for seq in self._refused if seq >= journal.first_seq()]
+        await journal.retire(before, settled, min([needed, *here]))
+
     def _settled(self, suffix: str) -> int:
         """Through which record every destination has settled."""
         receipts = self._desk.journal.receipts()
         return min((receipts.get(f"{name}{suffix}", 0) for name in self._destinations), default=0)
 
-    async def _retire_photos(self, before: datetime, days: int) -> None:
-        """Removes photos of records before ``before`` whose photos every destination holds."""
+    async def _retire_photos(self, before: datetime, refused_before: datetime | None, days: int) -> None:
+        """Removes photos of records before ``before`` whose photos every destination holds.
+
+        Those of refused records stay, but for such as are before ``refused_before`` too.
+        """
         last = min(self._settled("#photos"), self._settled(""), self._desk.needed_from() - 1)
         first = max(self._photos_through + 1, self._desk.journal.first_seq())
-        digests, through = await asyncio.to_thread(_named, self._desk.journal, first, last, before)
+
+        def is_kept(record: Record) -> bool:
+            return record.seq in self._refused and not (refused_before and record.at < refused_before)
+
+        journal = self._desk.journal
+        digests, through = await asyncio.to_thread(_named, journal, first, last, before, is_kept)
         if through < first:
             return
         if digests:
@@ -96,18 +132,22 @@ class Keeping:
         return total
 
 
-def _named(journal: Journal, first: int, last: int, before: datetime) -> tuple[list[str], int]:
+def _named(
+    journal: Journal, first: int, last: int, before: datetime, is_kept: Callable[[Record], bool]
+) -> tuple[list[str], int]:
     """Photos named by records ``first`` to ``last``, before ``before``, and by no later one; and how far."""
     digests: set[str] = set()
+    kept: set[str] = set()
     through = first - 1
     for record in journal.replay(first - 1):
         names = [digest for digest, _ in photos_of(record.body)]
         if record.seq <= last and record.at < before and through == record.seq - 1:
             digests.update(names)
+            kept.update(names if is_kept(record) else ())
             through = record.seq
         else:
             digests.difference_update(names)
-    return sorted(digests), through
+    return sorted(digests - kept), through
 
 
 def note_replay(desk: Desk) -> None:

@@ -40,11 +40,15 @@ class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class JournalPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[journal]: when a volume is full, and how long full ones stay; without ``keep_days`` for ever."""
+    """[journal]: when a volume is full, and how long full ones stay; without ``keep_days`` for ever.
+
+    ``keep_refused_days``: how long those stay that hold a record some destination did not take.
+    """
 
     roll_records: Annotated[int, Meta(ge=1000, le=100_000_000)] = 1_000_000
     roll_mb: Annotated[int, Meta(ge=10, le=100_000)] = 2000
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    keep_refused_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
     copied_by: Literal["", "litestream"] = ""
 
 

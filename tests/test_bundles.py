@@ -30,8 +30,9 @@ from central_sync.seal import NodeKey
 from central_sync.volumes import JournalReader
 from edge.__main__ import app as chayan
 from edge.bundles import Ferrying
+from edge.desk import Desk
 from edge.settings import Bundles
-from lanes.record import Draft, parse
+from lanes.record import Checked, Draft, Refused, parse
 from tests.central_parts import Lane, digest, dsn, engine, enrolled, photo
 from tests.edge_parts import edge_at
 
@@ -219,17 +220,24 @@ def test_killed_at_any_moment_an_export_leaves_a_dense_sequence_and_the_same_cha
 # ---- receipts ------------------------------------------------------------------------------------
 
 
+def ferrying_of(
+    engine: sa.Engine, desk: Desk, road: Bundles, simulated: bool = True
+) -> tuple[Lane, Ferrying]:
+    """The loop of a node whose key is enrolled, and who trusts the registry's."""
+    site, key = desk.site, NodeKey.generate()
+    lane = Lane(site.node.name, site.site.id)
+    lane.key = key
+    enrolled(engine, lane, simulated)
+    registry = msgspec.structs.replace(site.registry, key=REGISTRY.public)
+    desk.site = msgspec.structs.replace(site, registry=registry)
+    return lane, Ferrying(desk, key, road)
+
+
 def test_receipts_come_back_settle_once_and_lost_photos_go_again(engine: sa.Engine, tmp_path: Path) -> None:
     async def use() -> None:
         async with edge_at(tmp_path) as edge:
-            site, key = edge.desk.site, NodeKey.generate()
-            lane = Lane(site.node.name, site.site.id)
-            lane.key = key
-            enrolled(engine, lane)
             out, back = tmp_path / "out", tmp_path / "back"
-            registry = msgspec.structs.replace(site.registry, key=REGISTRY.public)
-            edge.desk.site = msgspec.structs.replace(site, registry=registry)
-            ferrying = Ferrying(edge.desk, key, Bundles(out=out, back=back))
+            lane, ferrying = ferrying_of(engine, edge.desk, Bundles(out=out, back=back))
             inspection = await edge.order()
             await edge.arrive(inspection)
             picture = b"\xff\xd8\xff\xe0picture"
@@ -262,6 +270,59 @@ def test_receipts_come_back_settle_once_and_lost_photos_go_again(engine: sa.Engi
             assert "bundle-receipt" not in edge.desk.alarms
 
     asyncio.run(use())
+
+
+def test_what_the_centre_did_not_take_of_a_bundle_is_put_on_record(engine: sa.Engine, tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            out, back = tmp_path / "out", tmp_path / "back"
+            lane, ferrying = ferrying_of(engine, edge.desk, Bundles(out=out, back=back), simulated=False)
+            journal, inspection = edge.desk.journal, await edge.order()
+            through = journal.head()[0]
+            for number in (1, 2):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.4):
+                        await ferrying.run()
+                outcomes(engine, tmp_path, *sorted(out.glob("*.tar.zst")))
+                write_receipt(engine, REGISTRY, lane.site, lane.node, number, back)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.4):
+                    await ferrying.run()
+            told = [record for record in journal.replay() if isinstance(record.body, Refused)]
+            assert [each.body.refused_seq for each in told] == list(range(1, through + 1))
+            assert {each.source for each in told} == {"virtual+courier://bundles"}
+            assert told[-1].inspection == inspection and "simulated" in told[-1].body.why
+            assert "refused record" in edge.desk.alarms["bundle-refused"].en
+            assert "bundle-receipt" not in edge.desk.alarms
+
+    asyncio.run(use())
+
+
+def test_a_record_greater_than_any_registry_takes_goes_as_its_digest(
+    engine: sa.Engine, tmp_path: Path
+) -> None:
+    road = Road(tmp_path)
+    enrolled(engine, road.lane)
+    road.write(1)
+    huge = Checked(item="01", result="pass", officer="o", defects=("x" * 80,) * 110_000)
+
+    async def more() -> None:
+        journal = Journal(tmp_path / "journal.sqlite", road.lane.node, signer=road.lane.key)
+        await journal.append(Draft(source="t", source_key="huge", inspection="a1", body=huge))
+        journal.close()
+
+    asyncio.run(more())
+    road.write(1)
+    paths = road.export()
+    assert set(outcomes(engine, tmp_path, *paths)) == {"taken"}
+    assert held(engine, road.lane) == road.head() and wanted(engine, road.lane) == []
+    with engine.connect() as connection:
+        (kept,) = connection.execute(sa.select(tables.withheld)).all()
+    assert kept.seq == 12 and kept.size > 8 << 20
+    folder = tmp_path / "back"
+    path = write_receipt(engine, REGISTRY, road.lane.site, road.lane.node, 1, folder)
+    came = receipt_of(path, road.lane.site, road.lane.node, REGISTRY.public)
+    assert [each.seq for each in came.receipt.refused] == [12]
 
 
 def _vehicle() -> dict[str, Any]:

@@ -525,7 +525,7 @@ def test_a_photo_is_named_by_each_record_that_shows_one() -> None:
     lane.write(r.Signed(officer="o", photo="3" * 64), "i")
     lane.write(r.Signed(officer="o"), "i")
     rows = [fold.read(row.seq, row.data, row.head, True) for row in lane.rows]
-    named = fold.fold(lane.site, lane.node, rows, {})
+    named = fold.fold(lane.site, lane.node, rows, {}).photos
     assert [(n.sha256[0], n.shot, n.inspection) for n in named] == [
         ("1", "capture", None), ("2", "crop", None), ("3", "signature", "i"),
     ]  # fmt: skip

@@ -254,7 +254,12 @@ def lies_of(app: ASGIApp, lane: Lane) -> list[Callable[[Scope, Receive, Send], A
     """Every nonsense a centre, a proxy or a captive portal may answer to a batch."""
     gap = {"type": "urn:chayan:problem:gap", "status": 409}
     encode = msgspec.json.encode
-    return [
+    return [  # first those about a whole batch: what cannot be read halves the next one
+        twisted(app, node="another-lane"), twisted(app, site="elsewhere"), twisted(app, head="0" * 64),
+        twisted(app, accepted_through=10**6), twisted(app, accepted_through=1),
+        twisted(app, accepted_through=1, head=lane.rows[0].head.hex()),
+        twisted(app, refused=[{"seq": 999, "why": "x"}]), twisted(app, accepted_through=-1),
+        twisted(app, wanted=["../../etc/passwd"]), twisted(app, stored="many"),
         says(200, b"<html>log in to the hotel network</html>", content_type="text/html"),
         says(200, b""), says(200, b"{}"), says(200, b"null"), says(204, b""), says(200, b"\xff\xfe"),
         says(200, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
@@ -267,12 +272,6 @@ def lies_of(app: ASGIApp, lane: Lane) -> list[Callable[[Scope, Receive, Send], A
         says(409, encode({"type": "urn:chayan:problem:conflict", "seq": 1, "detail": "other bytes"})),
         says(200, gzip.compress(b"{}"), content_encoding="gzip"),
         hang_up, half, endless,
-        twisted(app, node="another-lane"), twisted(app, site="elsewhere"), twisted(app, head="0" * 64),
-        twisted(app, accepted_through=10**6), twisted(app, accepted_through=1),
-        twisted(app, accepted_through=-1),
-        twisted(app, accepted_through=1, head=lane.rows[0].head.hex()),
-        twisted(app, refused=[{"seq": 999, "why": "x"}]), twisted(app, wanted=["../../etc/passwd"]),
-        twisted(app, stored="many"),
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +15,13 @@ from central_sync.clock import Comparison, Offset, StepWatch, offset
 from central_sync.journal import Journal, Roll
 from central_sync.photos import Photos, QuotaError
 from central_sync.sweep import orphans, sweep_broken
+from central_sync.volumes import Volume
 from edge.desk import Desk
 from edge.health import Health
 from edge.keeping import Keeping, note_replay, replay_from
 from edge.rulebook import read_rulebook
 from edge.settings import Disk, JournalPolicy, PhotoPolicy, SettingsError, load
-from lanes.record import ClockStepped, Draft, Retired, Sensed, Signed, StorageChanged
+from lanes.record import ClockStepped, Draft, Refused, Retired, Sensed, Signed, StorageChanged, photos_of
 from tests.edge_parts import Edge, edge_at, site_file, vehicle
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -121,37 +123,45 @@ def test_broken_uploads_and_photos_that_nobody_names_are_swept_when_they_are_old
 # ---- retention -----------------------------------------------------------------------------------
 
 
+async def aged(tmp_path: Path, policy: JournalPolicy, groups: int = 80) -> tuple[Desk, list[str]]:
+    """A node whose journal grew by 75 records and a photo a day since a hundred days ago; its photos."""
+    site = load(site_file(tmp_path))
+    site = msgspec.structs.replace(site, journal=policy, photos=PhotoPolicy(keep_days=10))
+    clock = [datetime.now(UTC) - timedelta(days=100)]
+    journal = Journal(
+        tmp_path / "j.sqlite", site.node.name, roll=Roll(records=400), clock=lambda: clock[0],
+        source="virtual+agent",
+    )  # fmt: skip
+    photos = Photos(tmp_path / "photos")
+    kept = []
+    for group in range(groups):
+        kept.append(photos.put(JPEG + str(group).encode()))
+        bodies_: list[Any] = [Signed(officer="o", photo=kept[-1]), *[Signed(officer="o")] * 74]
+        keys = [f"{group}/{n}" for n in range(75)]
+        await journal.append(
+            *(Draft(source="t", source_key=k, body=b) for k, b in zip(keys, bodies_, strict=True))
+        )
+        clock[0] += timedelta(days=1)
+    return Desk(site, journal, photos, read_rulebook()), kept
+
+
+async def settle(journal: Journal, *names: str) -> None:
+    for name in names:
+        await journal.settle(name, journal.head()[0], b"{}")
+
+
 def test_nothing_goes_before_every_destination_has_settled_it_and_then_photos_before_records(
     tmp_path: Path,
 ) -> None:
     async def use() -> None:
-        site = load(site_file(tmp_path))
-        site = msgspec.structs.replace(
-            site, journal=JournalPolicy(keep_days=30), photos=PhotoPolicy(keep_days=10)
-        )
-        clock = [datetime.now(UTC) - timedelta(days=100)]
-        journal = Journal(
-            tmp_path / "j.sqlite", site.node.name, roll=Roll(records=400), clock=lambda: clock[0],
-            source="virtual+agent",
-        )  # fmt: skip
-        photos = Photos(tmp_path / "photos")
-        desk = Desk(site, journal, photos, read_rulebook())
-        kept = []
-        for group in range(80):
-            kept.append(photos.put(JPEG + str(group).encode()))
-            bodies_: list[Any] = [Signed(officer="o", photo=kept[-1]), *[Signed(officer="o")] * 74]
-            keys = [f"{group}/{n}" for n in range(75)]
-            await journal.append(
-                *(Draft(source="t", source_key=k, body=b) for k, b in zip(keys, bodies_, strict=True))
-            )
-            clock[0] += timedelta(days=1)
+        desk, kept = await aged(tmp_path, JournalPolicy(keep_days=30))
+        journal, photos = desk.journal, desk.photos
         keeping = Keeping(desk, ["centre", "province"])
         now = datetime.now(UTC)
-        await journal.settle("centre", journal.head()[0], b"{}")
+        await settle(journal, "centre")
         await keeping.retire(now)
         assert journal.first_seq() == 1 and all(map(photos.has, kept)), "province has settled nothing"
-        for name in ("centre#photos", "province", "province#photos"):
-            await journal.settle(name, journal.head()[0], b"{}")
+        await settle(journal, "centre#photos", "province", "province#photos")
         await keeping.retire(now)
         gone = [each for each in kept if not photos.has(each)]
         assert gone == kept[: len(gone)] and 0 < len(gone) < len(kept)
@@ -166,6 +176,81 @@ def test_nothing_goes_before_every_destination_has_settled_it_and_then_photos_be
         assert {each.what for each in retired} == {"photos", "volume"}
         keeping.sweep()
         assert all(photos.has(each) for each in kept[len(gone) :])
+        journal.close()
+
+    asyncio.run(use())
+
+
+async def refuse(desk: Desk, destination: str, seq: int) -> None:
+    """What the courier of the site's own destination writes when a record was not taken."""
+    source, body = f"virtual+courier://{destination}", Refused(destination="x", refused_seq=seq, why="x")
+    await desk.append(source, f"refused/{seq}", body)
+
+
+async def retired_to(keeping: Keeping, desk: Desk, seq: int) -> None:
+    """Retires until nothing before ``seq`` is left, and then once more; keys are merged meanwhile."""
+    for _ in range(400):
+        await keeping.retire(datetime.now(UTC))
+        if desk.journal.first_seq() >= seq:
+            break
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
+    await keeping.retire(datetime.now(UTC))
+
+
+def test_what_a_destination_did_not_take_stays_until_a_policy_of_its_own(tmp_path: Path) -> None:
+    async def use() -> None:
+        desk, kept = await aged(tmp_path, JournalPolicy(keep_days=30))
+        journal = desk.journal
+        firsts = [volume.first_seq for volume in journal._shelf.volumes]
+        digests = {photo: r.seq for r in journal.replay() for photo, _ in photos_of(r.body)}
+        spared = next(photo for photo in kept if digests[photo] > firsts[1])
+        refused = digests[spared]
+        await refuse(desk, "centre", refused)
+        await refuse(desk, "nobody", 5)  # a destination that is no longer one of this node's
+        await settle(journal, "centre", "centre#photos")
+        keeping = Keeping(desk, ["centre"])
+        await retired_to(keeping, desk, firsts[1])
+        assert journal.first_seq() == firsts[1] <= refused < firsts[2]
+        assert next(photo for photo in kept if desk.photos.has(photo)) == spared
+        assert not desk.photos.has(kept[kept.index(spared) + 1])
+        await refuse(desk, "centre", refused - 1)  # heard of later, as after a restart of the centre
+        again = Keeping(desk, ["centre"])
+        for each in (keeping, again):
+            await each.retire(datetime.now(UTC))
+            assert each._refused == {refused - 1, refused} and journal.first_seq() == firsts[1]
+        policy = JournalPolicy(keep_days=30, keep_refused_days=40)
+        desk.site = msgspec.structs.replace(desk.site, journal=policy)
+        await retired_to(keeping, desk, firsts[2])
+        assert journal.first_seq() >= firsts[2] and keeping._refused == set()
+        journal.close()
+
+    asyncio.run(use())
+
+
+def test_only_what_was_refused_since_is_looked_at(tmp_path: Path) -> None:
+    async def use() -> None:
+        desk, _ = await aged(tmp_path, JournalPolicy(keep_days=36_500), groups=12)
+        journal, asked = desk.journal, []
+        honest = Volume.keys_of
+
+        def counted(self: Volume, source: str, prefix: str) -> Any:
+            asked.append(self.number)
+            return honest(self, source, prefix)
+
+        keeping = Keeping(desk, ["centre", "province"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Volume, "keys_of", counted)
+            for destination, seq in (("centre", 7), ("province", 450)):
+                await refuse(desk, destination, seq)
+                await keeping.retire(datetime.now(UTC))
+        assert keeping._refused == {7, 450} and len(journal._shelf.volumes) == 3
+        assert asked == [1, 2, 3, 1, 2, 3, 3, 3], "both destinations; then the volume that has grown"
+        plan = sqlite3.connect(tmp_path / "j.sqlite").execute(
+            "EXPLAIN QUERY PLAN SELECT seq, source_key FROM records "
+            "WHERE source = 'x' AND source_key >= 'a' AND source_key < 'b'"
+        )
+        assert "USING COVERING INDEX" in plan.fetchone()[3], "no row of the journal is read for it"
         journal.close()
 
     asyncio.run(use())

@@ -103,6 +103,29 @@ def test_a_true_bundle_holds_and_says_what_was_checked(road: Road) -> None:
     assert done.exit_code == 0, done.output
 
 
+def test_a_withheld_record_is_told_and_must_be_signed_for(road: Road) -> None:
+    path = road.send("a0")
+    batch = next(b.open_bundle(path).batches())
+    kept_back = wire.withhold(road.lane.batch(4, 4), road.lane.key).records[0]
+
+    def withhold(contents: Contents) -> None:
+        records = [*batch.records[:3], kept_back, *batch.records[4:]]
+        contents["batches/000001.json"] = msgspec.json.encode(msgspec.structs.replace(batch, records=records))
+
+    changed = made_anew(path, withhold, road.lane.key)
+    findings = verify_bundle(changed, road.trust)
+    assert findings.holds, findings.bad
+    assert [line.seq for line in findings.open] == [4] and "the node's word alone" in findings.open[0].en
+    assert "linked, but for 1 withheld" in said(findings)
+
+    def lie(contents: Contents) -> None:
+        withhold(contents)
+        batch_changed(lambda said: said["records"][3].update(size=1))(contents)
+
+    findings = verify_bundle(made_anew(changed, lie, road.lane.key), road.trust)
+    assert [(line.seq, "not signed" in line.en) for line in findings.bad] == [(4, True)]
+
+
 def test_photos_alone_can_be_a_bundle(road: Road) -> None:
     road.send("a0")
     digest = road.photos.put(photo("late"))

@@ -1,27 +1,28 @@
 """accept(batch) -> Receipt, any number of times: the one way records enter the registry.
 
 The row of the node is locked while a batch is compared with what is held, so repeated and concurrent batches
-come one after the other. Overlap is compared by chain head: equal heads over SHA-256 mean equal bytes.
+come one after the other. Overlap is compared by chain head: equal heads over SHA-256 mean equal bytes. What
+a batch says in the place of withheld bytes is believed only where nothing is held yet, and by signature.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
-from typing import Any
 
 import sqlalchemy as sa
 
 from central_sync import batch as wire
-from central_sync.batch import Batch, Receipt, RefusedRecord
+from central_sync.batch import Batch, Receipt, RefusedRecord, Withheld
 from central_sync.registry import fold, tables
-from central_sync.registry.directives import acknowledge
 from central_sync.registry.engines import writing
+from central_sync.registry.holding import Holding
 from central_sync.registry.nodes import owned, wanted
-from central_sync.registry.packing import pack
 from central_sync.registry.problems import Rejected
 from central_sync.seal import NodeKey, receipt_message
 from lanes.record import genesis, is_node_name
+
+_log = logging.getLogger("chayan.registry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class Held:
 
 def accept(engine: sa.Engine, batch: Batch, policy: Policy) -> Receipt:
     """Holds what is new in the batch and answers what is held; raises Rejected for the whole batch."""
-    data, heads = _sound(batch)
+    sent, heads = _sound(batch)
+    unread: dict[int, str] = {}
     with writing(engine) as connection:
         node = _locked(connection, batch)
         new = first_new(
@@ -54,24 +56,27 @@ def accept(engine: sa.Engine, batch: Batch, policy: Policy) -> Receipt:
             lambda seq: _head_at(connection, batch, seq, node),
             lambda sent: _first_other(connection, batch, sent),
         )
-        rows = _read(batch, data, heads, new, node.allow_simulated and policy.allow_simulated)
+        rows = _read(batch, sent, heads, new, node.allow_simulated and policy.allow_simulated)
         if rows:
-            _store(connection, batch, rows)
+            unread = _store(connection, batch, rows)
         receipt = _receipt(connection, batch, node, rows)
+    _tell(batch, rows, unread)
     return _countersigned(receipt, policy.key)
 
 
-def _sound(batch: Batch) -> tuple[list[bytes], list[bytes]]:
-    """Bytes and heads of a batch that holds by itself."""
+def _sound(batch: Batch) -> tuple[list[bytes | Withheld], list[bytes]]:
+    """Records and heads of a batch that holds by itself."""
     if not is_node_name(batch.node) or "\0" in batch.site:
         raise Rejected.malformed(f"{batch.site!r}, {batch.node!r} cannot name a site and a node")
-    data = wire.raw_records(batch)
-    heads = wire.heads_of(batch, data)
+    sent = wire.raw_records(batch)
+    heads = wire.heads_of(batch, sent)
     if heads[-1].hex() != batch.head:
         raise Rejected.broken_chain(batch.first_seq, batch.last_seq)
     if not wire.signature_holds(batch):
         raise Rejected.bad_signature(f"head {batch.last_seq} of {batch.node}")
-    return data, heads
+    for seq in wire.unsigned(batch):
+        raise Rejected.bad_signature(f"what stands for the withheld record {seq} of {batch.node}")
+    return sent, heads
 
 
 def _locked(connection: sa.Connection, batch: Batch) -> Held:
@@ -103,7 +108,9 @@ def first_new(
     before = head_at(batch.first_seq - 1)
     if before.hex() != batch.prev_head:
         raise Rejected.conflict(batch.first_seq - 1)
-    if overlap and head_at(batch.first_seq + overlap - 1) != heads[overlap - 1]:
+    said = [seq - batch.first_seq for seq in batch.withheld()]  # heads to which no bytes lead
+    compared = [at for at in (overlap - 1, *said) if 0 <= at < overlap]
+    if any(head_at(batch.first_seq + at) != heads[at] for at in compared):
         raise Rejected.conflict(first_other(heads[:overlap]))
     return overlap
 
@@ -126,74 +133,53 @@ def _first_other(connection: sa.Connection, batch: Batch, heads: Sequence[bytes]
 
 
 def _read(
-    batch: Batch, data: Sequence[bytes], heads: Sequence[bytes], new: int, simulated: bool
+    batch: Batch, sent: Sequence[bytes | Withheld], heads: Sequence[bytes], new: int, simulated: bool
 ) -> list[fold.Read]:
-    return [fold.read(batch.first_seq + at, data[at], heads[at], simulated) for at in range(new, len(data))]
+    rows = []
+    for at in range(new, len(sent)):
+        seq, each = batch.first_seq + at, sent[at]
+        if isinstance(each, Withheld):
+            rows.append(fold.withheld(seq, each))
+        else:
+            rows.append(fold.read(seq, each, heads[at], simulated))
+    return rows
 
 
-def _store(connection: sa.Connection, batch: Batch, rows: Sequence[fold.Read]) -> None:
-    """Everything that new records change; one statement per table."""
-    owner = {"site": batch.site, "node": batch.node}
-    held = [row for row in rows if row.refused is None]
+def _store(connection: sa.Connection, batch: Batch, rows: Sequence[fold.Read]) -> dict[int, str]:
+    """Everything that new records change; number -> why of those that could not be read."""
+    unread = Holding(connection, batch).hold(rows)
     now = datetime.now(UTC)
-    tables.insert(connection, tables.records, [owner | _columns(row) for row in rows])
-    known = _summaries(connection, batch, {row.inspection for row in held} - {None})
-    named = fold.fold(batch.site, batch.node, held, known)
-    tables.upsert(connection, tables.inspections, list(known.values()))
-    tables.insert_missing(connection, tables.photos, [owner | _photo(photo) for photo in named])
-    acknowledge(connection, batch.site, batch.node, held)
     signed = {
+        "site": batch.site,
+        "node": batch.node,
         "seq": batch.last_seq,
         "head": rows[-1].head,
         "public_key": batch.public_key,
         "signature": batch.signature,
         "received_at": now,
     }
-    tables.insert(connection, tables.heads, [owner | signed])
+    tables.insert(connection, tables.heads, [signed])
     connection.execute(
         sa.update(tables.nodes)
         .where(*owned(tables.nodes, batch.site, batch.node))
         .values(
             through_seq=batch.last_seq,
             head=rows[-1].head,
-            records=tables.nodes.c.records + len(held),
+            records=tables.nodes.c.records + sum(row.refused is None for row in rows),
             received_at=now,
         )
     )
+    return unread
 
 
-def _columns(row: fold.Read) -> dict[str, Any]:
-    return {
-        "seq": row.seq,
-        "inspection": row.inspection,
-        "kind": row.kind,
-        "at": row.at,
-        "source": row.source,
-        "simulated": row.simulated,
-        "refused": row.refused,
-        "data": pack(row.data) if row.refused is None else sha256(row.data).digest(),
-        "head": row.head,
-    }
-
-
-def _photo(photo: fold.Named) -> dict[str, Any]:
-    return {
-        "sha256": photo.sha256,
-        "inspection": photo.inspection,
-        "shot": photo.shot,
-        "seq": photo.seq,
-        "held": False,
-        "size": photo.size,
-    }
-
-
-def _summaries(connection: sa.Connection, batch: Batch, named: set[str | None]) -> dict[str, dict[str, Any]]:
-    if not named:
-        return {}
-    query = sa.select(tables.inspections).where(
-        *owned(tables.inspections, batch.site, batch.node), tables.inspections.c.inspection.in_(named)
-    )
-    return {row.inspection: dict(row._mapping) for row in connection.execute(query)}
+def _tell(batch: Batch, rows: Sequence[fold.Read], unread: Mapping[int, str]) -> None:
+    """Puts into the log what somebody should look at."""
+    place = f"{batch.site}/{batch.node}"
+    for seq, why in unread.items():
+        _log.warning("record %d of %s is held, but could not be read: %s", seq, place, why)
+    for row in rows:
+        if row.withheld is not None:
+            _log.warning("record %d of %s is %s", row.seq, place, row.refused)
 
 
 def _receipt(connection: sa.Connection, batch: Batch, node: Held, rows: Sequence[fold.Read]) -> Receipt:

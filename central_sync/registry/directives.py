@@ -149,7 +149,7 @@ def acknowledge(connection: sa.Connection, site: str, node: str, rows: Sequence[
         except UNREADABLE:
             continue
         if isinstance(body, Directed):
-            said = {"outcome": body.outcome, "why": body.why, "answered_seq": row.seq}
+            said = {"outcome": body.outcome, "why": fold.plain(body.why), "answered_seq": row.seq}
             mine = (*owned(directives, site, node), directives.c.number == body.number)
             change = sa.update(directives).where(*mine, directives.c.sha256 == body.sha256).values(**said)
             if not connection.execute(change).rowcount:
@@ -167,7 +167,7 @@ def _note_lost(
     again = {"outcome": "refused", "why": OTHER, "answered_seq": said["answered_seq"]}
     if not connection.execute(sa.update(directives).where(*mine).values(**again)).rowcount:
         lost = {"body": b"", "signature": "", "public_key": "", "given_at": datetime.now(UTC)}
-        named = {name: getattr(body, name) for name in ("number", "subject", "version", "sha256")}
+        named = {name: fold.plain(getattr(body, name)) for name in ("number", "subject", "version", "sha256")}
         insert(connection, directives, [owner | named | lost | said])
 
 

@@ -13,6 +13,7 @@ WRITES = "chayan_writes"  # execution option: this transaction will write
 LOCK = "chayan_lock"  # engine option: held while a SQLite transaction writes
 BUSY_MS = 15_000  # another process, such as a backup or a replica, may hold file or row for a while
 FROZEN_MS = 60_000  # PostgreSQL: a replica whose machine died in a transaction keeps its locks no longer
+VALUE_STATES = ("22", "23", "54")  # SQLSTATE: data exception, constraint violation, limit exceeded
 CONNECT_S = "10"  # PostgreSQL: one try at an address that does not answer
 
 
@@ -76,7 +77,18 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
+def is_of_a_value(trouble: sa.exc.StatementError) -> bool:
+    """Whether the database will not have a value it was given; false where it cannot work at all."""
+    if not isinstance(trouble, sa.exc.DBAPIError):
+        return True  # it never came to the database
+    state = getattr(trouble.orig, "sqlstate", None)
+    if state is None:  # SQLite, or the PostgreSQL driver by itself
+        return isinstance(trouble, sa.exc.DataError | sa.exc.IntegrityError)
+    return str(state)[:2] in VALUE_STATES
+
+
 def _bounded(connection: Any, _: object) -> None:
+    connection.execute("SET timezone = 'UTC'")  # east of it the last day of year 9999 cannot be read back
     connection.execute(f"SET lock_timeout = {BUSY_MS}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {FROZEN_MS}")
     connection.commit()

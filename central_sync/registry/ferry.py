@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from central_sync import ferry
-from central_sync.batch import Receipt
+from central_sync.batch import MAX_RECORDS, Receipt, RefusedRecord
 from central_sync.bundle import FORMAT, Bundle, BundleError, Manifest, batch_in, open_bundle, part_of, write
 from central_sync.photos import Photos
 from central_sync.registry import pictures
@@ -19,7 +19,7 @@ from central_sync.registry.accept import Policy, accept
 from central_sync.registry.engines import writing
 from central_sync.registry.nodes import owned, standing
 from central_sync.registry.problems import Rejected
-from central_sync.registry.tables import bundles, insert_missing, nodes, photos
+from central_sync.registry.tables import bundles, insert_missing, nodes, photos, records
 from central_sync.seal import NodeKey, receipt_message
 
 Outcome: TypeAlias = Literal["taken", "held", "gap", "refused"]
@@ -70,11 +70,11 @@ def import_one(engine: sa.Engine, store: Photos, policy: Policy, bundle: Bundle)
 
 
 def _take(engine: sa.Engine, store: Photos, policy: Policy, bundle: Bundle, digest: str) -> Imported:
-    records = pictured = 0
+    taken = pictured = 0
     for name, content in bundle.parts():
         if name.startswith("batches/"):
             try:
-                records += accept(engine, batch_in(bundle, name, content), policy).stored
+                taken += accept(engine, batch_in(bundle, name, content), policy).stored
             except Rejected as trouble:
                 return _turned_down(engine, bundle, trouble)
         elif _is_named(engine, bundle, name[7:]):
@@ -96,8 +96,8 @@ def _take(engine: sa.Engine, store: Photos, policy: Policy, bundle: Bundle, dige
     return Imported(
         path=bundle.path,
         outcome="taken",
-        zh=f"第 {bundle.number} 包：新增 {records} 条记录、{pictured} 张照片",
-        en=f"bundle {bundle.number}: {records} new records, {pictured} new photos",
+        zh=f"第 {bundle.number} 包：新增 {taken} 条记录、{pictured} 张照片",
+        en=f"bundle {bundle.number}: {taken} new records, {pictured} new photos",
     )
 
 
@@ -151,6 +151,24 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _not_held(engine: sa.Engine, site: str, node: str, number: int) -> list[RefusedRecord]:
+    """What is not held of the records that a bundle carried."""
+    span = sa.select(bundles.c.first_seq, bundles.c.last_seq).where(
+        *owned(bundles, site, node), bundles.c.number == number
+    )
+    with engine.connect() as connection:
+        row = connection.execute(span).first()
+        if row is None:
+            return []
+        query = sa.select(records.c.seq, records.c.refused).where(
+            *owned(records, site, node),
+            records.c.seq.between(row.first_seq, row.last_seq),
+            records.c.refused.is_not(None),
+        )
+        found = connection.execute(query.order_by(records.c.seq).limit(MAX_RECORDS))
+        return [RefusedRecord(seq=seq, why=why) for seq, why in found]
+
+
 def write_receipt(engine: sa.Engine, key: NodeKey, site: str, node: str, number: int, folder: Path) -> Path:
     """A bundle that tells the node how far its chain is held here, signed by this registry."""
     (held,) = standing(engine, node, site)
@@ -162,6 +180,7 @@ def write_receipt(engine: sa.Engine, key: NodeKey, site: str, node: str, number:
         head=held.head,
         stored=0,
         duplicates=0,
+        refused=_not_held(engine, site, node, number),
         wanted=held.wanted,
         registry_key=key.public,
         countersignature=key.sign(message),

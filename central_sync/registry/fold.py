@@ -1,18 +1,20 @@
 """From records to the promoted columns: what the office searches by.
 
 Folding goes on from the stored summary: the chain gives every record exactly once and in order, so a batch
-costs as much as its own records, not as much as the inspection.
+costs as much as its own records, not as much as the inspection. A record at which this code fails is named
+and left unread, so that no one record stands in the way of the others.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from central_sync.batch import UNREADABLE, Seq
+from central_sync.batch import UNREADABLE, Seq, Withheld
 from lanes.record import (
     Aborted,
     AnyBody,
@@ -28,6 +30,17 @@ from lanes.record import (
 )
 
 SHOWN = 60  # characters of a source in a reason
+FAULTS = (  # a mistake in our own code, or a value that nobody thought of; not disk, memory or line
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    msgspec.MsgspecError,
+)
 PROMOTED = {"ordered", "arrived", "moved", "judged", "aborted", "photographed", "captured", "signed"}
 
 
@@ -52,7 +65,11 @@ _envelopes = msgspec.json.Decoder(Envelope)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """One record as the registry reads it; ``refused`` says why it will not be held."""
+    """One record as the registry reads it.
+
+    ``refused`` says why it will not be held, ``unread`` why it is held without what it says; of one that is
+    ``withheld`` there are no bytes.
+    """
 
     seq: int
     data: bytes
@@ -63,6 +80,16 @@ class Read:
     inspection: str | None = None
     simulated: bool = False
     refused: str | None = None
+    unread: str | None = None
+    withheld: Withheld | None = None
+
+    def digest(self) -> bytes:
+        """SHA-256 of the record's bytes."""
+        return bytes.fromhex(self.withheld.withheld) if self.withheld else sha256(self.data).digest()
+
+    def bare(self) -> "Read":
+        """The same with nothing but its bytes and head."""
+        return replace(self, kind=None, at=None, source=None, inspection=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +103,34 @@ class Named:
     size: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What came of rows: photos they name; number -> why of those that are unread."""
+
+    photos: Sequence[Named]
+    unread: Mapping[int, str]
+
+
+def withheld(seq: int, instead: Withheld) -> Read:
+    """A record of which only this came."""
+    why = f"withheld by the node: {instead.size} bytes, SHA-256 {instead.withheld} · 节点未送原文，只送摘要"
+    return Read(seq=seq, data=b"", head=bytes.fromhex(instead.head), refused=why, withheld=instead)
+
+
 def read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
     """One record; an unknown kind is held as it is, what is no record at all is refused."""
+    try:
+        return _read(seq, data, head, allow_simulated)
+    except FAULTS as trouble:
+        return Read(seq=seq, data=data, head=head, unread=said(trouble))
+
+
+def said(trouble: BaseException) -> str:
+    """A failure in words that any column takes."""
+    return str(plain(f"{type(trouble).__name__}: {trouble}"[:500]))
+
+
+def _read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
     try:
         envelope = _envelopes.decode(data)
         at = envelope.at.astimezone(UTC)
@@ -95,12 +148,12 @@ def read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
         seq=seq,
         data=data,
         head=head,
-        kind=_plain(envelope.body.kind),
+        kind=plain(envelope.body.kind),
         at=at,
-        source=_plain(envelope.source),
-        inspection=_plain(envelope.inspection),
+        source=plain(envelope.source),
+        inspection=plain(envelope.inspection),
         simulated=simulated,
-        refused=refused and _plain(refused),
+        refused=refused and plain(refused),
     )
 
 
@@ -140,7 +193,7 @@ def take(summary: dict[str, Any], row: Read, body: AnyBody | None) -> None:
         case Ordered() if summary["vin"] is None:
             summary.update(_vehicle(body), ordered_at=row.at)
         case Arrived():
-            summary["lane"] = _plain(body.lane)
+            summary["lane"] = plain(body.lane)
         case Moved(station=""):
             summary["ended_at"] = row.at
         case Aborted() if summary["verdict"] is None:  # beside a verdict it came too late
@@ -150,7 +203,7 @@ def take(summary: dict[str, Any], row: Read, body: AnyBody | None) -> None:
         case Judged():
             summary["verdict"] = body.verdict
             summary["failed"] = list(
-                dict.fromkeys(_plain(f.item) for f in body.findings if f.result == "fail")
+                dict.fromkeys(plain(f.item) for f in body.findings if f.result == "fail")
             )
         case _:
             pass
@@ -164,36 +217,51 @@ def photos_named(row: Read, body: AnyBody | None) -> Sequence[Named]:
     return [_named(row, sha256, shot, size) for sha256, shot in photos_of(body) if len(sha256) == 64]
 
 
-def fold(site: str, node: str, rows: Iterable[Read], known: dict[str, dict[str, Any]]) -> list[Named]:
-    """Takes ``rows`` into ``known`` (inspection -> summary); returns the photos they name."""
-    named: list[Named] = []
+def fold(site: str, node: str, rows: Iterable[Read], known: dict[str, dict[str, Any]]) -> Folded:
+    """Takes ``rows`` into ``known`` (inspection -> summary); of an unread one only that it is there."""
+    photos: list[Named] = []
+    unread: dict[int, str] = {}
     for row in rows:
-        body = body_of(row)
-        named += photos_named(row, body)
-        if row.inspection is not None:
-            if row.inspection not in known:
-                known[row.inspection] = fresh(site, node, row)
-            take(known[row.inspection], row, body)
-    return named
+        try:
+            photos += _taken(site, node, row, known)
+        except FAULTS as trouble:
+            if row.unread is not None:
+                raise
+            row = replace(row, unread=said(trouble))
+            _taken(site, node, row, known)
+        if row.unread is not None:
+            unread[row.seq] = row.unread
+    return Folded(photos=photos, unread=unread)
+
+
+def _taken(site: str, node: str, row: Read, known: dict[str, dict[str, Any]]) -> Sequence[Named]:
+    """Takes one row into its summary, wholly or not at all; returns the photos it names."""
+    body = None if row.unread is not None else body_of(row)
+    photos = photos_named(row, body)
+    if row.inspection is not None:
+        summary = dict(known.get(row.inspection) or fresh(site, node, row))
+        take(summary, row, body)
+        known[row.inspection] = summary
+    return photos
 
 
 def _named(row: Read, sha256: str, shot: str, size: int | None) -> Named:
-    return Named(sha256=sha256, shot=_plain(shot), seq=row.seq, inspection=row.inspection, size=size)
+    return Named(sha256=sha256, shot=plain(shot), seq=row.seq, inspection=row.inspection, size=size)
 
 
 def _vehicle(body: Ordered) -> dict[str, Any]:
-    plate, vin = body.vehicle.plate, _plain(body.vehicle.vin)
-    hphm = None if plate is None else _plain(plate.hphm)
+    plate, vin = body.vehicle.plate, plain(body.vehicle.vin)
+    hphm = None if plate is None else plain(plate.hphm)
     return {
         "plate": hphm,
         "plate_tail": hphm and hphm[1:],
         "hpzl": plate and plate.hpzl,
         "vin": vin,
         "vin_last6": vin[-6:],
-        "business": _plain(body.business),
+        "business": plain(body.business),
     }
 
 
-def _plain(text: Any) -> Any:
+def plain(text: Any) -> Any:
     """Text for a column: PostgreSQL holds no NUL. The record itself keeps its bytes."""
     return text.replace("\0", "\ufffd") if isinstance(text, str) and "\0" in text else text

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from msgspec import Meta, Struct
 
 from central_sync.registry.problems import Rejected
-from central_sync.registry.tables import heads, inspections, nodes, photos
+from central_sync.registry.tables import heads, inspections, nodes, photos, unread, withheld
 
 LIMIT = 200
 AFTER_ALL = chr(0x10FFFF)  # greater than any character of a plate or VIN
@@ -70,8 +70,7 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
     pictures = sa.select(photos.c.held, sa.func.count()).group_by(photos.c.held)
     with engine.connect() as connection:
         rows = connection.execute(sa.select(nodes).order_by(nodes.c.site, nodes.c.node)).all()
-        signed = sa.select(heads.c.site, heads.c.node, sa.func.count()).group_by(heads.c.site, heads.c.node)
-        batches = {(site, node): count for site, node, count in connection.execute(signed)}
+        batches, puzzling, kept_back = (_by_node(connection, table) for table in (heads, unread, withheld))
         judged = _counted(connection, verdicts)
         kept = _counted(connection, pictures)
     return {
@@ -84,6 +83,8 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
                 "received_at": row.received_at,
                 "records": row.records,
                 "batches": batches.get((row.site, row.node), 0),
+                "unread": puzzling.get((row.site, row.node), 0),
+                "withheld": kept_back.get((row.site, row.node), 0),
             }
             for row in rows
         ],
@@ -93,6 +94,12 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
         "wanted": kept.get(False, 0),
         "verdicts": {"pass": judged.get("pass", 0), "fail": judged.get("fail", 0)},
     }
+
+
+def _by_node(connection: sa.Connection, table: sa.Table) -> dict[tuple[str, str], int]:
+    """How many rows of a table each node has."""
+    query = sa.select(table.c.site, table.c.node, sa.func.count()).group_by(table.c.site, table.c.node)
+    return {(site, node): int(count) for site, node, count in connection.execute(query)}
 
 
 def _counted(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, int]:

@@ -72,14 +72,32 @@ records = sa.Table(
     *_owner(),
     sa.Column("seq", Count, primary_key=True, autoincrement=False),
     sa.Column("inspection", Plain),
-    sa.Column("kind", Plain),  # nothing: the refused bytes were no record
+    sa.Column("kind", Plain),  # nothing: the refused bytes were no record, or it is in ``unread``
     sa.Column("at", Moment),
     sa.Column("source", Plain),
     sa.Column("simulated", sa.Boolean, nullable=False),
-    sa.Column("refused", Plain),  # why; such a row keeps its digest and head, not its bytes
+    sa.Column("refused", Plain),  # why, also of a withheld one; such a row has digest and head, not the bytes
     sa.Column("data", sa.LargeBinary, nullable=False),  # canonical bytes, see packing.py; refused: SHA-256
     sa.Column("head", sa.LargeBinary, nullable=False),
     sa.Index("records_by_inspection", "site", "node", "inspection", "seq"),
+)
+
+unread = sa.Table(  # records held byte for byte that could not be taken into the columns searched by
+    "unread",
+    metadata,
+    *_owner(),
+    sa.Column("seq", Count, primary_key=True, autoincrement=False),
+    sa.Column("why", Plain, nullable=False),
+)
+
+withheld = sa.Table(  # what the node has signed in the place of a record whose bytes it keeps
+    "withheld",
+    metadata,
+    *_owner(),
+    sa.Column("seq", Count, primary_key=True, autoincrement=False),
+    sa.Column("size", Count, nullable=False),
+    sa.Column("public_key", Plain, nullable=False),
+    sa.Column("signature", Plain, nullable=False),
 )
 
 inspections = sa.Table(
