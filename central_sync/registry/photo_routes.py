@@ -1,7 +1,7 @@
 """Routes of photos: in by one request, or by parts when the line is bad; out by digest.
 
-Parts follow draft-ietf-httpbis-resumable-upload-12 as far as docs/protocol.md says. Who may send is proved with
-every request; what was sent is proved by the digest of the whole.
+Parts follow draft-ietf-httpbis-resumable-upload-12 as far as docs/protocol.md says. Who may send is proved
+with every request; what was sent is proved by the digest of the whole.
 """
 
 from collections.abc import AsyncIterator
