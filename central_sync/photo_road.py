@@ -12,7 +12,7 @@ from typing import Protocol
 from central_sync.centre import Begun, Broken, Centre, Handed, PhotoRefused, Smaller, Trouble, nonsense
 from central_sync.progress import Teller
 
-SMALLEST, LARGEST = 64 << 10, 1 << 20  # bytes of one request
+SMALLEST, LARGEST = 256 << 10, 1 << 20  # bytes of one request
 BEGIN_WITH = 4  # photos at once before it is known what the line bears
 
 
@@ -168,10 +168,8 @@ class PhotoRoad:
 
     def _may_be_begun(self, sha256: str, size: int) -> bool:
         """Whether some of it may be at the centre, and is worth the question."""
-        if size <= SMALLEST:
-            return False
         self._unsure, unsure = max(0, self._unsure - 1), self._unsure
-        return unsure > 0 or sha256 in self._begun
+        return sha256 in self._begun or (unsure > 0 and size > SMALLEST)
 
     async def _read(self, sha256: str, offset: int, limit: int) -> tuple[int, bytes]:
         try:
