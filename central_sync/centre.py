@@ -121,11 +121,13 @@ class Centre:
             sha256, await self._exchange("PUT", f"/v1/photos/{sha256}", content=photo, headers=headers)
         )
 
-    async def begun(self, sha256: str) -> Begun | None:
-        """How much of a photo is there; None: it takes this one as a whole only. Raises Trouble."""
+    async def begun(self, sha256: str) -> Begun | PhotoRefused | None:
+        """How much of a photo is there; None where photos are taken only as a whole. Raises Trouble."""
         answer = await self._exchange("HEAD", f"/v1/photos/{sha256}/upload", headers=self._signed(sha256))
-        if answer.status in (404, 405, 409):  # it knows no parts, or no record names the photo: PUT tells
+        if answer.status in (404, 405):
             return None
+        if answer.status == 409:
+            return PhotoRefused(why="no record there names it", for_good=False)
         _ok(answer)
         return _begun(answer)
 

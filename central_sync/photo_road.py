@@ -116,7 +116,6 @@ class PhotoRoad:
             raise
         match outcome:
             case Begun(complete=True):
-                self._took()
                 self._handed.add(sha256)
                 self._sent(sha256)
             case PhotoRefused(for_good=True):
@@ -136,11 +135,14 @@ class PhotoRoad:
         size, data = await self._read(sha256, 0, self._line.room)
         if len(data) == size and not self._may_be_begun(sha256, size):
             answer = await self._centre.hand_photo(sha256, data)
-            self._line.bore()
+            if isinstance(answer, Begun):
+                self._bore()
             return answer
         begun = await self._centre.begun(sha256)
         if begun is None:
             return await self._centre.hand_photo(sha256, (await self._read(sha256, 0, size))[1])
+        if isinstance(begun, PhotoRefused):
+            return begun
         return await self._go_on(sha256, size, begun, hurry)
 
     async def _go_on(self, sha256: str, size: int, begun: Begun, hurry: Callable[[], bool]) -> Handed:
@@ -155,8 +157,7 @@ class PhotoRoad:
             if not isinstance(answer, Begun):
                 return answer
             if answer.complete or answer.offset > begun.offset:
-                self._line.bore()
-                self._took()
+                self._bore()
             elif lost:
                 raise nonsense(f"photo {sha256} does not grow there")
             else:
@@ -165,6 +166,11 @@ class PhotoRoad:
             if hurry():
                 break
         return begun
+
+    def _bore(self) -> None:
+        """The line has borne a request, and the centre has taken what was in it."""
+        self._line.bore()
+        self._took()
 
     def _may_be_begun(self, sha256: str, size: int) -> bool:
         """Whether some of it may be at the centre, and is worth the question."""
