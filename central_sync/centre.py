@@ -22,6 +22,7 @@ from central_sync.seal import Signer, photo_message
 ANSWER_LIMIT = 300.0  # s for one exchange; a photo of 12 MB over 1 Mbit/s takes 100 s
 RETRY_AFTER_LIMIT = 300.0  # s; a centre may ask for more, but is asked again after this
 PROBLEM = "urn:chayan:problem:"
+TOO_SLOW = 408  # the body did not come in time
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
 
 
@@ -211,7 +212,8 @@ def _ok(answer: _Answer) -> None:
     zh = f"HTTP {answer.status} {problem.title_zh or problem.title} {problem.detail}".rstrip()
     retry_after = answer.headers.get("Retry-After", "")
     wait = float(retry_after) if retry_after.isdecimal() else 0.0
-    raise Trouble(f"中心拒绝:{zh}", f"the centre turned it down: {said}", min(wait, RETRY_AFTER_LIMIT))
+    kind = Broken if answer.status == TOO_SLOW else Trouble
+    raise kind(f"中心拒绝:{zh}", f"the centre turned it down: {said}", min(wait, RETRY_AFTER_LIMIT))
 
 
 def _handed(sha256: str, answer: _Answer) -> Handed:

@@ -111,7 +111,7 @@ class PhotoRoad:
         except _Unreadable as trouble:
             self._unsendable(sha256, f"本机读取失败 {trouble}", f"it cannot be read here: {trouble}")
             return
-        except Trouble:
+        except Broken:
             self._begun.add(sha256)
             raise
         match outcome:
