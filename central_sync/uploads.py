@@ -10,7 +10,7 @@ MEDIA = "application/partial-upload"
 MISMATCH = "https://iana.org/assignments/http-problem-types#mismatching-upload-offset"
 INCONSISTENT = "https://iana.org/assignments/http-problem-types#inconsistent-upload-length"
 
-_INTEGER = re.compile(r"\d{1,15}")
+_INTEGER = re.compile(r"[0-9]{1,15}")
 _BOOLEANS = {"?1": True, "?0": False}
 
 

@@ -155,8 +155,8 @@ def test_records_go_before_the_rest_of_a_photo(tmp_path: Path) -> None:
 
 
 def test_a_large_photo_arrives_over_a_line_that_is_cut_every_300_kb(tmp_path: Path) -> None:
-    """In one request it never would; and no byte goes twice that had arrived."""
-    lines: list[Line] = []
+    """In one request it never would; no byte goes twice that had arrived; parts become smaller."""
+    lines, seen = list[Line](), list[Seen]()
 
     @contextlib.asynccontextmanager
     async def cut(port: int) -> AsyncIterator[str]:
@@ -164,9 +164,14 @@ def test_a_large_photo_arrives_over_a_line_that_is_cut_every_300_kb(tmp_path: Pa
         async with lines[0].laid() as url:
             yield url
 
-    delivered(tmp_path, lane_with(PICTURE), lambda app: app, line=cut)
+    def layer(app: ASGIApp) -> ASGIApp:
+        seen.append(Seen(app))
+        return seen[0]
+
+    delivered(tmp_path, lane_with(PICTURE), layer, line=cut)
     assert lines[0].cuts >= len(PICTURE) // 300_000
     assert lines[0].up < 1.5 * len(PICTURE)
+    assert [size for verb, size in seen[0].requests if verb == "PATCH"][5] < LARGEST // 2
 
 
 def test_photos_arrive_over_a_line_that_loses_and_delays(tmp_path: Path) -> None:
