@@ -1,4 +1,4 @@
-"""A registry as the courier sees it: three questions over HTTP, and what counts as an answer.
+"""A registry as the courier sees it: its questions over HTTP, and what counts as an answer.
 
 Whatever is not a well-formed answer of this protocol, such as the log-in page of a firewall, is a Trouble.
 """
@@ -10,9 +10,12 @@ from datetime import datetime
 from typing import TypeAlias
 
 import httpx
+import msgspec
+from msgspec import Struct
 
 from central_sync import batch as wire
-from central_sync.batch import Problem, Receipt, Standing, WireError
+from central_sync import uploads
+from central_sync.batch import UNREADABLE, Problem, Receipt, Standing, WireError
 from central_sync.clock import HEADER, Offset, offset
 from central_sync.seal import Signer, photo_message
 
@@ -21,6 +24,8 @@ ANSWER_LIMIT = 300.0  # s for one exchange; a photo of 12 MB over 1 Mbit/s takes
 RETRY_AFTER_LIMIT = 300.0  # s; a centre may ask for more, but is asked again after this
 PROBLEM = "urn:chayan:problem:"
 OF_THE_ROAD = (401, 407, 408, 409, 429, 503)  # answers that hold for every batch, whatever is in it
+TOO_SLOW = 408  # the body did not come in time
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
 
 
 class Trouble(Exception):
@@ -29,6 +34,10 @@ class Trouble(Exception):
     def __init__(self, zh: str, en: str, wait: float = 0.0) -> None:
         super().__init__(en)
         self.zh, self.en, self.wait = zh, en, wait
+
+
+class Broken(Trouble):
+    """The line broke, or was too slow, after something had been sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +67,12 @@ class Oversized(TurnedDown):
         self.by_protocol = by_protocol
 
 
-class Cut(Trouble):
+class Cut(Broken):
     """The line was there and broke off before the answer."""
+
+
+class Smaller:
+    """The centre, or whoever stands before it, takes no photo of this size in one body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +83,29 @@ class PhotoRefused:
     for_good: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """How much of a photo the centre has; ``complete``: it is durable there."""
+
+    offset: int
+    complete: bool
+
+
+class PhotoAnswer(Struct, frozen=True, kw_only=True):
+    """What the centre says of a photo that it holds."""
+
+    sha256: str
+    size: int
+
+
 Answered: TypeAlias = Receipt | Gap
+Handed: TypeAlias = Begun | PhotoRefused | Smaller
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
-    retry_after: str
+    headers: httpx.Headers
     body: bytes
 
 
@@ -118,19 +147,39 @@ class Centre:
                 raise
             raise TurnedDown(trouble, f"HTTP {answer.status}") from trouble
 
-    async def hand_photo(self, sha256: str, photo: bytes) -> PhotoRefused | None:
-        """Hands over a photo; returns why it is not wanted, raises Trouble."""
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Chayan-Node": self._node,
-            "Chayan-Signature": self._signer.sign(photo_message(self._node, sha256)),
-        }
-        answer = await self._exchange("PUT", f"/v1/photos/{sha256}", content=photo, headers=headers)
-        problem = _problem(answer)
-        if answer.status in (409, 413, 422) and problem.type.startswith(PROBLEM):
-            return PhotoRefused(why=problem.detail, for_good=answer.status != 409)
+    async def hand_photo(self, sha256: str, photo: bytes) -> Handed:
+        """Hands over a whole photo in one request; raises Trouble."""
+        headers = self._signed(sha256) | {uploads.COMPLETE: "?1", uploads.LENGTH: str(len(photo))}
+        headers["Content-Type"] = "application/octet-stream"
+        return _handed(
+            sha256, await self._exchange("PUT", f"/v1/photos/{sha256}", content=photo, headers=headers)
+        )
+
+    async def begun(self, sha256: str) -> Begun | PhotoRefused | None:
+        """How much of a photo is there; None where photos are taken only as a whole. Raises Trouble."""
+        answer = await self._exchange("HEAD", f"/v1/photos/{sha256}/upload", headers=self._signed(sha256))
+        if answer.status in (404, 405):
+            return None
+        if answer.status == 409:
+            return PhotoRefused(why="no record there names it", for_good=False)
         _ok(answer)
-        return None
+        return _begun(answer)
+
+    async def append_photo(self, sha256: str, size: int, offset: int, part: bytes) -> Handed:
+        """Hands over a part of a photo of ``size``; raises Trouble.
+
+        From beyond its end (somebody else's bytes are there) the upload is ended, so that its digest fails.
+        """
+        end = offset + len(part)
+        headers = self._signed(sha256) | uploads.fields(offset, complete=end >= size)
+        headers |= {"Content-Type": uploads.MEDIA, uploads.LENGTH: str(max(size, end))}
+        path = f"/v1/photos/{sha256}/upload"
+        return _handed(sha256, await self._exchange("PATCH", path, content=part, headers=headers))
+
+    def _signed(self, sha256: str) -> dict[str, str]:
+        """What proves that this node hands over this photo."""
+        signature = self._signer.sign(photo_message(self._node, sha256))
+        return {"Chayan-Node": self._node, "Chayan-Signature": signature}
 
     async def _exchange(
         self,
@@ -150,16 +199,14 @@ class Centre:
                 response = await self._client.send(request, stream=True)
                 self.clock = _offset(asked, response.headers.get(HEADER, ""))
                 try:
-                    return _Answer(
-                        response.status_code, response.headers.get("Retry-After", ""), await _body(response)
-                    )
+                    return _Answer(response.status_code, response.headers, await _body(response))
                 finally:
                     await response.aclose()
         except TimeoutError as trouble:
-            raise Trouble("中心未在时限内应答", "the centre did not answer in time") from trouble
+            raise Broken("中心未在时限内应答", "the centre did not answer in time") from trouble
         except (httpx.HTTPError, httpx.InvalidURL) as trouble:
             said = str(trouble) or type(trouble).__name__
-            kind = Cut if isinstance(trouble, CUT) else Trouble
+            kind = Cut if isinstance(trouble, CUT) else Trouble if isinstance(trouble, UNSENT) else Broken
             raise kind(f"无法连接中心:{said}", f"the centre cannot be reached: {said}") from trouble
 
 
@@ -189,15 +236,46 @@ async def _body(response: httpx.Response) -> bytes:
 
 def _ok(answer: _Answer) -> None:
     """Raises Trouble unless the centre took it."""
-    if answer.status in (200, 201):
+    if answer.status in (200, 201, 204):
         return
     if answer.status < 400:
         raise nonsense(f"HTTP {answer.status}")
     problem = _problem(answer)
     said = f"HTTP {answer.status} {problem.title} {problem.detail}".rstrip()
     zh = f"HTTP {answer.status} {problem.title_zh or problem.title} {problem.detail}".rstrip()
-    wait = float(answer.retry_after) if answer.retry_after.isdecimal() else 0.0
-    raise Trouble(f"中心拒绝:{zh}", f"the centre turned it down: {said}", min(wait, RETRY_AFTER_LIMIT))
+    retry_after = answer.headers.get("Retry-After", "")
+    wait = float(retry_after) if retry_after.isdecimal() else 0.0
+    kind = Broken if answer.status == TOO_SLOW else Trouble
+    raise kind(f"中心拒绝:{zh}", f"the centre turned it down: {said}", min(wait, RETRY_AFTER_LIMIT))
+
+
+def _handed(sha256: str, answer: _Answer) -> Handed:
+    """What became of a photo or a part of it."""
+    problem = _problem(answer)
+    if answer.status == 409 and answer.headers.get(uploads.OFFSET):
+        return _begun(answer)
+    if answer.status in (409, 413, 422) and problem.type.startswith(PROBLEM):
+        return PhotoRefused(why=problem.detail, for_good=answer.status != 409)
+    if answer.status == 413:
+        return Smaller()
+    _ok(answer)
+    if answer.status == 204:
+        return _begun(answer)
+    try:
+        held = msgspec.json.decode(answer.body, type=PhotoAnswer)
+    except UNREADABLE as trouble:
+        raise nonsense(f"the answer speaks of no photo: {trouble}") from trouble
+    if held.sha256 != sha256:
+        raise nonsense(f"it speaks of photo {held.sha256[:80]!r}")
+    return Begun(offset=held.size, complete=True)
+
+
+def _begun(answer: _Answer) -> Begun:
+    offset = uploads.integer(answer.headers.get(uploads.OFFSET, ""))
+    complete = uploads.boolean(answer.headers.get(uploads.COMPLETE, ""))
+    if offset is None or complete is None:
+        raise nonsense("it does not say how much of a photo it has")
+    return Begun(offset=offset, complete=complete)
 
 
 def _decoded(answer: _Answer, kind: type[wire.Answer]) -> wire.Answer:

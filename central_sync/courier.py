@@ -21,6 +21,7 @@ from central_sync.batch import Batch, Receipt
 from central_sync.centre import Answered, Centre, Gap, Oversized, Trouble, TurnedDown, nonsense
 from central_sync.clock import Comparison
 from central_sync.narrowing import Patience, Suspicion
+from central_sync.photo_road import PhotoRoad, Photos
 from central_sync.progress import Progress, Teller
 from central_sync.refusals import courier_source, refusals, words
 from central_sync.seal import SealedRow, Signer
@@ -42,13 +43,6 @@ class Journal(Protocol):
     def wait_beyond(self, seq: int) -> Awaitable[None]: ...
 
 
-class Photos(Protocol):
-    """What the courier needs of ``photos.Photos``."""
-
-    def has(self, digest: str) -> bool: ...
-    def read(self, digest: str) -> bytes: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """Rhythm of the courier, in seconds."""
@@ -59,7 +53,7 @@ class Pace:
     max_records: int = wire.MAX_RECORDS
     withhold_tries: int = 8  # a record that is turned down so often alone …
     withhold_s: float = 600.0  # … over so long gives way to its digest
-    photos_at_once: int = 4  # the centre waits for its disk, the line for its round trip
+    photos_at_once: int = 16  # at most; the centre waits for its disk, the line for its round trip
 
 
 class Courier:
@@ -82,7 +76,7 @@ class Courier:
     ) -> None:
         self._site, self._node, self._destination = site, node, destination
         self._source = courier_source(destination, "virtual+" if simulated else "")
-        self._journal, self._store, self._signer = journal, photos, signer
+        self._journal, self._signer = journal, signer
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
         settled = journal.receipt(destination)
@@ -96,15 +90,19 @@ class Courier:
         self._failures = 0
         self._ready: tuple[Batch, bytes] | None = None  # made while an answer was awaited
         self._proven = b""  # the last batch that was settled, as it was sent
-        self._wanted: list[str] = []
-        self._unwelcome: set[str] = set()  # photos the centre refused for good
-        self._handed: set[str] = set()  # photos it took; not sent again before the next recheck
         self._clear_at = time.monotonic() + pace.recheck
         self._photos_through = (
             settled_photos[0] if (settled_photos := journal.receipt(f"{destination}{PHOTOS}")) else 0
         )
         self._clocks, self._run, self._compared = Comparison(), secrets.token_hex(6), 0
         self._teller = Teller(Progress(accepted_through=self._through), told)
+        self._photos = PhotoRoad(
+            store=photos,
+            centre=self._centre,
+            teller=self._teller,
+            at_once=pace.photos_at_once,
+            took=self._well,
+        )
 
     async def run(self) -> None:
         """Sends and settles until cancelled."""
@@ -121,10 +119,10 @@ class Courier:
         if self._doubt:
             await self._compare()  # alone no proof that things go well again
             return
-        waiting = self._journal.head()[0] - self._through
-        if self._wanted and waiting < self._room and not (waiting and self._photos_last):
+        waiting = self._waiting()
+        if self._photos.wanted and waiting < self._room and not (waiting and self._photos_last):
             self._photos_last = True  # a lane that never rests must not keep its photos back
-            await self._send_photos()
+            self._doubt = await self._photos.send(lambda: self._waiting() > 0) or self._doubt
         elif waiting:
             self._photos_last = False
             await self._send_records()
@@ -135,8 +133,12 @@ class Courier:
         self._well()
         await self._compare_clocks()
         if time.monotonic() > self._clear_at:
-            self._handed.clear()  # what is still wanted now was lost there
+            self._photos.recheck()
             self._clear_at = time.monotonic() + self._pace.recheck
+
+    def _waiting(self) -> int:
+        """How many records are not settled."""
+        return self._journal.head()[0] - self._through
 
     async def _compare_clocks(self) -> None:
         """Records how far the centre's clock is from ours, when that is news."""
@@ -180,7 +182,7 @@ class Courier:
             self._go_back(standing.through)
         elif self._lost_before(standing.through):
             self._through = standing.through  # what this node has lost, the centre holds
-        self._want(standing.wanted)
+        self._photos.want(standing.wanted)
         self._doubt = False
         if not standing.wanted and standing.through > self._photos_through:
             self._photos_through = standing.through
@@ -300,7 +302,7 @@ class Courier:
         self._suspicion = self._suspicion.taken(through)
         self._teller.calm("blocked")
         self._room = min(self._room + max(1, self._room // 8), self._pace.max_records)
-        self._want(receipt.wanted)
+        self._photos.want(receipt.wanted)
         self._teller.tell(accepted_through=through, batches=self.progress.batches + 1)
 
     def _must_match(self, seq: int, head: str) -> None:
@@ -322,51 +324,6 @@ class Courier:
             f"the centre holds records only to {through} (it had confirmed {self._through}); sending again",
         )
         self._through = through
-
-    # ---- photos ----------------------------------------------------------------------------------
-
-    def _want(self, wanted: Sequence[str]) -> None:
-        """Queues what the centre asks for, without what it has had or will not have."""
-        asked = [sha256 for sha256 in wanted if sha256 not in self._unwelcome | self._handed]
-        self._wanted = [sha256 for sha256 in asked if self._store.has(sha256)]
-        for sha256 in set(asked).difference(self._wanted):
-            en = f"the centre asks for photo {sha256}, which is not on this node"
-            self._teller.alarm("photo", f"中心索要的照片 {sha256} 不在本机", en)
-        self._teller.tell(photos_wanted=len(self._wanted))
-
-    async def _send_photos(self) -> None:
-        """The next few at once; records that came meanwhile go before the rest. Raises the first Trouble."""
-        sending = [self._send_photo(sha256) for sha256 in self._wanted[: self._pace.photos_at_once]]
-        for outcome in await asyncio.gather(*sending, return_exceptions=True):
-            if outcome is not None:
-                raise outcome
-
-    async def _send_photo(self, sha256: str) -> None:
-        try:
-            data = await asyncio.to_thread(self._store.read, sha256)
-        except OSError as trouble:
-            self._unsendable(sha256, f"本机读取失败 {trouble}", f"it cannot be read here: {trouble}")
-            return
-        refused = await self._centre.hand_photo(sha256, data)
-        if refused is None:
-            self._handed.add(sha256)
-            self._sent(sha256)
-        elif refused.for_good:
-            self._unsendable(sha256, f"中心不收:{refused.why}", f"the centre refused it: {refused.why}")
-        else:  # it has lost the record that names the photo
-            self._handed.add(sha256)
-            self._sent(sha256)
-            self._doubt = True
-
-    def _unsendable(self, sha256: str, zh: str, en: str) -> None:
-        self._unwelcome.add(sha256)
-        self._teller.alarm("photo", f"照片 {sha256} 未上传:{zh}", f"photo {sha256} was not sent: {en}")
-        self._sent(sha256)
-
-    def _sent(self, sha256: str) -> None:
-        self._wanted.remove(sha256)
-        self._doubt = self._doubt or not self._wanted  # its list may have been cut short: ask for the rest
-        self._teller.tell(photos_wanted=len(self._wanted))
 
     def _pause(self) -> float:
         """Exponential, capped, with jitter: many lanes must not return to a centre in step."""

@@ -55,21 +55,29 @@ class Photos:
             return None
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
-    def peek(self, digest: str) -> tuple[int, bytes]:
-        """The photo's size and its first 16 bytes; raises FileNotFoundError."""
+    def part(self, digest: str, offset: int, limit: int) -> tuple[int, bytes]:
+        """The photo's size, and at most so many bytes of it from ``offset``; raises FileNotFoundError."""
         with self.path(digest).open("rb") as file:
-            return os.fstat(file.fileno()).st_size, file.read(16)
+            file.seek(offset)
+            return os.fstat(file.fileno()).st_size, file.read(limit)
 
     def put(self, data: bytes) -> str:
-        """Keeps the bytes and returns their digest: temporary file, fsync, rename, fsync of the folders.
-
-        What is there already is made durable too: whoever put it may have been killed before the last fsync.
-        Raises QuotaError when the quota is used up, OSError when the disk takes nothing.
-        """
+        """Keeps the bytes and returns their digest; see ``keep``."""
         digest = hashlib.sha256(data).hexdigest()
+        self.keep(digest, data)
+        return digest
+
+    def keep(self, digest: str, data: bytes) -> bool:
+        """Makes bytes of this digest durable: temporary file, fsync, rename, fsync of the folders.
+
+        Returns whether they are new. What is there already is made durable too: whoever put it may have been
+        killed before the last fsync. Raises QuotaError when the quota is used up, OSError when the disk takes
+        nothing.
+        """
         target = self.path(digest)
         try:
-            if self.whole(digest) is None:
+            new = not self._holds(digest, data)
+            if new:
                 self._take_room(len(data))
                 _write(target, data)
                 self._count(len(data))
@@ -83,7 +91,7 @@ class Photos:
                 self._failed = stands(state, "照片库", "the photo store", str(error.strerror or error))
             raise
         self._failed = Storage()
-        return digest
+        return new
 
     def remove(self, digests: Iterable[str]) -> int:
         """Removes photos; how many bytes that freed. What is not here is gone already."""
@@ -108,6 +116,12 @@ class Photos:
             return stands("low", "照片库", "the photo store", why)
         return Storage()
 
+    def _holds(self, digest: str, data: bytes) -> bool:
+        try:
+            return self.read(digest) == data
+        except FileNotFoundError:
+            return False
+
     def _take_room(self, size: int) -> None:
         if self._quota is not None and self._used + size > self._quota:
             raise QuotaError(
@@ -121,7 +135,8 @@ class Photos:
 
 
 def _write(target: Path, data: bytes) -> None:
-    target.parent.mkdir(exist_ok=True)
+    if not target.parent.is_dir():
+        target.parent.mkdir(exist_ok=True)
     temporary = target.with_suffix(f".{secrets.token_hex(6)}.part")
     try:
         with temporary.open("wb") as file:

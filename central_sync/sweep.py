@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from central_sync.partials import FOLDER, SUFFIX
 from central_sync.photos import Photos
 
 BROKEN_S = 3600.0  # a temporary file older than this belongs to nobody any more
@@ -16,7 +17,7 @@ def sweep_broken(photos: Photos, now_s: float | None = None) -> int:
     """Removes temporary files of writers that died, and uploads nobody goes on with; how many."""
     now_s = time.time() if now_s is None else now_s
     old = [path for path in photos.root.glob("??/*.part") if _age(path, now_s) > BROKEN_S]
-    old += [path for path in photos.root.glob("??/*.partial") if _age(path, now_s) > PARTIAL_S]
+    old += [path for path in photos.root.glob(f"{FOLDER}/*/*{SUFFIX}") if _age(path, now_s) > PARTIAL_S]
     return sum(_removed(path) for path in old)
 
 

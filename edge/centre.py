@@ -2,17 +2,24 @@
 
 import asyncio
 import ssl
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 
+from central_sync.photos import Photos
 from central_sync.registry.api import Enrolled, RegistrySettings, build_app
 from central_sync.registry.engines import DsnError
 from central_sync.seal import KeyTrouble, NodeKey
-from edge.agent import Tls, bind, serve, stop_on_signals
+from central_sync.sweep import sweep_broken
+from edge.agent import Tls, bind, keep_running, serve, stop_on_signals
 from edge.compose import pages_folder
 
 KEY_FILE = "registry.key"
+SWEEP_S = 86_400.0
+
+log = structlog.get_logger("chayan.registry")
 
 
 class CentreError(Exception):
@@ -76,4 +83,16 @@ async def run_centre(
         raise CentreError(f"--dsn: {why}") from error
     except ImportError as error:
         raise CentreError(f"--dsn: no driver ({error}); pip install 'chayan[pg]'") from error
-    await serve(app, bind(host, port), stop, tls=tls)
+    sweeping = asyncio.create_task(keep_running("sweep", partial(_sweep, Photos(photos))))
+    try:
+        await serve(app, bind(host, port), stop, tls=tls)
+    finally:
+        sweeping.cancel()
+
+
+async def _sweep(photos: Photos) -> None:
+    """Once a day: what broken uploads have left."""
+    while True:
+        if swept := await asyncio.to_thread(sweep_broken, photos):
+            log.info("swept", broken_uploads=swept)
+        await asyncio.sleep(SWEEP_S)

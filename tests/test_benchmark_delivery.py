@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import offline, road, wire
+from benchmarks import offline, photos, road, wire
 from benchmarks.parts.visits import visit
 from lanes.inspection import fold
 from lanes.record import Record
@@ -50,6 +50,18 @@ def test_offline_tells_memory_pages_and_drain(capsys: pytest.CaptureFixture[str]
     [day] = report["pages_by_day_ms"]
     assert 0 < day["p50"] <= day["p99"] and day["asked"] > 0
     assert report["drain_ratio"] > 0 and report["all_photos_after_s"] > 0
+
+
+def test_photos_compares_with_disk_and_http_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "ROUNDS", 1)
+    assert photos.main(["--photos", "30", "--kb", "300", "--at-once", "8", "--json"]) == 0
+    report = said(capsys)
+    assert (report["benchmark"], report["photos"], report["bytes"]) == ("photos", 30, 300_000)
+    assert (report["at_once"], report["rounds"]) == (8, 1)
+    for name in ("courier_per_s", "disk_per_s", "http_per_s", "disk_ratio", "http_ratio"):
+        assert report[name] > 0, name
 
 
 def test_growth_of_memory_is_a_slope() -> None:

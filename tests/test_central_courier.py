@@ -56,8 +56,9 @@ class Twin(Lane):
     def has(self, digest: str) -> bool:
         return digest in self.pictures
 
-    def read(self, digest: str) -> bytes:
-        return self.pictures[digest]
+    def part(self, digest: str, offset: int, limit: int) -> tuple[int, bytes]:
+        picture = self.pictures[digest]
+        return len(picture), picture[offset : offset + limit]
 
     def inspect(self, name: str, plate: str = "浙A12345", verdict: r.Verdict = "pass") -> None:
         super().inspect(name, plate, verdict)

@@ -197,7 +197,7 @@ def test_every_named_function_and_file_exists(name: str) -> None:
             "firmware_bridge.link.Link.read",
             "central_sync.journal.Journal.settle",
         ),
-        ("The journey of a VIN photo", "edge.acts.Acts.put_photo", "central_sync.registry.pictures.keep"),
+        ("The journey of a VIN photo", "edge.acts.Acts.put_photo", "central_sync.registry.marks.Marks.put"),
     ],
 )
 def test_a_journey_is_told_from_end_to_end(journey: str, first: str, last: str) -> None:

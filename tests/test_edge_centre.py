@@ -1,6 +1,7 @@
 """The registry process: TLS that a courier's client trusts, keys that nodes pin, clear errors."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import httpx
@@ -61,6 +62,29 @@ def test_a_client_with_the_sites_authority_reaches_an_https_registry_and_no_othe
     status, refused = asyncio.run(main())
     assert status == 200
     assert "CERTIFICATE_VERIFY_FAILED" in refused
+
+
+def test_answers_do_not_wait_for_the_clients_delayed_acknowledgement() -> None:
+    """Head and body of an answer are two segments; with Nagle's delay the second waits for the peer's ACK."""
+
+    async def main() -> int:
+        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def met(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            heard.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with bind("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(met, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                try:
+                    return await heard
+                finally:
+                    writer.close()
+                    await writer.wait_closed()
+
+    assert asyncio.run(main()) == 1
 
 
 def test_half_a_tls_setting_and_files_that_are_none_are_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from lanes.record import AnyBody, Draft, Judged, Photographed, Sensed
 
 PHOTO_EVERY, VERDICT_EVERY = 8, 50  # facts of one device
 PHOTO_BYTES = 3000
+LARGE_EVERY, LARGE_BYTES = 512, 400_000  # goes in parts when the line breaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,8 @@ class Fact:
         if self.number % PHOTO_EVERY:
             return None
         seed = hashlib.sha256(f"photo {self.identity}".encode()).digest()
-        return b"\xff\xd8\xff\xe0" + seed * (PHOTO_BYTES // len(seed))
+        size = PHOTO_BYTES if self.number % LARGE_EVERY else LARGE_BYTES
+        return b"\xff\xd8\xff\xe0" + seed * (size // len(seed))
 
     def draft(self, key: str = "") -> Draft:
         """What is appended; ``key`` instead of the device's own."""

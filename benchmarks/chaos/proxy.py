@@ -121,7 +121,7 @@ class Proxy:
     ) -> bool:
         """Forwards one request and its answer, or does what was ordered; whether the connection goes on."""
         self.exchanges += 1
-        if asked.head.startswith((b"POST", b"PUT")):
+        if asked.head.startswith((b"POST", b"PUT", b"PATCH")):
             self._kept.append(asked)
         fate = await self._fate()
         if fate in ("cut_before", "cut_head", "cut_body"):

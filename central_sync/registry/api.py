@@ -5,7 +5,7 @@ Bodies are read and written by msgspec; errors are RFC 9457 problems in both lan
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,23 +20,23 @@ from starlette.requests import ClientDisconnect
 
 from central_sync import batch as wire
 from central_sync.photos import Photos
-from central_sync.registry import pictures, search
+from central_sync.registry import search
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.answers import answer
 from central_sync.registry.detail import detail
 from central_sync.registry.directive_routes import add_directives
 from central_sync.registry.engines import create_all, open_engine
 from central_sync.registry.evidence_routes import add_evidence
-from central_sync.registry.guard import SecurityHeaders, drain, read_body
+from central_sync.registry.guard import SecurityHeaders, read_body
 from central_sync.registry.nodes import enroll, note_keys, standing
 from central_sync.registry.pages import add_pages
+from central_sync.registry.photo_routes import add_photos
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
 from central_sync.seal import NodeKey
 
 RETRY_AFTER = "5"  # s, with 503
 BATCHES_AT_ONCE = 8  # unpacked; bounds memory, and leaves threads to the office
-FOR_GOOD = "private, max-age=31536000, immutable"  # what a digest names never changes
 
 SUSPICIOUS = {"conflict", "broken-chain", "bad-signature", "other-key", "unknown-node", "other-root"}
 
@@ -99,7 +99,7 @@ def build_app(settings: RegistrySettings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     _add_problems(app)
     _add_intake(app, registry)
-    _add_photos(app, registry)
+    add_photos(app, registry)
     add_evidence(app, registry)
     add_directives(app, registry)
     _add_questions(app, registry)
@@ -109,6 +109,7 @@ def build_app(settings: RegistrySettings) -> FastAPI:
 
 def _problem(trouble: Rejected) -> Response:
     response = answer(trouble.body, trouble.status, "application/problem+json")
+    response.headers.update(trouble.headers)
     if trouble.status == 503:
         response.headers["Retry-After"] = RETRY_AFTER
     return response
@@ -179,41 +180,6 @@ def _add_intake(app: FastAPI, registry: Registry) -> None:
         if len(held) > 1:
             raise Rejected.ambiguous(f"node {node!r} stands at several sites; add ?site=SITE")
         return answer(held[0])
-
-
-def _add_photos(app: FastAPI, registry: Registry) -> None:
-    @app.put("/v1/photos/{sha256}", summary="Hand over a photo that a held record names")
-    async def put_photo(sha256: str, request: Request) -> Response:
-        node = request.headers.get("Chayan-Node", "")
-        signature = request.headers.get("Chayan-Signature", "")
-        _named(sha256)
-        try:
-            site = await run_in_threadpool(pictures.sender, registry.engine, sha256, node, signature)
-        except Rejected:
-            await drain(request, pictures.MAX_BYTES)
-            raise
-        data = await read_body(request, pictures.MAX_BYTES)
-        keep: Callable[..., bool] = pictures.keep
-        new = await run_in_threadpool(keep, registry.engine, registry.photos, site, node, sha256, data)
-        return answer({"sha256": sha256, "size": len(data)}, 201 if new else 200)
-
-    @app.get("/v1/photos/{sha256}", summary="A photo by its digest")
-    def get_photo(sha256: str, request: Request) -> Response:
-        _named(sha256)
-        etag = f'"{sha256}"'
-        headers = {"Cache-Control": FOR_GOOD, "ETag": etag}
-        data = pictures.found(registry.engine, registry.photos, sha256)
-        if data is None:
-            raise Rejected.not_found(f"photo {sha256} is not held here")
-        if etag in request.headers.get("If-None-Match", ""):
-            return Response(None, 304, headers)
-        return Response(data, 200, headers, pictures.media_type(data) or "application/octet-stream")
-
-    def _named(sha256: str) -> None:
-        try:
-            registry.photos.path(sha256)
-        except ValueError as trouble:
-            raise Rejected.not_found(str(trouble)) from trouble
 
 
 def _add_questions(app: FastAPI, registry: Registry) -> None:

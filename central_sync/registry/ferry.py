@@ -17,6 +17,7 @@ from central_sync.photos import Photos
 from central_sync.registry import pictures
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.engines import writing
+from central_sync.registry.marks import Mark, mark
 from central_sync.registry.nodes import owned, standing
 from central_sync.registry.problems import Rejected
 from central_sync.registry.tables import bundles, insert_missing, nodes, photos, records
@@ -79,9 +80,10 @@ def _take(engine: sa.Engine, store: Photos, policy: Policy, bundle: Bundle, dige
                 return _turned_down(engine, bundle, trouble)
         elif _is_named(engine, bundle, name[7:]):
             try:
-                pictured += pictures.keep(engine, store, bundle.site, bundle.node, name[7:], content)
+                pictured += pictures.keep(store, name[7:], content)
             except Rejected as trouble:
                 return _refused(bundle.path, f"{bundle.path}: {name}: {trouble}")
+            mark(engine, [Mark(site=bundle.site, node=bundle.node, sha256=name[7:], size=len(content))])
     row = {
         "site": bundle.site,
         "node": bundle.node,

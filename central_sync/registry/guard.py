@@ -1,6 +1,8 @@
 """What every answer of the registry carries, and what every request must keep to."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from fastapi import Request
@@ -46,23 +48,40 @@ class SecurityHeaders:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The request body; raises Rejected: 413 beyond ``limit``, never holding more of it, 408 after BODY_S."""
+    parts: list[bytes] = []
+    await read_into(parts, request, limit)
+    return b"".join(parts)
+
+
+async def read_into(parts: list[bytes], request: Request, limit: int) -> None:
+    """As ``read_body``; what came before the sender went away or the time was up stands in ``parts``."""
+    async with in_time():
+        await _read(parts, request, limit)
+
+
+@contextlib.asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """What must not take longer than a body may; raises Rejected 408."""
     try:
         async with asyncio.timeout(BODY_S):
-            return await _read(request, limit)
+            yield
     except TimeoutError as trouble:
         raise Rejected.http(408, f"the body did not come within {BODY_S:g} s") from trouble
 
 
-async def drain(request: Request, limit: int) -> None:
+async def drain(body: AsyncIterator[bytes], limit: int) -> None:
     """Reads what a sender is still sending, so that it hears the answer."""
-    try:
-        await read_body(request, limit)
-    except Rejected:
-        return
+    size = 0
+    with contextlib.suppress(Rejected):
+        async with in_time():
+            async for part in body:
+                size += len(part)
+                if size > limit * DRAIN:
+                    return
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    parts, size = [], 0
+async def _read(parts: list[bytes], request: Request, limit: int) -> None:
+    size = 0
     async for part in request.stream():
         size += len(part)
         if size <= limit:
@@ -73,4 +92,3 @@ async def _read(request: Request, limit: int) -> bytes:
             parts.clear()
     if size > limit:
         raise Rejected.too_large(f"the body has more than {limit} bytes")
-    return b"".join(parts)

@@ -1,6 +1,7 @@
 """Photos at the centre: wanted by a record, handed over by the node that signed it, kept by digest."""
 
 import hashlib
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -21,41 +22,61 @@ def media_type(data: bytes) -> str | None:
     return next((media for magic, media in MAGIC.items() if data.startswith(magic)), None)
 
 
-def sender(engine: sa.Engine, sha256: str, node: str, signature: str) -> str:
-    """Site of the enrolled node that signed for this photo and whose records name it; raises Rejected."""
-    query = sa.select(nodes.c.site, nodes.c.public_key).where(nodes.c.node == node.replace("\0", ""))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """The enrolled node that signed for a photo which its records name, and what is known of the photo."""
+
+    site: str
+    node: str
+    held: bool
+    size: int | None
+
+    @property
+    def folder(self) -> str:
+        """A file name for this node of this site."""
+        return f"{self.node}.{hashlib.sha256(self.site.encode()).hexdigest()[:16]}"
+
+
+_named = sa.and_(
+    photos.c.site == nodes.c.site,
+    photos.c.node == nodes.c.node,
+    photos.c.sha256 == sa.bindparam("of_sha256"),
+)
+_KNOWN = (
+    sa.select(nodes.c.site, nodes.c.public_key, photos.c.held, photos.c.size)
+    .outerjoin(photos, _named)
+    .where(nodes.c.node == sa.bindparam("of_node"))
+    .order_by(photos.c.held)
+)
+
+
+def sender(engine: sa.Engine, sha256: str, node: str, signature: str) -> Sender:
+    """Who signed for this photo; raises Rejected.
+
+    A node that moved to another site has its photos named at both: the one that lacks it comes first.
+    """
+    asked = {"of_sha256": sha256, "of_node": node.replace("\0", "")}
     with engine.connect() as connection:
-        known = connection.execute(query).all()
-        if not known:
-            raise Rejected.unknown_node("*", node)
-        message = photo_message(node, sha256)
-        sites = [row.site for row in known if verify(row.public_key, message, signature)]
-        if not sites:
-            raise Rejected.bad_signature(f"photo {sha256} of {node}")
-        named = sa.select(photos.c.site).where(
-            photos.c.site.in_(sites), photos.c.node == node, photos.c.sha256 == sha256
-        )  # a node that moved to another site has its photos named at both: the one that lacks it first
-        site = connection.execute(named.order_by(photos.c.held).limit(1)).scalar()
-    if site is None:
-        raise Rejected.photo_not_wanted(sha256, node)
-    return str(site)
+        known = connection.execute(_KNOWN, asked).all()
+    if not known:
+        raise Rejected.unknown_node("*", node)
+    message = photo_message(node, sha256)
+    signed = [row for row in known if verify(row.public_key, message, signature)]
+    if not signed:
+        raise Rejected.bad_signature(f"photo {sha256} of {node}")
+    for row in signed:
+        if row.held is not None:
+            return Sender(site=row.site, node=node, held=row.held, size=row.size)
+    raise Rejected.photo_not_wanted(sha256, node)
 
 
-def keep(engine: sa.Engine, store: Photos, site: str, node: str, sha256: str, data: bytes) -> bool:
-    """Makes the photo durable, then marks it held; returns whether it was new. Raises Rejected."""
+def keep(store: Photos, sha256: str, data: bytes) -> bool:
+    """Makes the photo durable; returns whether it was new. Raises Rejected."""
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Rejected.wrong_photo(f"the SHA-256 of the body is not {sha256}")
     if media_type(data) is None:
         raise Rejected.wrong_photo("the body begins like no JPEG, PNG or WebP image")
-    new = store.whole(sha256) is None
-    store.put(data)
-    with writing(engine) as connection:
-        connection.execute(
-            sa.update(photos)
-            .where(photos.c.site == site, photos.c.node == node, photos.c.sha256 == sha256)
-            .values(held=True, size=len(data))
-        )
-    return new
+    return store.keep(sha256, data)
 
 
 def found(engine: sa.Engine, store: Photos, sha256: str) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from central_sync import uploads
+
 URN = "urn:chayan:problem:"
 
 
@@ -12,6 +14,7 @@ class Rejected(Exception):
         super().__init__(f"{title}: {detail}")
         self.status = status
         self.code = code
+        self.headers: dict[str, str] = {}
         self.body = {
             "type": URN + code,
             "title": title,
@@ -106,6 +109,24 @@ class Rejected(Exception):
     @classmethod
     def wrong_photo(cls, detail: str) -> "Rejected":
         return cls(422, "wrong-photo", "The body is not that photo", "照片内容不符", detail)
+
+    @classmethod
+    def misplaced(cls, expected: int, provided: int) -> "Rejected":
+        detail = f"{expected} bytes of this upload are here; go on from there, not from {provided}"
+        more = {"type": uploads.MISMATCH, "expected-offset": expected, "provided-offset": provided}
+        title = "The part does not begin where the upload ends"
+        made = cls(409, "mismatching-upload-offset", title, "分段起点与已收长度不符", detail, **more)
+        made.headers = uploads.fields(expected, complete=False)
+        return made
+
+    @classmethod
+    def inconsistent_length(cls, length: int, end: int) -> "Rejected":
+        detail = f"Upload-Length says {length} bytes, but the part ends at {end}"
+        title = "The length of the upload does not fit the part"
+        more = {"type": uploads.INCONSISTENT}
+        made = cls(400, "inconsistent-upload-length", title, "上传总长度与分段不符", detail, **more)
+        made.headers = {uploads.COMPLETE: "?0"}
+        return made
 
     @classmethod
     def unavailable(cls) -> "Rejected":
