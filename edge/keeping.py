@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from central_sync.journal import Journal
+from central_sync.journal import Journal, RetiredError
 from central_sync.sweep import orphans, sweep_broken
 from edge.desk import Desk
 from lanes.record import Retired, photos_of
@@ -70,10 +70,11 @@ class Keeping:
         """Removes photos of records before ``before`` whose photos every destination holds."""
         last = min(self._settled("#photos"), self._settled(""), self._desk.needed_from() - 1)
         first = max(self._photos_through + 1, self._desk.journal.first_seq())
-        digests, through = await asyncio.to_thread(_named, self._desk.journal, first, last, before)
+        named, through = await asyncio.to_thread(_named, self._desk.journal, first, last, before)
         if through < first:
             return
-        if digests:
+        digests = [digest for digest in named if self._desk.photos.has(digest)]
+        if digests and not self._is_on_record(key := f"photos/{through}"):
             size = await asyncio.to_thread(self._size, digests)
             body = Retired(
                 what="photos",
@@ -83,10 +84,17 @@ class Keeping:
                 size_bytes=size,
                 policy=f"[photos] keep_days = {days}",
             )
-            await self._desk.own(f"photos/{through}", body)
-            await asyncio.to_thread(self._desk.photos.remove, digests)
+            await self._desk.own(key, body)
             log.info("photos removed", files=len(digests), size_bytes=size, through_seq=through)
+        await asyncio.to_thread(self._desk.photos.remove, digests)
         self._photos_through = through
+
+    def _is_on_record(self, key: str) -> bool:
+        """Whether an earlier run of this node removed so far, or was killed while it did."""
+        try:
+            return self._desk.journal.find(f"{self._desk.prefix}agent", key) is not None
+        except RetiredError:
+            return True
 
     def _size(self, digests: Sequence[str]) -> int:
         total = 0
