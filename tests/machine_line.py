@@ -108,7 +108,7 @@ def _numbered(answer: Answer, exchange: Exchange, _: Chain) -> Answer:
 
 
 LIES: dict[str, Callable[[Answer, Exchange, Chain], Answer]] = {
-    "html": lambda *_: Answer(200, b"<html>log in to the hotel network</html>", {"Content-Type": "text/html"}),
+    "html": lambda *_: Answer(200, b"<html>log in</html>", {"Content-Type": "text/html"}),
     "nothing": lambda *_: Answer(200, b""),
     "500": lambda *_: Answer(500, b"oops"),
     "503": lambda *_: Answer(503, b"", {"Retry-After": "7"}),

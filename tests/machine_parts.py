@@ -109,7 +109,8 @@ class RegistryOnDisk:
     def rows(self) -> list[HeldRow]:
         rows = self._select("SELECT seq, data, head, refused FROM records ORDER BY seq")
         return [
-            HeldRow(seq, data if refused else unpack(data), head, refused) for seq, data, head, refused in rows
+            HeldRow(seq, data if refused else unpack(data), head, refused)
+            for seq, data, head, refused in rows
         ]
 
     def named(self) -> dict[str, tuple[int, bool]]:
@@ -175,8 +176,9 @@ class WatchedJournal(Journal):
         if self.dies_at == where:
             await self.loop.create_future()  # whoever waits here is killed with the node
 
-    def rest(self) -> None:
-        """Waits for what the journal does in the background."""
+    async def rest(self) -> None:
+        """Waits for what the journal does by itself: heads to sign, keys to merge."""
+        await self._submit(lambda: None)
         if self._shelf._merging is not None:
             self._shelf._merging.join()
 
@@ -188,9 +190,7 @@ class Keeper:
 
     def __init__(self, journal: Journal, photos: Photos, prefix: str) -> None:
         self.journal, self.photos, self.prefix = journal, photos, prefix
-        self.site = SimpleNamespace(
-            photos=SimpleNamespace(keep_days=0), journal=SimpleNamespace(keep_days=0)
-        )
+        self.site = SimpleNamespace(photos=SimpleNamespace(keep_days=0), journal=SimpleNamespace(keep_days=0))
 
     def needed_from(self) -> int:
         return self.journal.head()[0] + 1
@@ -273,12 +273,12 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for client in self._clients.values():
             await client.aclose()
-        self.journal.rest()
+        await self.journal.rest()
         self.journal.close()
 
     async def kill(self) -> None:
         """The journal is what lies on the disk now; nothing is closed before that."""
-        self.journal.rest()
+        await self.journal.rest()
         before = self._folder
         self._incarnation += 1
         shutil.copytree(before, self._folder)

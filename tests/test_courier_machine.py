@@ -36,7 +36,8 @@ from tests.virtual_time import VirtualLoop
 pytestmark = pytest.mark.slow
 
 CENTRE, MIRROR = "centre", "mirror"
-NAMES = st.sampled_from([CENTRE, MIRROR])
+NAMES = (CENTRE, MIRROR)
+NAME = st.sampled_from(NAMES)
 PHOTO_POOL = [photo(f"p{n}") for n in range(5)]
 FACTS = st.tuples(
     st.sampled_from(["sensed", "photographed", "checked", "captured", "judged"]),
@@ -44,7 +45,10 @@ FACTS = st.tuples(
     st.booleans(),  # simulated
 )
 ANY = st.integers(0, 7)  # which of what there is
-REST_S = 400.0  # the longest pause, and more than two rechecks
+Trouble = tuple[int, int, str, bool]  # of an exchange
+NO_TROUBLE = (0, 1, "true", False)
+TROUBLES = st.just(NO_TROUBLE) | st.tuples(ANY, st.integers(0, 2), st.sampled_from(FATES), st.booleans())
+ENOUGH = 60  # exchanges without faults, after which a road must have come to rest
 
 
 def body_of(kind: str, picture: bytes) -> r.AnyBody:
@@ -92,6 +96,7 @@ class CourierMachine(RuleBasedStateMachine):
             (root / name).mkdir()
             self.registries[name] = RegistryOnDisk(root / name, allow_simulated=takes_all)
             self.run(self.registries[name].start())
+            self.registries[name].back_up()
         self.keys = {name: each.key.public if pinned else "" for name, each in self.registries.items()}
         self.chain: list[Any] = []  # every record that was ever durable
         self.acknowledged: list[tuple[r.Draft, r.Record]] = []
@@ -125,7 +130,7 @@ class CourierMachine(RuleBasedStateMachine):
 
     # ---- the lane --------------------------------------------------------------------------------
 
-    @rule(facts=st.lists(FACTS, min_size=1, max_size=4), inspection=st.integers(0, 2))
+    @rule(facts=st.lists(FACTS, min_size=1, max_size=6), inspection=st.integers(0, 2))
     def append(self, facts: list[tuple[str, int, bool]], inspection: int) -> None:
         drafts = []
         for kind, which, simulated in facts:
@@ -137,6 +142,15 @@ class CourierMachine(RuleBasedStateMachine):
         for draft, appended in zip(drafts, self.run(self.node.journal.append(*drafts)), strict=True):
             assert appended.fresh
             self.acknowledged.append((draft, appended.record))
+
+    @rule(inspection=st.integers(0, 2), first=ANY, second=ANY)
+    def visit(self, inspection: int, first: int, second: int) -> None:
+        kinds = ("captured", "sensed", "photographed", "checked", "judged")
+        pictures = (first, 0, second, 0, 0)
+        self.append(
+            [(kind, at % len(PHOTO_POOL), False) for kind, at in zip(kinds, pictures, strict=True)],
+            inspection,
+        )
 
     @precondition(lambda self: self.acknowledged)
     @rule(which=ANY)
@@ -153,18 +167,14 @@ class CourierMachine(RuleBasedStateMachine):
     @rule()
     def roll(self) -> None:
         self.run(self.node.journal.roll())
-        self.node.journal.rest()
+        self.run(self.node.journal.rest())
 
-    @rule()
-    def restart(self) -> None:
-        self.run(self.starts_again(self.node.stop()))
-
-    @rule()
-    def kill(self) -> None:
-        self.run(self.starts_again(self.node.kill()))
+    @rule(killed=st.booleans())
+    def node_starts_again(self, killed: bool) -> None:
+        self.run(self.starts_again(self.node.kill() if killed else self.node.stop()))
 
     @rule(
-        name=NAMES,
+        name=NAME,
         where=st.sampled_from(["before settling", "after settling", "after appending"]),
         exchanges=st.integers(1, 4),
     )
@@ -172,7 +182,7 @@ class CourierMachine(RuleBasedStateMachine):
         self.node.journal.dies_at = where
         for _ in range(exchanges):
             if self.lines[name].open:
-                self.exchange(name, 0, 1, "true", False)
+                self.exchange(name, *NO_TROUBLE)
         self.run(self.starts_again(self.node.kill()))
 
     async def starts_again(self, ending: Coroutine[Any, Any, None]) -> None:
@@ -180,11 +190,13 @@ class CourierMachine(RuleBasedStateMachine):
         self.node.start()
 
     @precondition(lambda self: not self.restored)
-    @rule()
-    def retire(self) -> None:
+    @rule(at_rest=st.booleans())
+    def retire(self, at_rest: bool) -> None:
         """Retention; with a registry just restored it would remove what only this node still has."""
+        for name in NAMES if at_rest else ():
+            self.catches_up(name)
         before = {path.stem for path in self.node.photos.files()}
-        self.node.journal.rest()
+        self.run(self.node.journal.rest())
         self.run(self.node.keeping.retire(self.node.clock() + timedelta(seconds=1)))
         for name, registry in self.registries.items():
             gone = before - {path.stem for path in self.node.photos.files()}
@@ -202,9 +214,16 @@ class CourierMachine(RuleBasedStateMachine):
             self.run(asyncio.sleep(0))
         raise AssertionError(f"the courier to {name} asks nothing any more")
 
-    @rule(
-        name=NAMES, which=ANY, arrives=st.integers(0, 2), fate=st.sampled_from(FATES), again_later=st.booleans()
-    )
+    @rule(troubles=st.lists(TROUBLES, min_size=1, max_size=6))
+    def to_the_centre(self, troubles: list[Trouble]) -> None:
+        for trouble in troubles:
+            self.exchange(CENTRE, *trouble)
+
+    @rule(troubles=st.lists(TROUBLES, min_size=1, max_size=6))
+    def to_the_mirror(self, troubles: list[Trouble]) -> None:
+        for trouble in troubles:
+            self.exchange(MIRROR, *trouble)
+
     def exchange(self, name: str, which: int, arrives: int, fate: str, again_later: bool) -> None:
         """A request arrives so often, and its answer becomes ``fate``."""
         self.goes_on(name)
@@ -224,19 +243,32 @@ class CourierMachine(RuleBasedStateMachine):
         if self.holds_all_it_ever_did(name):
             self.restored.discard(name)
 
-    @rule(name=NAMES, exchanges=st.integers(1, 6))
-    def all_is_well_for_a_while(self, name: str, exchanges: int) -> None:
-        for _ in range(exchanges):
-            self.exchange(name, 0, 1, "true", False)
+    @rule(name=NAME)
+    def catches_up(self, name: str) -> None:
+        """Long enough without faults that everything is held and settled, photos too."""
+        for _ in range(ENOUGH):
+            if self.is_at_rest(name):
+                return
+            self.exchange(name, *NO_TROUBLE)
+            self.look()
+        raise AssertionError(f"the road to {name} does not come to rest: {self.said(name)}")
 
-    @rule(name=NAMES, which=ANY)
+    def is_at_rest(self, name: str) -> bool:
+        receipts, registry = self.node.journal.receipts(), self.registries[name]
+        ends = receipts.get(name), receipts.get(f"{name}{PHOTOS}"), registry.through()
+        return set(ends) == {len(self.chain)} and self.holds_all_it_ever_did(name)
+
+    def said(self, name: str) -> dict[str, str]:
+        return {subject: alarm.en for subject, alarm in self.node.couriers[name].progress.alarms.items()}
+
+    @rule(name=NAME, which=ANY)
     def request_arrives_and_its_answer_takes_long(self, name: str, which: int) -> None:
         self.goes_on(name)
         line = self.lines[name]
         self.arrives(name, line.open[which % len(line.open)])
 
     @precondition(lambda self: any(line.astray for line in self.lines.values()))
-    @rule(name=NAMES, which=ANY)
+    @rule(name=NAME, which=ANY)
     def old_request_arrives(self, name: str, which: int) -> None:
         line = self.lines[name]
         if line.astray:
@@ -250,7 +282,7 @@ class CourierMachine(RuleBasedStateMachine):
 
     # ---- the registries --------------------------------------------------------------------------
 
-    @rule(name=NAMES, takes_simulated=st.booleans())
+    @rule(name=NAME, takes_simulated=st.booleans())
     def registry_restarts(self, name: str, takes_simulated: bool) -> None:
         registry = self.registries[name]
         registry.allow_simulated = takes_simulated
@@ -260,12 +292,11 @@ class CourierMachine(RuleBasedStateMachine):
         await registry.stop()
         await registry.start()
 
-    @rule(name=NAMES)
+    @rule(name=NAME)
     def registry_is_copied(self, name: str) -> None:
         self.registries[name].back_up()
 
-    @precondition(lambda self: any(each.copies for each in self.registries.values()))
-    @rule(name=NAMES, which=ANY, photos_too=st.booleans())
+    @rule(name=NAME, which=ANY, photos_too=st.booleans())
     def registry_is_restored(self, name: str, which: int, photos_too: bool) -> None:
         """From a copy that is no older than what the node keeps: else nobody has what it lacks."""
         registry = self.registries[name]
@@ -281,7 +312,7 @@ class CourierMachine(RuleBasedStateMachine):
             digest in photos or self.node.photos.has(digest) for digest in named
         )
 
-    @rule(name=NAMES, which=ANY)
+    @rule(name=NAME, which=ANY)
     def registry_loses_a_photo(self, name: str, which: int) -> None:
         """Its disk forgets a file that the node still has; somebody in the office looks at it."""
         registry = self.registries[name]
@@ -372,14 +403,17 @@ class CourierMachine(RuleBasedStateMachine):
 
     def ends_well(self) -> None:
         """Without faults both roads come to rest, and everything is held and settled."""
-        self.rest()
+        while not all(map(self.is_at_rest, NAMES)):
+            for name in NAMES:
+                self.catches_up(name)
         for name, registry in self.registries.items():
             self.restored.discard(name)
-            courier = self.node.couriers[name]
-            said = {subject: alarm.en for subject, alarm in courier.progress.alarms.items()}
+            said = self.said(name)
             assert registry.node()[:2] == self.node.journal.head(), said
             through, data = self.node.journal.receipt(name) or (0, b"")
-            assert (through, self.node.journal.receipts().get(f"{name}{PHOTOS}")) == (len(self.chain),) * 2, said
+            assert (through, self.node.journal.receipts().get(f"{name}{PHOTOS}")) == (len(self.chain),) * 2, (
+                said
+            )
             assert bytes.fromhex(wire.decode_receipt(data).head) == self.head_at(through)
             assert registry.named().keys() == registry.held_photos(), said
             assert "link" not in said
@@ -387,21 +421,6 @@ class CourierMachine(RuleBasedStateMachine):
             self.proofs_hold(name)
         self.journal_keeps_what_it_acknowledged()
         self.registries_hold_a_prefix_of_the_journal()
-
-    def rest(self) -> None:
-        """Every request is answered truly until nobody has anything to say but that all is well."""
-        quiet_until = self.loop.now + REST_S
-        stands = None
-        while self.loop.now < quiet_until:
-            asking = [name for name in self.lines if self.lines[name].open]
-            for name in asking:
-                self.exchange(name, 0, 1, "true", False)
-            now = (self.node.journal.head(), self.node.journal.receipts())
-            if now != stands:
-                stands, quiet_until = now, self.loop.now + REST_S
-            if not asking:
-                self.loop.turn_on()
-                self.run(asyncio.sleep(0))
 
     def refusals_are_named(self, name: str) -> None:
         bodies = [r.parse(row.data).body for row in self.chain]
@@ -431,7 +450,7 @@ def r_node() -> str:
 
 
 BOUNDED = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=35,
     derandomize=True,
     deadline=None,

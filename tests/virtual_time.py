@@ -6,7 +6,7 @@ from typing import Any
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """``quiet`` returns when nothing goes on by itself: all that is left waits for the clock or for the test."""
+    """``quiet`` returns when nothing goes on by itself: what is left waits for the clock or the test."""
 
     def __init__(self) -> None:
         self.now = 0.0
