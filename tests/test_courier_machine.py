@@ -9,9 +9,10 @@ More of it: ``python -m pytest tests/test_courier_machine.py --hypothesis-profil
 """
 
 import asyncio
+import contextlib
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +31,7 @@ from central_sync.seal import receipt_message, verify
 from lanes import record as r
 from tests.central_parts import digest, photo
 from tests.machine_line import FATES, Line, meets
-from tests.machine_parts import Node, RegistryOnDisk, virtual_courier_time
+from tests.machine_parts import NODE, Node, RegistryOnDisk, virtual_courier_time
 from tests.virtual_time import VirtualLoop
 
 pytestmark = pytest.mark.slow
@@ -284,8 +285,10 @@ class CourierMachine(RuleBasedStateMachine):
 
     @rule(name=NAME, takes_simulated=st.booleans())
     def registry_restarts(self, name: str, takes_simulated: bool) -> None:
+        """With another policy it is never restored to a time before: old requests would be judged anew."""
         registry = self.registries[name]
-        registry.allow_simulated = takes_simulated
+        if registry.allow_simulated != takes_simulated:
+            registry.allow_simulated, registry.copies = takes_simulated, []
         self.run(self.again(registry))
 
     async def again(self, registry: RegistryOnDisk) -> None:
@@ -338,8 +341,9 @@ class CourierMachine(RuleBasedStateMachine):
                 assert wanted <= registry.held_photos(), "photos settled, and not held"
             return
         receipt = wire.decode_receipt(data)
+        assert receipt.accepted_through <= self.node.journal.head()[0]
         head = bytes.fromhex(receipt.head)
-        assert (receipt.node, head) == (r_node(), self.head_at(receipt.accepted_through))
+        assert (receipt.node, head) == (NODE, self.head_at(receipt.accepted_through))
         assert through <= receipt.accepted_through
         if self.keys[name]:
             message = receipt_message(receipt.node, receipt.accepted_through, head)
@@ -347,13 +351,13 @@ class CourierMachine(RuleBasedStateMachine):
 
     def head_at(self, seq: int) -> bytes:
         self.look()
-        return self.chain[seq - 1].head if seq else r.genesis(r_node())
+        return self.chain[seq - 1].head if seq else r.genesis(NODE)
 
     def look(self) -> None:
         """Takes in what is durable now; it must go on from what was."""
         while rows := self.node.journal.rows(len(self.chain)):
             for row in rows:
-                head = self.chain[-1].head if self.chain else r.genesis(r_node())
+                head = self.chain[-1].head if self.chain else r.genesis(NODE)
                 assert row.seq == len(self.chain) + 1 and row.head == r.link(head, row.data)
                 self.chain.append(row)
 
@@ -445,10 +449,6 @@ class CourierMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-def r_node() -> str:
-    return "lane-1"
-
-
 BOUNDED = settings(
     max_examples=25,
     stateful_step_count=35,
@@ -459,3 +459,49 @@ BOUNDED = settings(
 )
 TestCourierMachine = CourierMachine.TestCase
 TestCourierMachine.settings = settings.default if settings.get_current_profile_name() == "long" else BOUNDED
+
+
+# ---- what it has found ---------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def played(**chosen: Any) -> Iterator[CourierMachine]:
+    """A machine that is driven by hand; at the end all must be well."""
+    machine = CourierMachine()
+    machine.begin(**chosen)
+    try:
+        yield machine
+        machine.journal_keeps_what_it_acknowledged()
+        machine.registries_hold_a_prefix_of_the_journal()
+        machine.nothing_is_settled_beyond_what_is_held()
+    finally:
+        machine.teardown()
+
+
+def retired(machine: CourierMachine) -> None:
+    """Two visits, of which the first volume is gone from the node."""
+    for inspection in (0, 1):
+        machine.visit(inspection, 0, 1)
+    machine.retire(at_rest=True)
+    assert machine.node.journal.first_seq() > 1
+
+
+def test_a_gap_before_what_was_retired_is_no_way_back() -> None:
+    with played(roll_records=6) as machine:
+        retired(machine)
+        machine.visit(2, 2, 3)
+        machine.to_the_mirror([(0, 0, "a gap", False)])
+        assert "no longer on this node" in machine.said(MIRROR)["link"]
+
+
+def test_a_courier_that_went_back_goes_on_when_the_way_is_retired_meanwhile() -> None:
+    with played(roll_records=6) as machine:
+        for inspection in (0, 1):
+            machine.visit(inspection, 0, 1)
+        for name in NAMES:
+            machine.catches_up(name)
+        machine.visit(2, 2, 3)
+        machine.to_the_mirror([(0, 0, "a gap", False)])
+        assert "sending again" in machine.said(MIRROR)["restored"]
+        machine.retire(at_rest=False)
+        assert machine.node.journal.first_seq() > 1
