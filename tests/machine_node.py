@@ -1,13 +1,10 @@
-"""A whole node and its registries in one process, on real files: killed, restarted, restored, at once."""
+"""A node in this process: journal, photos, retention and couriers, on files, killed and started again."""
 
 import asyncio
 import random
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,137 +15,25 @@ import httpx
 from central_sync.courier import Courier, Pace
 from central_sync.journal import Journal, Roll
 from central_sync.photos import Photos
-from central_sync.registry.api import Enrolled, RegistrySettings, build_app
-from central_sync.registry.packing import unpack
 from central_sync.seal import NodeKey
 from edge.desk import Desk
 from edge.keeping import Keeping
 from lanes.record import Draft
 from tests.central_parts import START
-from tests.machine_line import Answer, Line, Request
+from tests.machine_line import Line
 from tests.virtual_time import VirtualLoop
 
 SITE, NODE, KEY = "site-1", "lane-1", NodeKey.generate()
 PACE = Pace(max_records=4, photos_at_once=2)
-COPIES = 3
 
 Settled = Callable[[str, int, bytes], None]
 
 
-@dataclass(frozen=True)
-class HeldRow:
-    """A record at a registry: its bytes, or the digest of what was refused, and why."""
-
-    seq: int
-    data: bytes
-    head: bytes
-    refused: str | None
-
-
-@dataclass(frozen=True)
-class Copy:
-    """An older copy of a registry's files."""
-
-    folder: Path
-    through: int
-    photos: set[str]
-
-
-class RegistryOnDisk:
-    """A real registry application on its files. ``peak``: how far it ever held the node."""
-
-    def __init__(self, folder: Path, *, allow_simulated: bool) -> None:
-        self.folder, self.allow_simulated = folder, allow_simulated
-        self.photos = Photos(folder / "photos")
-        self.key = NodeKey.create(folder / "registry.key")
-        self.copies: list[Copy] = []
-        self.peak = 0
-        self._running = AsyncExitStack()
-
-    async def start(self) -> None:
-        node = Enrolled(site=SITE, node=NODE, public_key=KEY.public, allow_simulated=True)
-        settings = RegistrySettings(
-            dsn=f"sqlite:///{self.folder / 'registry.sqlite'}",
-            photos_dir=self.folder / "photos",
-            key_file=self.folder / "registry.key",
-            allow_simulated=self.allow_simulated,
-            nodes=(node,),
-        )
-        app = build_app(settings)
-        await self._running.enter_async_context(app.router.lifespan_context(app))
-        self._transport = httpx.ASGITransport(app)
-
-    async def stop(self) -> None:
-        await self._running.aclose()
-
-    async def ask(self, request: Request) -> Answer:
-        """Hands a request in; the answer as it would go out."""
-        asked = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
-        response = await self._transport.handle_async_request(asked)
-        answer = Answer(response.status_code, await response.aread(), dict(response.headers))
-        self.peak = max(self.peak, self.through())
-        return answer
-
-    async def get(self, path: str) -> Answer:
-        return await self.ask(Request("GET", f"http://registry{path}", [], b""))
-
-    # ---- what it holds ---------------------------------------------------------------------------
-
-    def _select(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.folder / "registry.sqlite")) as connection:
-            return connection.execute(query).fetchall()
-
-    def through(self) -> int:
-        return int(self._select("SELECT through_seq FROM nodes")[0][0])
-
-    def node(self) -> tuple[int, bytes, int]:
-        """Through which record, the head there, and how many are held."""
-        ((through, head, count),) = self._select("SELECT through_seq, head, records FROM nodes")
-        return through, head, count
-
-    def rows(self) -> list[HeldRow]:
-        rows = self._select("SELECT seq, data, head, refused FROM records ORDER BY seq")
-        return [
-            HeldRow(seq, data if refused else unpack(data), head, refused)
-            for seq, data, head, refused in rows
-        ]
-
-    def named(self) -> dict[str, tuple[int, bool]]:
-        """Photos that held records name: by which record first, and whether they are held."""
-        found = self._select("SELECT sha256, seq, held FROM photos")
-        return {digest: (seq, bool(held)) for digest, seq, held in found}
-
-    def held_photos(self) -> set[str]:
-        """Photos that are held, each of them whole."""
-        held = {digest for digest, (_, held) in self.named().items() if held}
-        return {digest for digest in held if self.photos.whole(digest) is not None}
-
-    # ---- copies ----------------------------------------------------------------------------------
-
-    def back_up(self) -> None:
-        folder = self.folder / f"copy-{len(self.copies)}-{self.peak}"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self.photos.root, folder / "photos")
-        with (
-            closing(sqlite3.connect(self.folder / "registry.sqlite")) as source,
-            closing(sqlite3.connect(folder / "registry.sqlite")) as target,
-        ):
-            source.backup(target)
-        self.copies = [*self.copies, Copy(folder, self.through(), self.held_photos())][-COPIES:]
-
-    async def restore(self, copy: Copy, photos_too: bool) -> None:
-        await self.stop()
-        for file in self.folder.glob("registry.sqlite*"):
-            file.unlink()
-        shutil.copy(copy.folder / "registry.sqlite", self.folder)
-        if photos_too:
-            shutil.rmtree(self.photos.root)
-            shutil.copytree(copy.folder / "photos", self.photos.root)
-        await self.start()
-
-
 class WatchedJournal(Journal):
-    """The real journal. Its loop knows of what it writes; ``settled`` sees each receipt; couriers may die."""
+    """The real journal; its loop knows of what it writes. ``settled`` is told of each receipt before.
+
+    ``dies_at``: where a courier stands still, to be killed there.
+    """
 
     loop: VirtualLoop
     settled: Settled
