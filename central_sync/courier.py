@@ -80,7 +80,7 @@ class Courier:
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
         settled = journal.receipt(destination)
-        self._through = 0 if settled is None else settled[0]
+        self._through = self._furthest = 0 if settled is None else settled[0]
         self._room = pace.max_records
         self._patience = Patience(tries=pace.withhold_tries, seconds=pace.withhold_s)
         self._suspicion = Suspicion()  # of one record that is turned down, and all behind it with it
@@ -182,6 +182,8 @@ class Courier:
             self._go_back(standing.through)
         elif self._lost_before(standing.through):
             self._through = standing.through  # what this node has lost, the centre holds
+        else:
+            self._through = self._settled(self._through, standing.through)
         self._photos.want(standing.wanted)
         self._doubt = False
         if not standing.wanted and standing.through > self._photos_through:
@@ -189,6 +191,10 @@ class Courier:
             await self._journal.settle(
                 f"{self._destination}{PHOTOS}", standing.through, msgspec.json.encode(standing)
             )
+
+    def _settled(self, through: int, held: int) -> int:
+        """What was settled before it went back is settled again as far as the centre proves to hold it."""
+        return max(through, min(held, self._furthest))
 
     def _lost_before(self, through: int) -> bool:
         """Whether a mended journal cannot send all that lies between its last receipt and ``through``."""
@@ -296,9 +302,10 @@ class Courier:
         drafts = refusals(self._source, self._destination, receipt, lambda seq: sent[seq - first], because)
         if drafts:
             await self._journal.append(*drafts)
-        through = batch.last_seq  # not further: what is refused beyond it is not known yet
+        # not further: what is refused beyond it is not known yet
+        through = self._settled(batch.last_seq, receipt.accepted_through)
         await self._journal.settle(self._destination, through, wire.encode_receipt(receipt))
-        self._through, self._went_back = through, False
+        self._through, self._furthest, self._went_back = through, max(self._furthest, through), False
         self._suspicion = self._suspicion.taken(through)
         self._teller.calm("blocked")
         self._room = min(self._room + max(1, self._room // 8), self._pace.max_records)
@@ -316,6 +323,14 @@ class Courier:
         self._went_back = True
 
     def _go_back(self, through: int) -> None:
+        """Raises Trouble where what follows is no longer here."""
+        (row,) = self._journal.rows(through, 1)
+        if row.seq != through + 1:
+            raise Trouble(
+                f"中心只保存到第 {through} 条,其后至第 {row.seq - 1} 条本机已不再保存;请用较新的备份恢复中心",
+                f"the centre holds records only to {through}, and those up to {row.seq - 1} are no longer on "
+                "this node; restore the centre from a newer copy",
+            )
         self._ready, self._suspicion = None, self._suspicion.taken(self._suspicion.last)
         self._photos_through = min(self._photos_through, through)
         self._teller.alarm(

@@ -159,7 +159,9 @@ class Journal(Reading):
         await self._submit(lambda: self._raw.execute(ledger.NOTE, row) and None)
 
     async def roll(self) -> None:
-        """Goes on in a further volume now. Raises JournalError when none could be made."""
+        """Goes on in a further volume now; a journal without records needs none. Raises JournalError."""
+        if self._durable[0] == 0:
+            return
 
         def work() -> None:
             self._roll_asked = True

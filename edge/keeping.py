@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from central_sync.journal import Journal
+from central_sync.journal import Journal, RetiredError
 from central_sync.refusals import courier_source
 from central_sync.sweep import orphans, sweep_broken
 from edge.desk import Desk
@@ -106,10 +106,11 @@ class Keeping:
             return record.seq in self._refused and not (refused_before and record.at < refused_before)
 
         journal = self._desk.journal
-        digests, through = await asyncio.to_thread(_named, journal, first, last, before, is_kept)
+        named, through = await asyncio.to_thread(_named, journal, first, last, before, is_kept)
         if through < first:
             return
-        if digests:
+        digests = [digest for digest in named if self._desk.photos.has(digest)]
+        if digests and not self._is_on_record(key := f"photos/{through}"):
             size = await asyncio.to_thread(self._size, digests)
             body = Retired(
                 what="photos",
@@ -119,10 +120,17 @@ class Keeping:
                 size_bytes=size,
                 policy=f"[photos] keep_days = {days}",
             )
-            await self._desk.own(f"photos/{through}", body)
-            await asyncio.to_thread(self._desk.photos.remove, digests)
+            await self._desk.own(key, body)
             log.info("photos removed", files=len(digests), size_bytes=size, through_seq=through)
+        await asyncio.to_thread(self._desk.photos.remove, digests)
         self._photos_through = through
+
+    def _is_on_record(self, key: str) -> bool:
+        """Whether an earlier run of this node removed so far, or was killed while it did."""
+        try:
+            return self._desk.journal.find(f"{self._desk.prefix}agent", key) is not None
+        except RetiredError:
+            return True
 
     def _size(self, digests: Sequence[str]) -> int:
         total = 0

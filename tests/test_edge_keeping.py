@@ -256,6 +256,39 @@ def test_only_what_was_refused_since_is_looked_at(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("killed_after", [0, 1, 2])
+def test_a_node_that_was_killed_while_photos_were_removed_goes_on_and_records_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
+) -> None:
+    """``killed_after``: that many of two photos were gone."""
+
+    async def use() -> None:
+        site = load(site_file(tmp_path))
+        site = msgspec.structs.replace(site, photos=PhotoPolicy(keep_days=1))
+        old = datetime.now(UTC) - timedelta(days=2)
+        journal = Journal(tmp_path / "j.sqlite", site.node.name, clock=lambda: old, source="virtual+agent")
+        photos = Photos(tmp_path / "photos")
+        desk = Desk(site, journal, photos, read_rulebook())
+        kept = sorted(photos.put(JPEG + each) for each in (b"a", b"b"))
+        drafts = [Draft(source="t", source_key=each, body=Signed(officer="o", photo=each)) for each in kept]
+        await journal.append(*drafts, Draft(source="t", source_key="last", body=Signed(officer="o")))
+        monkeypatch.setattr("edge.desk.REPLAYED", 0)
+        for name in ("centre", "centre#photos"):
+            await journal.settle(name, 2, b"{}")
+        remove = photos.remove
+        with monkeypatch.context() as dying:
+            dying.setattr(photos, "remove", lambda digests: remove(sorted(digests)[:killed_after]))
+            await Keeping(desk, ["centre"]).retire(datetime.now(UTC))
+        assert sum(map(photos.has, kept)) == 2 - killed_after
+        await Keeping(desk, ["centre"]).retire(datetime.now(UTC))
+        assert not any(map(photos.has, kept))
+        (retired,) = [r.body for r in journal.replay() if isinstance(r.body, Retired)]
+        assert (retired.what, retired.first_seq, retired.last_seq, retired.files) == ("photos", 1, 2, 2)
+        journal.close()
+
+    asyncio.run(use())
+
+
 def test_a_policy_that_would_leave_photos_without_their_records_is_refused(tmp_path: Path) -> None:
     path = site_file(tmp_path)
     good = path.read_text("utf-8")

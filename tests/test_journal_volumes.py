@@ -146,6 +146,18 @@ def test_receipts_and_the_newest_checkpoint_stand_in_the_new_volume_too(tmp_path
     asyncio.run(use())
 
 
+def test_an_empty_journal_needs_no_further_volume(tmp_path: Path) -> None:
+    async def use() -> None:
+        journal = small(tmp_path)
+        await journal.roll()
+        assert await journal.retire(datetime.now(UTC), 0, 1) == []
+        await journal.append(draft("k1"))
+        journal.close()
+
+    asyncio.run(use())
+    assert [path.name for path in tmp_path.glob("journal*.sqlite")] == ["journal.sqlite"]
+
+
 def test_volumes_that_do_not_follow_each_other_are_refused(tmp_path: Path) -> None:
     async def use() -> None:
         for folder in (tmp_path / "a", tmp_path / "b"):
