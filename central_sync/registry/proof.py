@@ -170,10 +170,11 @@ def _says(
     zh = f"本检验的 {count} 条记录与节点签名的哈希链一致"
     en = f"All {count} records fit the chain that the node signed"
     if refused:
-        zh += f"。其间 {refused} 条未存入本库的记录只存链头,无法在此重算;其内容及其之前的记录须在节点核对。"
+        zh += f"。其间 {refused} 条被拒收或未送原文的记录只存链头,无法在此重算;"
+        zh += "其内容及其之前的记录须在节点核对。"
         en += (
-            f". Of {refused} records in between that are not held only the head is, and cannot be computed "
-            "here; check them, and what stands before them, at the node."
+            f". Of {refused} refused records in between only the head is held and cannot be computed here; "
+            "check them, and what stands before them, at the node."
         )
     else:
         zh, en = zh + ",写入之后未被改动、删除或插入。", en + ": none was changed, removed or added."
