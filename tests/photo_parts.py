@@ -106,24 +106,12 @@ class Line:
     def __init__(self, upstream: int, cut_after: int | None = None, bytes_per_s: float = 0.0) -> None:
         self._upstream, self.cut_after, self.bytes_per_s = upstream, cut_after, bytes_per_s
         self.up = self.cuts = 0
-        self._open: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def laid(self) -> AsyncIterator[str]:
         """Its address while it stands."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        try:
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        finally:
-            server.close()
-            for task in list(self._open):
-                task.cancel()
-            await asyncio.gather(*self._open, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
