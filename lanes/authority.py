@@ -1,4 +1,4 @@
-"""Authority: who may inspect a vehicle, and what stands against one officer doing it. Pure; no register here."""
+"""Authority: who may inspect a vehicle, and what stands against one officer doing it."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -29,7 +29,7 @@ class LevelRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class AuthorityRow(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of authority.toml, authority. All rows that apply count; the strictest of each column wins.
 
-    ``by``: how an officer who is not of the police is supervised: on the spot or by video, or checked afterwards.
+    ``by``: how an officer who is not of the police is supervised: on the spot or by video, afterwards.
     """
 
     level: str | None = None
@@ -49,9 +49,9 @@ class Requirement(Struct, frozen=True, kw_only=True):
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """What one officer is certified for (18CF1). None: not restricted; ``classes``: beginnings of cllx codes.
+    """What one officer is certified for (18CF1). None does not restrict; ``classes``: beginnings of cllx.
 
-    ``valid_until``: end of the certificate (three years, Q); ``reviewed_until``: end of its yearly review (Q).
+    ``valid_until``: end of the certificate (3 years, Q); ``reviewed_until``: of its yearly review (Q).
     """
 
     officer: str
@@ -144,7 +144,9 @@ def _standing(grant: Grant, needed: Requirement, rulebook: "Rulebook") -> Iterat
 
 def _permitted(grant: Grant, vehicle: Vehicle, business: str) -> Iterator[Objection]:
     if grant.businesses is not None and business not in grant.businesses:
-        yield Objection(code="business", zh=f"未获授权办理该业务（{business}）", en=f"not permitted: {business}")
+        yield Objection(
+            code="business", zh=f"未获授权办理该业务（{business}）", en=f"not permitted: {business}"
+        )
     if grant.classes is not None and not vehicle.vehicle_class.startswith(grant.classes):
         said = vehicle.vehicle_class
         yield Objection(code="class", zh=f"未获授权查验车辆类型 {said}", en=f"not permitted: class {said}")

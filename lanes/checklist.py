@@ -4,63 +4,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from lanes.limits import Axle, Bench
+from lanes.needs import ItemKind, Question
 from lanes.record import Listed
-from lanes.scope import Case, Confidence, RuleError, Scope, narrowest
+from lanes.scope import Case, Confidence, RuleError, narrowest
 from lanes.tables import Label
 from lanes.vehicle import Vehicle
 
 if TYPE_CHECKING:
     from lanes.rulebook import Rulebook
 
-ItemKind: TypeAlias = Literal["check", "instrument", "group", "review", "derived"]
-Question: TypeAlias = Literal["plate", "vin", "quality"]
-Wanted: TypeAlias = Literal["required", "optional", "none"]
 BENCHES: tuple[Bench, ...] = ("roller", "plate")
 KEPT = 512  # checklists that are kept for the next time they are asked for
-
-
-class ItemNeed(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of checklists.toml, item. ``none`` takes an item out for a narrower scope.
-
-    ``writes_value``: the officer writes the determined value, not just a tick. ``may_not_apply``: the officer
-    may mark a required item as not applicable.
-    """
-
-    item: str
-    need: Wanted = "required"
-    writes_value: bool = False
-    may_not_apply: bool = False
-
-
-class ShotNeed(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of checklists.toml, shot. ``questions``: what a model must be asked about the photo.
-
-    ``with_item``: asked for only while that item, or one of that group, is on the list.
-    """
-
-    shot: str
-    need: Wanted = "required"
-    questions: tuple[Question, ...] = ()
-    with_item: str = ""
-
-
-class ArtefactNeed(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of checklists.toml, artefact: what the form needs beside items and photos."""
-
-    artefact: str
-    need: Wanted = "required"
-
-
-class Outside(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of checklists.toml, outside: vehicles these lists are not for, and why."""
-
-    why: str
 
 
 class CheckItem(Struct, frozen=True, kw_only=True):
@@ -171,9 +131,7 @@ def listing(
 
 
 @lru_cache(maxsize=KEPT)
-def _judgeable(
-    vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook", given: Given
-) -> Checklist:
+def _judgeable(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook", given: Given) -> Checklist:
     result = _listing(vehicle, business, on, rulebook, given)
     _must_be_judgeable(result, vehicle, rulebook)
     return result
@@ -331,18 +289,19 @@ def _unknown(code: str) -> CheckItem:
 # ---- shots and artefacts -------------------------------------------------------------------------
 
 
-def _shots(
-    case: Case, rulebook: "Rulebook", given: Given, items: Iterable[CheckItem]
-) -> Iterator[Shot]:
+def _shots(case: Case, rulebook: "Rulebook", given: Given, items: Iterable[CheckItem]) -> Iterator[Shot]:
     """The shots that apply; nobody is asked for the plate of a vehicle that has none."""
-    present = {code for item in items if not item.left_out for code in (item.item, _part_of(item.item, rulebook))}
+    due = [item.item for item in items if item.required and not item.left_out]
+    present = {*due, *(_part_of(code, rulebook) for code in due)}
     mine = {shot.shot: shot for shot in _shots_by_tables(case, rulebook, present)}
     if given.listed is None or not given.listed.shots:
         yield from mine.values()
         return
     for code in dict.fromkeys(given.listed.shots):
         named = rulebook.names["shots"].get(code)
-        label = named or Label(zh=f"平台照片 {code}（本机无名称）", en=f"photo {code} of the platform, without a name here")
+        label = named or Label(
+            zh=f"平台照片 {code}（本机无名称）", en=f"photo {code} of the platform, without a name here"
+        )
         known = mine.get(code) or Shot(
             shot=code,
             required=True,

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from lanes.authority import AuthorityRow, LevelRow
-from lanes.checklist import ArtefactNeed, ItemKind, ItemNeed, Outside, ShotNeed
 from lanes.limits import Condition, Limit, Limits
+from lanes.needs import ArtefactNeed, ItemKind, ItemNeed, Outside, ShotNeed
 from lanes.scope import Confidence, RuleError, Scope, must_be_ordered, resolved
 from lanes.tables import (
     ClassGroupRow,
@@ -55,8 +55,8 @@ FormName: TypeAlias = Literal["record", "school_bus"]
 class ItemNameRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """names.toml, item: a code, what kind of item it is, its names, and where else it stands.
 
-    ``form``: its number on 机动车查验记录表 (record) and 校车查验记录表 (school_bus). ``number``, ``field``: the
-    platform's (18C80). ``part_of``: the platform's code for its group. ``covered_by``: items of the form that
+    ``form``: its number on the record form and on that of school buses. ``number``, ``field``: the platform's
+    (18C80). ``part_of``: the platform's code for its group. ``covered_by``: items of the form that
     say the same, alternatives; two in one text are needed together. ``quantities``: what judges a reading.
     """
 
@@ -136,7 +136,7 @@ class Rulebook:
             raise RuleError("rulebook.toml: name must be a text of 1 to 80 characters")
         sources = by_code(rows(docs, "rulebook", "source", SourceRow), lambda row: row.key)
         businesses = _businesses(docs, sources)
-        levels = by_code(rows(docs, "authority", "level", LevelRow), lambda row: row.code)
+        levels = _levels(docs, sources)
         items, names = _names(docs, sources, businesses)
         names["levels"] = _labels(levels)
         read = _Reader(docs, sources, businesses)
@@ -213,6 +213,15 @@ def digest(docs: Mapping[str, Document]) -> str:
 
 def _businesses(docs: Mapping[str, Document], sources: Mapping[str, SourceRow]) -> dict[str, BusinessRow]:
     labelled = rows(docs, "rulebook", "business", BusinessRow)
+    for label, row in labelled:
+        must_know(label, "source", row.source.split(), sources)
+    return by_code(labelled, lambda row: row.code)
+
+
+def _levels(docs: Mapping[str, Document], sources: Mapping[str, SourceRow]) -> dict[str, LevelRow]:
+    labelled = rows(docs, "authority", "level", LevelRow)
+    if not labelled:
+        raise RuleError("authority.toml, level: name at least one level of officers")
     for label, row in labelled:
         must_know(label, "source", row.source.split(), sources)
     return by_code(labelled, lambda row: row.code)

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from lanes.checklist import Checklist, ItemNeed, Outside, ShotNeed, axle_of, checklist
+from lanes.checklist import Checklist, axle_of, checklist
 from lanes.limits import Limit
+from lanes.needs import ItemNeed, Outside, ShotNeed
 from lanes.rulebook import FILES, Rulebook
 from lanes.scope import RuleError
 from lanes.vehicle import Vehicle
