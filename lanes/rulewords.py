@@ -134,9 +134,9 @@ def scope_words(row: Scope, rulebook: "Rulebook", case: Case | None = None) -> L
 def _parts(row: Scope, rulebook: "Rulebook", case: Case | None) -> Iterator[Label]:
     names = rulebook.names
     if row.classes:
-        words = _class_words(row.classes, rulebook)
-        mine = [word for word, prefixes in words if case and case.vehicle.vehicle_class.startswith(prefixes)]
-        yield _listed([word for word, _ in words], mine, "类车辆", "classes")
+        kinds = _class_words(row.classes, rulebook)
+        mine = [word for word, prefixes in kinds if case and case.vehicle.vehicle_class.startswith(prefixes)]
+        yield _listed([word for word, _ in kinds], mine, "类车辆", "classes")
     yield from _coded("使用性质", "use", row.uses, names["uses"])
     if row.businesses:
         mine = [names["businesses"][case.business]] if case else []
@@ -181,16 +181,17 @@ def _coded(zh: str, en: str, codes: tuple[str, ...], names: Mapping[str, Label])
 
 def _class_words(prefixes: tuple[str, ...], rulebook: "Rulebook") -> list[tuple[Label, tuple[str, ...]]]:
     """The largest class groups that these prefixes are made of, and the names of what is left."""
-    left, words = list(dict.fromkeys(prefixes)), []
+    left = list(dict.fromkeys(prefixes))
+    words: list[tuple[Label, tuple[str, ...]]] = []
     for group in sorted(rulebook.groups.values(), key=lambda group: -len(group.classes)):
         if set(group.classes) <= set(left):
             words.append((Label(zh=group.zh or group.name, en=group.en or group.name), group.classes))
             left = [prefix for prefix in left if prefix not in group.classes]
     known = rulebook.names["vehicle_classes"]
-    return words + [
-        (known.get(prefix, Label(zh=f"车辆类型 {prefix}…", en=f"class {prefix}…")), (prefix,))
-        for prefix in left
-    ]
+    for prefix in left:
+        label = known.get(prefix, Label(zh=f"车辆类型 {prefix}…", en=f"class {prefix}…"))
+        words.append((label, (prefix,)))
+    return words
 
 
 def _span(first: int | date | None, last: int | date | None, unit: str = "") -> Label | None:
