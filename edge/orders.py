@@ -12,7 +12,8 @@ from edge.desk import Desk
 from lanes.checklist import Checklist, Given
 from lanes.record import Business, Draft, Key, Listed, Name, Ordered
 from lanes.scope import RuleError
-from lanes.vehicle import Vehicle, fold
+from lanes.spelling import fold
+from lanes.vehicle import Vehicle
 
 
 class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,7 +14,8 @@ from lanes.record import (
     Ruled,
     SideslipMeasured,
 )
-from lanes.vehicle import Vehicle, fold
+from lanes.spelling import fold
+from lanes.vehicle import Vehicle
 
 _B = TypeVar("_B")
 Numbered: TypeAlias = tuple[int, _B]

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lanes.authority import AuthorityRow, LevelRow
+from lanes.codes import Codes
 from lanes.limits import Condition, Limit, Limits
 from lanes.needs import ArtefactNeed, ItemKind, ItemNeed, Outside, ShotNeed
 from lanes.scope import Confidence, RuleError, Scope, must_be_ordered, resolved
@@ -24,6 +25,7 @@ from lanes.tables import (
     must_know,
     rows,
 )
+from lanes.vin_rules import VinRule
 
 #: files (by stem) and the tables each must hold
 FILES: dict[str, tuple[str, ...]] = {
@@ -32,18 +34,36 @@ FILES: dict[str, tuple[str, ...]] = {
     "checklists": ("item", "shot", "artefact", "outside"),
     "authority": ("level", "authority"),
     "names": ("item", "group", "artefact", "quantity"),
-    "codes": ("plate_kind", "use", "vehicle_class", "colour", "shot"),
+    "codes": (
+        "plate_kind",
+        "use",
+        "vehicle_class",
+        "colour",
+        "fuel",
+        "test_kind",
+        "special_class",
+        "line_kind",
+    ),
+    "photos": ("shot", "old_shot"),
+    "defects": ("defect_item", "defect"),
+    "plates": ("format", "open_kind"),
+    "vins": ("vin_rule", "region", "country"),
 }
 #: what pages find in Rulebook.names, beside items, businesses and levels, and file and table it comes from
 _NAMES = {
     "groups": ("names", "group"),
     "artefacts": ("names", "artefact"),
     "quantities": ("names", "quantity"),
-    "shots": ("codes", "shot"),
+    "shots": ("photos", "shot"),
     "plate_kinds": ("codes", "plate_kind"),
     "uses": ("codes", "use"),
     "vehicle_classes": ("codes", "vehicle_class"),
     "colours": ("codes", "colour"),
+    "fuels": ("codes", "fuel"),
+    "test_kinds": ("codes", "test_kind"),
+    "special_classes": ("codes", "special_class"),
+    "line_kinds": ("codes", "line_kind"),
+    "defect_items": ("defects", "defect_item"),
 }
 _S = TypeVar("_S", bound=Scope)
 _Labelled = list[tuple[str, _S]]
@@ -118,6 +138,7 @@ class Rulebook:
     groups: Mapping[str, ClassGroupRow]
     sources: Mapping[str, str]
     names: Mapping[str, Mapping[str, Label]]
+    codes: Codes
     by_business: Mapping[str, BusinessRows]
 
     def rows_for(self, business: str) -> BusinessRows:
@@ -126,7 +147,7 @@ class Rulebook:
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, object]) -> "Rulebook":
-        """Rulebook from parsed files by stem: rulebook, limits, checklists, names, codes.
+        """Rulebook from parsed files by stem, those of FILES.
 
         Raises RuleError naming file, table and row for anything unknown, missing, contradictory or undefined.
         """
@@ -146,6 +167,7 @@ class Rulebook:
         artefact_needs = read.scoped("checklists", "artefact", ArtefactNeed)
         outside = read.scoped("checklists", "outside", Outside)
         authority = read.scoped("authority", "authority", AuthorityRow)
+        vin_rules = read.scoped("vins", "vin_rule", VinRule)
         for label, row in limits:
             must_know(label, "quantity", [row.quantity], names["quantities"])
         for label, need in item_needs:
@@ -188,6 +210,7 @@ class Rulebook:
                 )
                 for code in businesses
             },
+            codes=Codes.from_tables(docs, vin_rules, names, sources),
         )
 
 

@@ -1,6 +1,6 @@
 """rulecheck: what is doubtful in a rulebook that can be used: gaps, rows without use, codes nobody knows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import product
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +12,7 @@ from lanes.rulecases import useless
 from lanes.rulewords import placed
 from lanes.samples import classes, ordinary
 from lanes.scope import Case, RuleError
-from lanes.vehicle import Vehicle
+from lanes.tables import Label
 
 if TYPE_CHECKING:
     from lanes.rulebook import Rulebook
@@ -127,69 +127,80 @@ def _unmeasured(rulebook: "Rulebook") -> Iterator[Doubt]:
 
 
 def _gaps(rulebook: "Rulebook", on: date) -> Iterator[Doubt]:
-    """Businesses and classes without a list, and lists that no limits judge; classes under each reason."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for business, kind in product(rulebook.businesses, classes(rulebook)):
-        vehicle = ordinary(kind, MADE)
-        try:
-            wanted = listing(vehicle, business, on, rulebook)
-        except RuleError as error:
-            key = ("outside" if "outside:" in str(error) else "gap", business, _reason(str(error)))
-            found.setdefault(key, []).append(kind)
-            continue
+    """Businesses and classes without a list, and lists that no limits judge; together where the reason is one."""
+    kinds = classes(rulebook)
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}  # (code, why) -> class -> businesses
+    for business, kind in product(rulebook.businesses, kinds):
+        gap = _gap(kind, business, on, rulebook)
+        if gap is not None:
+            found.setdefault(gap, {}).setdefault(kind, []).append(business)
+    for (code, why), where in found.items():
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for kind, businesses in where.items():
+            alike.setdefault(tuple(businesses), []).append(kind)
+        for concerned, found_kinds in alike.items():
+            yield _told(code, why, concerned, short(found_kinds, kinds), rulebook)
+
+
+def _gap(kind: str, business: str, on: date, rulebook: "Rulebook") -> tuple[str, str] | None:
+    """Why a class has no list in a business, or none that could be judged; None: it has one."""
+    vehicle = ordinary(kind, MADE)
+    try:
+        wanted = listing(vehicle, business, on, rulebook)
         items = [item.item for item in wanted.instruments if item.required]
         lacking = dict.fromkeys(q for q, _, _ in unlimited(items, vehicle, business, on, rulebook))
         if lacking:
-            found.setdefault(("unlimited", business, ", ".join(lacking)), []).append(kind)
-        elif (why := _refused(vehicle, business, on, rulebook)) is not None:
-            found.setdefault(("gap", business, why), []).append(kind)
-    for (code, business, why), kinds in found.items():
-        yield _gap(code, business, why, ", ".join(kinds), rulebook)
-
-
-def _refused(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook") -> str | None:
-    try:
+            return "unlimited", ", ".join(lacking)
         checklist(vehicle, business, on, rulebook)
     except RuleError as error:
-        return _reason(str(error))
+        reason = str(error).rpartition(": ")[2].partition(" for class ")[0]
+        return ("outside" if " outside:" in str(error) else "gap"), reason
     return None
 
 
-def _reason(text: str) -> str:
-    """An error's reason without the vehicle it was told for."""
-    return text.rpartition(": ")[2].partition(" for class ")[0]
+def short(kinds: Iterable[str], known: Iterable[str]) -> str:
+    """Class codes in few words: ``K1… K21`` where all known codes that begin with K1 are among them."""
+    left, words = list(kinds), []
+    for length in (1, 2):
+        for begins in dict.fromkeys(kind[:length] for kind in left):
+            alike = [kind for kind in known if kind.startswith(begins)]
+            if len(alike) > 1 and set(alike) <= set(left):
+                words.append(f"{begins}…")
+                left = [kind for kind in left if not kind.startswith(begins)]
+    return " ".join(sorted(words + left))
 
 
-def _gap(code: str, business: str, why: str, kinds: str, rulebook: "Rulebook") -> Doubt:
-    name = rulebook.names["businesses"][business]
+def _told(code: str, why: str, concerned: tuple[str, ...], kinds: str, rulebook: "Rulebook") -> Doubt:
+    names = [rulebook.names["businesses"][business] for business in concerned]
+    if len(concerned) == len(rulebook.businesses):
+        names = [Label(zh="所有业务", en="every business")]
+    zh, en = "、".join(name.zh for name in names), ", ".join(name.en for name in names)
     match code:
         case "outside":
             return _note(
-                code,
-                f"{name.zh}：不受理车辆类型 {kinds}：{why}",
-                f"{name.en}: classes {kinds} are refused: {why}",
+                code, f"{zh}：不受理车辆类型 {kinds}：{why}", f"{en}: classes {kinds} are refused: {why}"
             )
         case "unlimited":
             return _warn(
                 code,
-                f"{name.zh}：车辆类型 {kinds} 没有限值（{why}），受理时被拒绝",
-                f"{name.en}: no limits ({why}) for classes {kinds}; they are refused when ordered",
+                f"{zh}：车辆类型 {kinds} 没有限值（{why}），受理时被拒绝",
+                f"{en}: no limits ({why}) for classes {kinds}; they are refused when ordered",
             )
     return _warn(
-        code,
-        f"{name.zh}：车辆类型 {kinds} 没有项目表：{why}",
-        f"{name.en}: no list for classes {kinds}: {why}",
+        code, f"{zh}：车辆类型 {kinds} 没有项目表：{why}", f"{en}: no list for classes {kinds}: {why}"
     )
 
 
 def _levels(rulebook: "Rulebook", on: date) -> Iterator[Doubt]:
     """Classes for which no row tells the level of officer: there the highest is asked for."""
     rows = [row for row in rulebook.authority if row.level is not None]
-    for kind in classes(rulebook):
-        case = Case(vehicle=ordinary(kind, MADE), business="", on=on)
-        if not any(row.covers(case) for row in rows):
-            yield _note(
-                "no-level",
-                f"车辆类型 {kind}：没有规定查验员等级，按最高等级要求",
-                f"class {kind}: no row tells the level of officer; the highest is asked for",
-            )
+    refused = [row for row in rulebook.outside if not row.businesses and not row.uses]
+    cases = {kind: Case(vehicle=ordinary(kind, MADE), business="", on=on) for kind in classes(rulebook)}
+    without = [k for k, case in cases.items() if not any(row.covers(case) for row in (*rows, *refused))]
+    if without:
+        kinds = short(without, cases)
+        yield _note(
+            "no-level",
+            f"车辆类型 {kinds}：没有规定查验员等级，按最高等级要求",
+            f"classes {kinds}: no row tells the level of officer; the highest is asked for",
+        )

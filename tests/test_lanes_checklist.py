@@ -96,6 +96,11 @@ def test_names_in_both_languages() -> None:
         "uses",
         "vehicle_classes",
         "colours",
+        "fuels",
+        "test_kinds",
+        "special_classes",
+        "line_kinds",
+        "defect_items",
     }
     assert len(names["plate_kinds"]) == 35
     assert msgspec.json.decode(msgspec.json.encode(names))["items"]["whole"]["zh"] == "整车制动"
@@ -247,7 +252,7 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     (
         "name twice",
         lambda f: f["codes"]["use"].append(dict(f["codes"]["use"][0])),
-        "codes.toml, use, row 20 \\(A\\): 'A' stands twice",
+        "codes.toml, use, row 23 \\(A\\): 'A' stands twice",
     ),
     ("name without English", without("names", "item", 0, "en"), "names.toml, item, row 1 \\(01\\): .*`en`"),
     (

@@ -46,7 +46,7 @@ def failed(evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def lacking(evidence: Evidence) -> list[str]:
-    wanted = checklist(evidence.vehicle, evidence.business, ON, rulebook())
+    wanted = checklist(evidence.vehicle, evidence.business, ON, rulebook(), evidence.given)
     found = missing(evidence, wanted)
     assert all(lack.zh and lack.en for lack in found)
     if found:
