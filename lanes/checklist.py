@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from lanes.limits import Axle, Bench
-from lanes.needs import ItemKind, Question
+from lanes.needs import ItemKind, Outside, Question
 from lanes.record import Listed
 from lanes.scope import Case, Confidence, RuleError, narrowest
 from lanes.tables import Label
@@ -139,7 +139,7 @@ def _judgeable(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook", 
 
 @lru_cache(maxsize=KEPT)
 def _listing(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook", given: Given) -> Checklist:
-    must_be_inside(vehicle, business, on, rulebook)
+    _must_be_inside(vehicle, business, on, rulebook)
     case = Case(vehicle=vehicle, business=business, on=on)
     items = _items(case, rulebook, given)
     shots = tuple(_shots(case, rulebook, given, items))
@@ -156,18 +156,24 @@ def _listing(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook", gi
     )
 
 
-def must_be_inside(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook") -> None:
+def _must_be_inside(vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook") -> None:
     """Raises RuleError for a business that is not there and for a vehicle these lists are not for."""
     if business not in rulebook.names["businesses"]:
         known = ", ".join(rulebook.names["businesses"])
         raise RuleError(f"rulebook.toml, business: no business {business!r} (known: {known})")
-    case = Case(vehicle=vehicle, business=business, on=on)
-    for row in rulebook.outside:
-        if row.covers(case):
-            raise RuleError(
-                f"checklists.toml, outside: class {vehicle.vehicle_class}, use {vehicle.use}, "
-                f"{business}: {row.why}"
-            )
+    if not rulebook.knows_class(vehicle.vehicle_class):
+        raise RuleError(
+            f"codes.toml, vehicle_class: no class {vehicle.vehicle_class}, and it is in no class group"
+        )
+    row = outside(Case(vehicle=vehicle, business=business, on=on), rulebook)
+    if row is not None:
+        said = f"class {vehicle.vehicle_class}, use {vehicle.use}, {business}"
+        raise RuleError(f"checklists.toml, outside: {said}: {f'{row.why_zh} {row.why}'.strip()}")
+
+
+def outside(case: Case, rulebook: "Rulebook") -> Outside | None:
+    """The row by which these lists are not for a vehicle and business; None: they are."""
+    return next((row for row in rulebook.outside if row.covers(case)), None)
 
 
 def _basis(rulebook: "Rulebook", listed: Listed | None) -> str:
@@ -353,6 +359,11 @@ def _must_be_judgeable(result: Checklist, vehicle: Vehicle, rulebook: "Rulebook"
     required = [item.item for item in result.instruments if item.required]
     case = Case(vehicle=vehicle, business=result.business, on=result.on)
     rows = rulebook.rows_for(result.business).items
+    beyond = [item for item in required if (axle_of(item) or 0) > vehicle.axles]
+    if beyond:
+        raise RuleError(
+            f"platform's list: item {beyond[0]}, but by its papers the vehicle has {vehicle.axles} axles"
+        )
     if any(axle_of(item) for item in required):
         for axle in range(1, vehicle.axles + 1):
             if narrowest(rows.get(f"B{axle}", ()), case) is None:

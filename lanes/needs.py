@@ -42,6 +42,7 @@ class ArtefactNeed(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Outside(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of checklists.toml, outside: vehicles these lists are not for, and why."""
+    """One row of checklists.toml, outside: whom these lists are not for, and why; ``why_zh`` in Chinese."""
 
     why: str
+    why_zh: str = ""

@@ -141,6 +141,11 @@ class Rulebook:
     codes: Codes
     by_business: Mapping[str, BusinessRows]
 
+    def knows_class(self, code: str) -> bool:
+        """Whether a vehicle class is named, or begins as one of a class group."""
+        groups = self.groups.values()
+        return code in self.names["vehicle_classes"] or any(code.startswith(g.classes) for g in groups)
+
     def rows_for(self, business: str) -> BusinessRows:
         """The rows of checklists.toml that can be for a business."""
         return self.by_business.get(business, _NO_ROWS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from lanes.checklist import checklist, listing, unlimited
+from lanes.checklist import checklist, listing, outside, unlimited
 from lanes.rulecases import useless
 from lanes.rulewords import placed
 from lanes.samples import classes, ordinary
@@ -127,9 +127,9 @@ def _unmeasured(rulebook: "Rulebook") -> Iterator[Doubt]:
 
 
 def _gaps(rulebook: "Rulebook", on: date) -> Iterator[Doubt]:
-    """Businesses and classes without a list, and lists that no limits judge; together where the reason is one."""
+    """Businesses and classes without a list, and lists that no limits judge; one line a reason."""
     kinds = classes(rulebook)
-    found: dict[tuple[str, str], dict[str, list[str]]] = {}  # (code, why) -> class -> businesses
+    found: dict[tuple[str, Label], dict[str, list[str]]] = {}  # (code, why) -> class -> businesses
     for business, kind in product(rulebook.businesses, kinds):
         gap = _gap(kind, business, on, rulebook)
         if gap is not None:
@@ -142,19 +142,24 @@ def _gaps(rulebook: "Rulebook", on: date) -> Iterator[Doubt]:
             yield _told(code, why, concerned, short(found_kinds, kinds), rulebook)
 
 
-def _gap(kind: str, business: str, on: date, rulebook: "Rulebook") -> tuple[str, str] | None:
+def _gap(kind: str, business: str, on: date, rulebook: "Rulebook") -> tuple[str, Label] | None:
     """Why a class has no list in a business, or none that could be judged; None: it has one."""
     vehicle = ordinary(kind, MADE)
+    refused = outside(Case(vehicle=vehicle, business=business, on=on), rulebook)
+    if refused is not None:
+        return "outside", Label(zh=refused.why_zh or refused.why, en=refused.why)
     try:
         wanted = listing(vehicle, business, on, rulebook)
         items = [item.item for item in wanted.instruments if item.required]
         lacking = dict.fromkeys(q for q, _, _ in unlimited(items, vehicle, business, on, rulebook))
         if lacking:
-            return "unlimited", ", ".join(lacking)
+            named = [rulebook.names["quantities"][quantity] for quantity in lacking]
+            zh, en = "、".join(name.zh for name in named), ", ".join(name.en for name in named)
+            return "unlimited", Label(zh=zh, en=en)
         checklist(vehicle, business, on, rulebook)
     except RuleError as error:
         reason = str(error).rpartition(": ")[2].partition(" for class ")[0]
-        return ("outside" if " outside:" in str(error) else "gap"), reason
+        return "gap", Label(zh=reason, en=reason)
     return None
 
 
@@ -170,7 +175,7 @@ def short(kinds: Iterable[str], known: Iterable[str]) -> str:
     return " ".join(sorted(words + left))
 
 
-def _told(code: str, why: str, concerned: tuple[str, ...], kinds: str, rulebook: "Rulebook") -> Doubt:
+def _told(code: str, why: Label, concerned: tuple[str, ...], kinds: str, rulebook: "Rulebook") -> Doubt:
     names = [rulebook.names["businesses"][business] for business in concerned]
     if len(concerned) == len(rulebook.businesses):
         names = [Label(zh="所有业务", en="every business")]
@@ -178,16 +183,18 @@ def _told(code: str, why: str, concerned: tuple[str, ...], kinds: str, rulebook:
     match code:
         case "outside":
             return _note(
-                code, f"{zh}：不受理车辆类型 {kinds}：{why}", f"{en}: classes {kinds} are refused: {why}"
+                code,
+                f"{zh}：不受理车辆类型 {kinds}：{why.zh}",
+                f"{en}: classes {kinds} are refused: {why.en}",
             )
         case "unlimited":
             return _warn(
                 code,
-                f"{zh}：车辆类型 {kinds} 没有限值（{why}），受理时被拒绝",
-                f"{en}: no limits ({why}) for classes {kinds}; they are refused when ordered",
+                f"{zh}：车辆类型 {kinds} 没有限值（{why.zh}），受理时被拒绝",
+                f"{en}: no limits ({why.en}) for classes {kinds}; they are refused when ordered",
             )
     return _warn(
-        code, f"{zh}：车辆类型 {kinds} 没有项目表：{why}", f"{en}: no list for classes {kinds}: {why}"
+        code, f"{zh}：车辆类型 {kinds} 没有项目表：{why.zh}", f"{en}: no list for classes {kinds}: {why.en}"
     )
 
 

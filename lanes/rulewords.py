@@ -220,7 +220,7 @@ def outcome_words(row: AnyRow, rulebook: "Rulebook") -> Label:
         case ArtefactNeed():
             return BROUGHT[row.need]
         case Outside():
-            return Label(zh=f"不受理：{row.why}", en=f"refused: {row.why}")
+            return Label(zh=f"不受理：{row.why_zh or row.why}", en=f"refused: {row.why}")
         case Limit():
             return Label(zh=f"{row.text}（{row.clause}）", en=f"{row.text} ({row.clause})")
     return _authority_words(row, rulebook)
