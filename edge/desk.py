@@ -22,7 +22,7 @@ from lanes.inspection import Inspection
 from lanes.judge import Evidence, Missing, measured, missing
 from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
-from lanes.vehicle import Vehicle
+from lanes.vehicle import Problem, Vehicle
 
 REFERENCE = "reference"  # folder of what the centre has sent: lists, rules …
 REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
@@ -189,6 +189,11 @@ class Desk:
     def rules_today(self, vehicle: Vehicle, business: str, given: Given) -> Checklist:
         """What this vehicle must pass by today's rules; raises RuleError when they cannot tell."""
         return checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rules.now(), given)
+
+    def paper_problems(self, inspection: Inspection) -> tuple[Problem, ...]:
+        """What is wrong with the papers of a vehicle, by the rules of the day it was ordered."""
+        rules, day = self.rules.of(inspection.ordered_seq), self.rules_day(inspection.ordered_at)
+        return rules.codes.problems(inspection.vehicle, day)
 
     def instruments(self) -> dict[str, tuple[str, ...]]:
         """Instrument items of each inspection that is on a lane."""

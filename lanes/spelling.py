@@ -32,6 +32,11 @@ def misreading_cost(one: str, other: str) -> int:
     return _COSTS.get((one, other), OTHER)
 
 
+def misread_as(c: str, cost: int) -> tuple[str, ...]:
+    """The characters that one is taken for at that cost, ALIKE or NEAR."""
+    return _MISREAD.get((c, cost), ())
+
+
 def looks_like(one: str, other: str) -> bool:
     """Whether two texts differ only by characters that reading confuses; equal texts look alike too."""
     return len(one) == len(other) and all(
@@ -46,4 +51,8 @@ _COSTS = {
     for a in group
     for b in group
     if a != b
+}
+_MISREAD = {
+    (c, cost): tuple(sorted(b for (a, b), due in _COSTS.items() if (a, due) == (c, cost)))
+    for (c, _), cost in _COSTS.items()
 }

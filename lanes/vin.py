@@ -57,10 +57,11 @@ def check_share(place: int, c: str) -> int:
 
 def check_digit(vin: str) -> str:
     """The ninth character a 17-character VIN must have; raises ValueError for other texts."""
-    if len(vin) != LENGTH or any(c not in _VALUES for i, c in enumerate(vin) if i != _CHECK):
-        raise ValueError(f"{vin!r} is not a 17-character VIN")
-    total = sum(_VALUES[c] * w for c, w in zip(vin, _WEIGHTS, strict=True) if w)
-    return _CHECKS[total % 11]
+    try:
+        counted = map(_VALUES.__getitem__, vin[:_CHECK] + "0" + vin[_CHECK + 1 :])
+        return _CHECKS[sum(v * w for v, w in zip(counted, _WEIGHTS, strict=True)) % 11]
+    except (KeyError, ValueError):
+        raise ValueError(f"{vin!r} is not a 17-character VIN") from None
 
 
 def with_check_digit(vin: str) -> str:

@@ -4,13 +4,15 @@ A look-alike is cheap, another character dear, a lost or added one dearer (lanes
 characters are exchanged, or one is lost or added; the total cost is bounded.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from functools import lru_cache
+from itertools import combinations, product
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from lanes.spelling import SHIFT, misreading_cost
+from lanes.spelling import OTHER, SHIFT, misread_as, misreading_cost
 from lanes.vin import ALPHABET, CHECKED, DIGITS, LENGTH, YEAR_CODES, check_share, fold_vin, series_places
 
 BUDGET = 4  # cost at most: two near look-alikes, a look-alike and any other, or one lost or added character
@@ -41,11 +43,9 @@ class _Wanted:
     binds: Callable[[str], bool]  # by the first character
 
 
-@dataclass(frozen=True, slots=True)
-class _Swap:
-    """One character exchanged: its cost, place from 0, the true character, and what the check sum gains."""
+class _Swap(NamedTuple):
+    """One character exchanged: its place from 0, the true character, and what the check sum gains."""
 
-    cost: int
     at: int
     true: str
     gain: int
@@ -83,6 +83,7 @@ def _order(repair: Repair) -> tuple[int, int, int, str]:
     return repair.cost, letters, len(repair.changes), repair.vin
 
 
+@lru_cache(256)
 def _wanted(series: str, tail: str, checked: bool | None) -> _Wanted:
     free = (*[ALPHABET] * 9, YEAR_CODES, *[ALPHABET] * 3, *[DIGITS] * 4)
     end = fold_vin(tail)[-LENGTH:].rjust(LENGTH)
@@ -107,63 +108,47 @@ def _checks(total: int, first: str, nine: str, wanted: _Wanted) -> bool:
 
 def _exchanged(text: str, wanted: _Wanted) -> Iterator[list[Repair]]:
     """Candidates with none, one or two characters exchanged, by rising cost."""
-    wrong = [i for i, (c, place) in enumerate(zip(text, wanted.places, strict=True)) if c not in place]
-    if wanted.binds(text[0]) and text[8] not in DIGITS + "X" and 8 not in wrong:
-        wrong.append(8)
+    wrong = {i for i, (c, place) in enumerate(zip(text, wanted.places, strict=True)) if c not in place}
     if len(wrong) > 2:
         return
     total = _sum(text)
     if not wrong and _checks(total, text[0], text[8], wanted):
         yield [Repair(text, 0, ())]
-    swaps = _swaps(text, wanted)
+    swaps: dict[int, list[_Swap]] = {}
     for cost in range(1, BUDGET + 1):
-        sets = [(swap,) for swap in swaps if swap.cost == cost] + list(_pairs(swaps, cost, wrong))
-        yield [
-            _repair(text, picked, cost)
-            for picked in sets
-            if all(any(swap.at == i for swap in picked) for i in wrong)
-            and _checks(
-                total + sum(swap.gain for swap in picked),
-                next((swap.true for swap in picked if swap.at == 0), text[0]),
-                next((swap.true for swap in picked if swap.at == 8), text[8]),
-                wanted,
-            )
-        ]
+        swaps[cost] = _swaps(text, wanted, cost)
+        found = []
+        for picked in (*((swap,) for swap in swaps[cost]), *_pairs(swaps, cost, wrong)):
+            changed = {swap.at: swap.true for swap in picked}
+            gain = sum(swap.gain for swap in picked)
+            first, nine = changed.get(0, text[0]), changed.get(8, text[8])
+            if changed.keys() >= wrong and _checks(total + gain, first, nine, wanted):
+                found.append(_repair(text, changed, cost))
+        yield found
 
 
-def _swaps(text: str, wanted: _Wanted) -> list[_Swap]:
-    """Every exchange of one character for a legal one."""
+def _swaps(text: str, wanted: _Wanted, cost: int) -> list[_Swap]:
+    """Every exchange of one character for a legal one at that cost."""
     return [
-        _Swap(misreading_cost(c, true), i, true, check_share(i, true) - check_share(i, c))
+        _Swap(i, true, check_share(i, true) - check_share(i, c))
         for i, (c, place) in enumerate(zip(text, wanted.places, strict=True))
-        for true in place
-        if true != c
+        for true in (place if cost == OTHER else misread_as(c, cost))
+        if true in place and misreading_cost(c, true) == cost
     ]
 
 
-def _pairs(swaps: Sequence[_Swap], cost: int, wrong: Sequence[int]) -> Iterator[tuple[_Swap, ...]]:
+def _pairs(swaps: Mapping[int, list[_Swap]], cost: int, wrong: set[int]) -> Iterator[tuple[_Swap, _Swap]]:
     """Two exchanges at different places that cost so much together, one at least where it is needed."""
-    by_cost = {each: [swap for swap in swaps if swap.cost == each] for each in range(1, cost)}
     for low in range(1, cost // 2 + 1):
-        high = cost - low
-        pairs = combinations(by_cost[low], 2) if low == high else _crossed(by_cost[low], by_cost[high])
-        for one, other in pairs:
+        same = 2 * low == cost
+        for one, other in combinations(swaps[low], 2) if same else product(swaps[low], swaps[cost - low]):
             if one.at != other.at and (not wrong or one.at in wrong or other.at in wrong):
                 yield one, other
 
 
-def _crossed(cheap: Sequence[_Swap], dear: Sequence[_Swap]) -> Iterator[tuple[_Swap, _Swap]]:
-    return ((one, other) for one in cheap for other in dear)
-
-
-def _repair(text: str, picked: tuple[_Swap, ...], cost: int) -> Repair:
-    characters = list(text)
-    for swap in picked:
-        characters[swap.at] = swap.true
-    changes = tuple(
-        Change(swap.at + 1, text[swap.at], swap.true) for swap in sorted(picked, key=lambda swap: swap.at)
-    )
-    return Repair("".join(characters), cost, changes)
+def _repair(text: str, changed: Mapping[int, str], cost: int) -> Repair:
+    vin = "".join(changed.get(i, c) for i, c in enumerate(text))
+    return Repair(vin, cost, tuple(Change(i + 1, text[i], changed[i]) for i in sorted(changed)))
 
 
 def _grown(text: str) -> Iterator[Repair]:

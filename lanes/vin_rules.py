@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 from msgspec import Meta, Struct
 
 from lanes.scope import Case, Confidence, RuleError, Scope, must_be_ordered, narrowest
-from lanes.tables import Document, Label, rows
+from lanes.tables import Document, Label, by_code, rows
 from lanes.vehicle import Problem, Vehicle
 from lanes.vin import (
     ALPHABET,
@@ -170,17 +170,15 @@ def _structure(vin: str) -> Iterator[tuple[Check, str, str]]:
 
 
 def _regions(docs: Mapping[str, Document]) -> dict[str, Label]:
-    found = rows(docs, "vins", "region", RegionRow)
-    return {c: Label(zh=row.zh, en=row.en) for _, row in found for c in row.first}
+    found = [(label, (c, row)) for label, row in rows(docs, "vins", "region", RegionRow) for c in row.first]
+    return {c: Label(zh=row.zh, en=row.en) for c, (_, row) in by_code(found, lambda pair: pair[0]).items()}
 
 
 def _countries(docs: Mapping[str, Document]) -> dict[str, CountryRow]:
     """Rows by pair; raises RuleError for a pair that two rows claim."""
-    claimed: dict[str, CountryRow] = {}
-    for label, row in rows(docs, "vins", "country", CountryRow):
-        for second in _ORDER[_rank(row.first) : _rank(row.last) + 1]:
-            pair = row.first[0] + second
-            if pair in claimed:
-                raise RuleError(f"{label}: {pair} stands twice in this table")
-            claimed[pair] = row
-    return claimed
+    found = [
+        (label, (row.first[0] + second, row))
+        for label, row in rows(docs, "vins", "country", CountryRow)
+        for second in _ORDER[_rank(row.first) : _rank(row.last) + 1]
+    ]
+    return {pair: row for pair, (_, row) in by_code(found, lambda claim: claim[0]).items()}

@@ -16,6 +16,7 @@ from lanes.record import Finding, Judged, Reviewed, Ruled
 from lanes.scope import RuleError
 from tests.lanes_parts import (
     ON,
+    SMALL_SITE,
     VIN,
     attempt,
     brake,
