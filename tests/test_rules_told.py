@@ -246,9 +246,10 @@ def test_rows_that_ended_or_have_not_begun() -> None:
     ]
 
 
-def test_a_row_that_narrower_ones_replace_is_useless() -> None:
+@pytest.mark.parametrize("scope", [{}, {"classes": ["K33"], "uses": ["A"]}], ids=["wide", "narrow"])
+def test_a_row_that_narrower_ones_replace_is_useless(scope: dict[str, Any]) -> None:
     def shadow(files: dict[str, Any]) -> None:
-        row = {"item": "08", "businesses": ["other"], **SOURCED}
+        row = {"item": "08", "businesses": ["other"], **scope, **SOURCED}
         files["checklists"]["item"] += [row, *({**row, "lamps": lamps} for lamps in ("one", "two", "four"))]
 
     rules = book(shadow)
