@@ -12,7 +12,7 @@ from lanes.scope import Confidence, RuleError
 _T = TypeVar("_T", bound=Struct)
 _V = TypeVar("_V")
 Document = Mapping[str, object]
-_NAMING = ("code", "quantity", "item", "shot", "name", "key")
+_NAMING = ("code", "quantity", "item", "shot", "artefact", "level", "name", "key")
 
 
 class Label(Struct, frozen=True, kw_only=True):
@@ -30,12 +30,14 @@ class SourceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ClassGroupRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """rulebook.toml, class_group: beginnings of cllx codes under one name."""
+    """rulebook.toml, class_group: beginnings of cllx codes under one name; ``zh``, ``en``: for people."""
 
     name: str
     classes: tuple[str, ...]
     source: str
     confidence: Confidence
+    zh: str = ""
+    en: str = ""
 
 
 class NameRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
