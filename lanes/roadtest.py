@@ -28,13 +28,15 @@ HARDEST_M_PER_S2, FARTHEST_M = 15, 500  # M
 _MFDD = EXACT.divide(Decimal("0.63"), Decimal("25.92"))  # (0.8² − 0.1²) ÷ 25.92
 
 
-def initial_kmh(vehicle: Vehicle) -> int:
-    """The speed from which this vehicle is braked."""
+def initial_kmh(vehicle: Vehicle, brake: str = "service") -> int:
+    """The speed from which this vehicle is braked; the emergency brake of all but cars from 30 km/h (M)."""
     kind = vehicle.vehicle_class
     if kind in _SLOWEST:
         return 20
     if kind.startswith(CARS):
         return 50
+    if brake == "emergency":
+        return 30
     light = vehicle.gross_mass_kg <= LIGHT_KG and not kind.startswith(_OTHERS_FROM_30)
     return 50 if light else 30
 
@@ -47,7 +49,7 @@ def slope_pct(vehicle: Vehicle) -> int:
 
 def road_problem(test: RoadTested, vehicle: Vehicle) -> str | None:
     """Why a stop cannot be judged, or None."""
-    wanted = initial_kmh(vehicle)
+    wanted = initial_kmh(vehicle, test.brake)
     if not test.initial_kmh.is_finite() or not wanted <= test.initial_kmh <= wanted + FASTER_BY_KMH:
         most = wanted + FASTER_BY_KMH
         return f"{test.item}: braked from {test.initial_kmh} km/h, not from {wanted} to {most} km/h"
