@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from lanes.limits import Axle, Bench, Limit, Limits
-from lanes.quantity import Derived, rounded
+from lanes.quantity import rounded
 from lanes.record import Load
 from lanes.scope import RuleError, resolved
 from lanes.vehicle import Vehicle
@@ -454,9 +454,7 @@ UNASKED = (
 )
 
 
-def holds(limit: Limit, value: Decimal, edge: Edge) -> bool:
-    """Whether a limit holds by the value alone: no share of the papers helps it."""
-    return limit.holds(value, Decimal(100))
+NO_HELP = Decimal(100)  # a deviation of so many % of the papers keeps no tolerance
 
 
 def broken(limits: Limits, edges: tuple[Edge, ...] = (*EDGES, *CHANNELS)) -> Iterator[str]:
@@ -476,8 +474,8 @@ def broken(limits: Limits, edges: tuple[Edge, ...] = (*EDGES, *CHANNELS)) -> Ite
             if limit is None:
                 yield f"{edge.name}: no limit for {asked}"
                 continue
-            yield from (f"{edge.name}: {v} must keep it" for v in keep if not holds(limit, v, edge))
-            yield from (f"{edge.name}: {v} must break it" for v in fail if holds(limit, v, edge))
+            yield from (f"{edge.name}: {v} must keep it" for v in keep if not limit.holds(v, NO_HELP))
+            yield from (f"{edge.name}: {v} must break it" for v in fail if limit.holds(v, NO_HELP))
             yield from (f"{edge.name}: {why}" for why in _wrong_share(limit, edge))
 
 
@@ -536,7 +534,7 @@ SMALL = {"length_mm": 1000, "width_mm": 1000, "height_mm": 1000, "side_board_mm"
 def test_of_two_tolerances_one_is_enough(edge: Edge) -> None:
     """For a large vehicle the share of the papers: 1 % of 20 m are 200 mm."""
     papers = 20_000
-    large = {name: papers for name in SMALL}
+    large = dict.fromkeys(SMALL, papers)
     most = Decimal(edge.or_pct or 0) * papers / 100
     for asked in edge.cases():
         vehicle = msgspec.structs.replace(asked.vehicle, **large)
