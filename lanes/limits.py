@@ -64,8 +64,7 @@ class Limit(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 return compared <= self.value
             case "within":
                 return abs(compared) <= self.value or self._share_holds(share_pct)
-            case "between":
-                return self.value_to is not None and self.value <= compared <= self.value_to
+        return self.value_to is not None and self.value <= compared <= self.value_to
 
     def _share_holds(self, share_pct: Decimal | None) -> bool:
         if self.or_pct is None or share_pct is None:

@@ -18,7 +18,6 @@ from lanes.record import (
     RoadTested,
     SideslipMeasured,
     SpeedometerMeasured,
-    TyresMeasured,
 )
 from lanes.roadtest import parked, parked_problem, road, road_problem
 from lanes.sideslip import sideslip, sideslip_problem
@@ -49,12 +48,11 @@ def problem(body: Measurement, vehicle: Vehicle) -> str | None:
             return road_problem(body, vehicle)
         case RoadParked():
             return parked_problem(body, vehicle)
-        case TyresMeasured():
-            return tyres_problem(body)
+    return tyres_problem(body)
 
 
 def derived(body: Instrumental | SideslipMeasured, vehicle: Vehicle) -> Iterator[Derived]:
-    """The values of one usable measurement, in a report's order; those of brakes need loads: lanes/readings.py."""
+    """The values of one usable measurement, in a report's order; for brakes see lanes/readings.py."""
     match body:
         case SideslipMeasured():
             yield sideslip(body)
@@ -70,7 +68,7 @@ def derived(body: Instrumental | SideslipMeasured, vehicle: Vehicle) -> Iterator
             yield from road(body)
         case RoadParked():
             yield parked(body)
-        case TyresMeasured():
+        case _:
             yield from tyres(body)
 
 

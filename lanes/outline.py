@@ -1,7 +1,7 @@
 """Outline gauge: length, width and height against the papers and against the largest that may be.
 
-GB 1589 and GB 38900-2020 外廓尺寸 (domain notes 2.3: maxima F, tolerances Q and M). A combination has no papers
-of its own: only its length is judged, by the kind of its trailer.
+GB 1589 and GB 38900-2020 外廓尺寸 (domain notes 2.3: maxima F, tolerances Q and M). A combination has no
+papers of its own: only its length is judged, by the kind of its trailer.
 """
 
 from collections.abc import Iterator

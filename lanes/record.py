@@ -235,8 +235,8 @@ class BrakeMeasured(Body, frozen=True, kw_only=True, tag="brake_measured"):
     """Roller or plate bench: one axle (B1..B6, laden L1..L4) or the parking brake (B0), forces in daN (10 N).
 
     ``wheels`` 1: the axle has one wheel, which stands left; right is 0. ``pedal_ms``: when the pedal was
-    touched, by the curve's clock. ``left_load_kg``, ``right_load_kg``: what the bench itself weighed under each
-    wheel at its maximum force. ``coupled``: the trailer is on, axles are counted through the combination.
+    touched, by the curve's clock. ``left_load_kg``, ``right_load_kg``: what the bench itself weighed under
+    each wheel at its maximum force. ``coupled``: with its trailer, axles counted through the combination.
     """
 
     lane: Name
@@ -345,8 +345,8 @@ class KerbMassMeasured(Body, frozen=True, kw_only=True, tag="kerb_mass_measured"
 class RoadTested(Body, frozen=True, kw_only=True, tag="road_tested"):
     """Portable brake tester on the road (R1): one stop.
 
-    ``reach_80_pct_m``, ``reach_10_pct_m``: how far the vehicle ran until 80 and 10 % of its initial speed; MFDD
-    is worked out of them, else taken as reported. ``judged_by``: which judgement the tester chose.
+    ``reach_80_pct_m``, ``reach_10_pct_m``: how far the vehicle ran until 80 and 10 % of its initial speed;
+    MFDD is worked out of them, else taken as reported. ``judged_by``: which judgement the tester chose.
     """
 
     lane: Name

@@ -1,8 +1,9 @@
 """Road test: MFDD or braking distance, co-ordination time, control force, channel; parking on a slope.
 
-GB 7258 路试: MFDD = (Vb² − Ve²) ÷ (25.92 × (Se − Sb)) with Vb = 0.8 V0, Ve = 0.1 V0 in km/h and Sb, Se the metres
-run until then (F: text of GB 7258-2004). Which initial speed a class brakes from, and how steep its slope is, says
-how the test is done, not what passes: a stop from another speed, or on a gentler slope, is done again.
+GB 7258 路试: MFDD = (Vb² − Ve²) ÷ (25.92 × (Se − Sb)) with Vb = 0.8 V0, Ve = 0.1 V0 in km/h and Sb, Se the
+metres run until then (F: text of GB 7258-2004). Which initial speed a class brakes from, and how steep its
+slope is, says how the test is done, not what passes: a stop from another speed, or on a gentler slope, is
+done again.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Speedometer: how fast the vehicle really is when it indicates 40 km/h, the slow classes 30 km/h.
 
-GB 7258-2017 车速表指示误差 (domain notes 2.3, F): the bounds hold for that one indicated speed, so a reading at
-any other is no reading.
+GB 7258-2017 车速表指示误差 (domain notes 2.3, F): the bounds hold for that one indicated speed, so a reading
+at any other is no reading.
 """
 
 from lanes.quantity import Derived, as_measured, plain

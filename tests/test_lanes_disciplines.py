@@ -169,6 +169,20 @@ def test_more_axles_than_the_vehicle_has_count_only_when_coupled() -> None:
     assert ("train", "train_rate") not in by_key(judged(evidence))
 
 
+def test_a_front_axle_that_nothing_is_asked_of() -> None:
+    """A three-wheeler brakes behind; its front wheel is told, not judged."""
+    three = car(vehicle_class="N11", gross_mass_kg=1500, kerb_mass_kg=900)
+    asked = Asked(vehicle=three, business="periodic")
+    evidence = Evidence(
+        vehicle=three,
+        business="periodic",
+        brakes={"B1": (1, braked(1, asked, 100, 0, pedal_ms=0))},
+        weights={1: (2, loaded(1, asked, Decimal(300)))},
+    )
+    [rate] = judged(evidence)
+    assert (rate.quantity, rate.result, rate.value) == ("axle_rate", "not_applicable", "34.0")
+
+
 @pytest.mark.parametrize("axles", range(1, 7))
 def test_one_to_six_axles(axles: int) -> None:
     lorry = car(vehicle_class="H11", gross_mass_kg=30_000, kerb_mass_kg=9000, axles=axles)

@@ -80,7 +80,7 @@ class Edge:
                             yield Asked(vehicle=vehicle, business=business, axle=axle, bench=bench, load=load)
 
     def values(self) -> tuple[list[Decimal], list[Decimal]]:
-        """What just keeps the bound, and what just breaks it: at it, a unit off, and around half a unit off."""
+        """What just keeps the bound and what just breaks it: at it, a unit off, around half a unit off."""
         keep, fail = list[Decimal](), list[Decimal]()
         for bound, outward in ((self.low, -1), (self.high, 1)):
             if bound is None:
