@@ -14,6 +14,7 @@ from lanes.record import (
     Captured,
     Checked,
     Filmed,
+    Instrumental,
     ItemFailed,
     ItemStarted,
     Judged,
@@ -26,6 +27,7 @@ from lanes.record import (
     Ruled,
     SideslipMeasured,
     Signed,
+    place_of,
 )
 from lanes.vehicle import Vehicle
 
@@ -69,6 +71,7 @@ class Inspection:
     brakes: dict[str, tuple[int, BrakeMeasured]] = field(default_factory=dict)
     weights: dict[int, tuple[int, AxleWeighed]] = field(default_factory=dict)
     sideslip: tuple[int, SideslipMeasured] | None = None
+    measured: dict[str, tuple[int, Instrumental]] = field(default_factory=dict)
     photos: dict[str, list[tuple[int, Photographed]]] = field(default_factory=dict)
     films: list[tuple[int, Filmed]] = field(default_factory=list)
     reviews: dict[int, list[tuple[int, Reviewed]]] = field(default_factory=dict)
@@ -101,6 +104,9 @@ class Inspection:
             case SideslipMeasured():
                 self._measured(body.item)
                 self.sideslip = (seq, body)
+            case _ if isinstance(body, Instrumental):
+                self._measured(body.item)
+                self.measured[place_of(body)] = (seq, body)
             case Checked():
                 self.checks[body.item] = (seq, body)
             case Photographed():
