@@ -17,10 +17,11 @@ from msgspec import Meta, Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from central_sync.volumes import JournalError
-from edge.acts import PHOTO_LIMIT, ActError, ActPost, Acts, media_type
+from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
 from edge.orders import OrderPost, place
+from edge.permits import ActError
 from lanes.inspection import Inspection, fold
 from lanes.record import Filmed, Key, Name, Reviewed
 

@@ -6,8 +6,9 @@ import uuid_utils
 from msgspec import Meta, Struct
 
 from central_sync.journal import Appended
-from edge.acts import ActError, must_have_room
+from edge.acts import must_have_room
 from edge.desk import Desk
+from edge.permits import ActError
 from lanes.checklist import Checklist
 from lanes.record import Business, Key, Name, Ordered
 from lanes.scope import RuleError

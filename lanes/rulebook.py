@@ -1,15 +1,17 @@
 """Rulebook: the checked tables of rules of one edition, with their digest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from lanes.checklist import ItemKind, ItemNeed, Outside, ShotNeed
+from lanes.again import ANY, FINDINGS, Again, Standing
+from lanes.checklist import ItemKind, ItemNeed, Outside, Question, ShotNeed
 from lanes.limits import Condition, Limit, Limits
+from lanes.record import Severity
 from lanes.scope import Confidence, RuleError, Scope, must_be_ordered, resolved
 from lanes.tables import (
     ClassGroupRow,
@@ -31,7 +33,10 @@ FILES: dict[str, tuple[str, ...]] = {
     "checklists": ("item", "shot", "outside"),
     "names": ("item", "quantity"),
     "codes": ("plate_kind", "use", "vehicle_class", "colour", "shot"),
+    "verdicts": ("sign", "again", "stands"),
 }
+#: files that editions from before them do not have
+LATER = ("verdicts",)
 #: what pages find in Rulebook.names, beside "items" and "businesses", and file and table it comes from
 _NAMES = {
     "quantities": ("names", "quantity"),
@@ -69,9 +74,18 @@ class BusinessRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     confidence: Confidence
 
 
+class SignRow(NameRow, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """verdicts.toml, sign: a sign of suspicion. ``proposed_by``: on which question a model may propose it."""
+
+    proposed_by: Question | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """All rules in force. ``names``: items, shots, businesses, plate kinds, quantities … -> code -> Label."""
+    """All rules in force. ``names``: items, shots, businesses, plate kinds, quantities … -> code -> Label.
+
+    ``severities``: of defect codes; one that does not stand there rejects.
+    """
 
     name: str
     rules_sha256: str
@@ -82,6 +96,10 @@ class Rulebook:
     item_kinds: Mapping[str, ItemKind]
     businesses: Mapping[str, BusinessRow]
     names: Mapping[str, Mapping[str, Label]]
+    signs: Mapping[str, SignRow] = field(default_factory=dict)
+    again: tuple[Again, ...] = ()
+    stands: tuple[Standing, ...] = ()
+    severities: Mapping[str, Severity] = field(default_factory=dict)
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, object]) -> "Rulebook":
@@ -89,7 +107,7 @@ class Rulebook:
 
         Raises RuleError naming file, table and row for anything unknown, missing, contradictory or undefined.
         """
-        docs = documents(tables, FILES)
+        docs = documents(tables, FILES, LATER)
         name = docs["rulebook"]["name"]
         if not isinstance(name, str) or not 0 < len(name) <= 80:
             raise RuleError("rulebook.toml: name must be a text of 1 to 80 characters")
@@ -106,6 +124,14 @@ class Rulebook:
             must_know(label, "item", [need.item], items)
         for label, shot in shot_needs:
             must_know(label, "shot", [shot.shot], names["shots"])
+        signs = _signs(docs, sources)
+        again = _scoped(docs, "verdicts", "again", Again, sources, businesses)
+        stands = _scoped(docs, "verdicts", "stands", Standing, sources, businesses)
+        codes = {*items, *names["shots"], *FINDINGS}
+        for label, need_again in again:
+            must_know(label, "item", [need_again.item], {*codes, ANY})
+            must_know(label, "brings", need_again.brings, codes)
+        must_be_ordered(stands, "verdicts.toml, stands")
         for code in items:
             must_be_ordered([p for p in item_needs if p[1].item == code], f"checklists.toml, item {code}")
         for code in names["shots"]:
@@ -119,7 +145,10 @@ class Rulebook:
             outside=tuple(row for _, row in outside),
             item_kinds={code: row.kind for code, row in items.items()},
             businesses=businesses,
-            names=names,
+            names={**names, "signs": _labels(signs)},
+            signs=signs,
+            again=tuple(row for _, row in again),
+            stands=tuple(row for _, row in stands),
         )
 
 
@@ -150,6 +179,13 @@ def _names(
             must_know(label, "source", row.source.split(), sources)
         names[key] = _labels(by_code(named, lambda row: row.code))
     return items, names
+
+
+def _signs(docs: Mapping[str, Document], sources: Mapping[str, SourceRow]) -> dict[str, SignRow]:
+    labelled = rows(docs, "verdicts", "sign", SignRow)
+    for label, row in labelled:
+        must_know(label, "source", row.source.split(), sources)
+    return by_code(labelled, lambda row: row.code)
 
 
 def _labels(found: Mapping[str, ItemNameRow | BusinessRow | NameRow]) -> dict[str, Label]:

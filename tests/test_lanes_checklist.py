@@ -95,6 +95,7 @@ def test_names_in_both_languages() -> None:
         "uses",
         "vehicle_classes",
         "colours",
+        "signs",
     }
     assert len(names["plate_kinds"]) == 35
     assert msgspec.json.decode(msgspec.json.encode(names))["items"]["whole"]["zh"] == "整车制动"
