@@ -7,10 +7,11 @@ from msgspec import Meta, Struct
 
 from central_sync.journal import Appended
 from edge.acts import must_have_room
+from edge.again import must_not_be_held, reordered
 from edge.desk import Desk
 from edge.permits import ActError
 from lanes.checklist import Checklist
-from lanes.record import Business, Key, Name, Ordered
+from lanes.record import AnyBody, Business, Key, Mode, Name, Ordered
 from lanes.scope import RuleError
 from lanes.vehicle import Vehicle, fold
 
@@ -23,21 +24,38 @@ class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     business: Business
     ordered_by: Name
     lane: Annotated[str, Meta(max_length=80)] = ""
+    again_of: Annotated[str, Meta(max_length=80)] = ""
+    mode: Mode = "full"
 
 
 async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
     """The order as a record; the one it already is for a repetition. Raises ActError."""
-    body = Ordered(vehicle=post.vehicle, business=post.business, ordered_by=post.ordered_by, lane=post.lane)
+    body = Ordered(
+        vehicle=post.vehicle,
+        business=post.business,
+        ordered_by=post.ordered_by,
+        lane=post.lane,
+        again_of=post.again_of,
+        mode=post.mode,
+    )
     async with desk.turn:
         if desk.journal.find(source, post.key) is None:
             must_have_room(desk)
             _orderable(desk, post)
+            if post.again_of:
+                body = reordered(desk, body)
         appended = await desk.append(source, post.key, body, str(uuid_utils.uuid7()))
-    if appended.record.body != body:
+    if not _asked_for(post, appended.record.body):
         raise ActError(
             409, "key-reused", "同一键值已用于另一受理", "this key already stands for another order"
         )
     return appended
+
+
+def _asked_for(post: OrderPost, body: AnyBody) -> bool:
+    """Whether a record is what this post asks for; the node itself works out what stands."""
+    names = [name for name in post.__struct_fields__ if name != "key"]
+    return isinstance(body, Ordered) and all(getattr(body, name) == getattr(post, name) for name in names)
 
 
 def _orderable(desk: Desk, post: OrderPost) -> None:
@@ -49,6 +67,14 @@ def _orderable(desk: Desk, post: OrderPost) -> None:
             "blacklisted",
             f"该车辆在布控名单内：{stopped.reason_zh}",
             f"this vehicle is on the black list: {stopped.reason_en}",
+        )
+    must_not_be_held(desk, post.vehicle, post.again_of)
+    if post.mode == "failed_only" and not post.again_of:
+        raise ActError(
+            422,
+            "no-attempt",
+            "复检须注明原流水号",
+            "again_of must name the attempt that failed",
         )
     try:
         wanted = desk.rules_today(post.vehicle, post.business)
