@@ -1,5 +1,6 @@
 """fold(records) -> Inspection: everything known of one vehicle's visit, from its records alone."""
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -110,11 +111,11 @@ class Inspection:
             case Checked():
                 self.checks[body.item] = (seq, body)
             case Photographed():
-                self.photos.setdefault(body.shot, []).append((seq, body))
+                insort(self.photos.setdefault(body.shot, []), (seq, body), key=_seq)
             case Filmed():
-                self.films.append((seq, body))
+                insort(self.films, (seq, body), key=_seq)
             case Reviewed():
-                self.reviews.setdefault(body.photo_seq, []).append((seq, body))
+                insort(self.reviews.setdefault(body.photo_seq, []), (seq, body), key=_seq)
             case Ruled():
                 self.rulings[body.review_seq] = (seq, body)
             case Signed():
@@ -237,4 +238,9 @@ def opened(record: Record, body: Ordered) -> Inspection:
         stands=body.stands,
         stands_until=body.stands_until,
         called_to=body.lane,
+        taken={record.seq},
     )
+
+
+def _seq(pair: tuple[int, object]) -> int:
+    return pair[0]
