@@ -11,17 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import pytest
 from typer.testing import CliRunner
 
 from edge.__main__ import app
 from edge.rulebook import default_folder, pack, unpack
-from lanes.comparing import Difference, Outcome, differences, outcome, unfounded
-from lanes.evidence import Evidence
-from lanes.record import Directed, Finding, Judged, Referred
-from tests.edge_parts import Edge, edge_at
-from tests.lanes_parts import ON, attempt, car, checked, rulebook
+from lanes.record import Directed, Referred
+from tests.edge_parts import Edge, edge_at, vehicle
+from tests.lanes_parts import checked, rulebook
 from tests.verdict_parts import WEAK, Visit, visit
 
 OLD = Path(__file__).parent / "journals" / "format-1.sql"
@@ -74,7 +70,7 @@ def tampered(folder: Path, changed: Callable[[dict[str, Any]], None]) -> None:
 
 
 def test_every_kind_of_verdict_is_reproduced(tmp_path: Path) -> None:
-    async def use(edge: Edge) -> None:
+    async def one_vehicle(edge: Edge) -> None:
         await ended(await visit(edge, "k1"))
         bad = await visit(edge, "k2")
         await ended(bad, _08=checked("08", "fail", defects=("8-1",)))
@@ -85,7 +81,7 @@ def test_every_kind_of_verdict_is_reproduced(tmp_path: Path) -> None:
         await again.add(Referred(officer="1", signs=("weld",), reason="after the verdict"))
         await again.leave()
 
-    async def more(edge: Edge) -> None:
+    async def others(edge: Edge) -> None:
         left = await visit(edge, "k4", vehicle=other(4))
         await left.leave()
         await left.judged()
@@ -95,11 +91,11 @@ def test_every_kind_of_verdict_is_reproduced(tmp_path: Path) -> None:
         await doubted.judged()
         await visit(edge, "k6", vehicle=other(6))
 
-    async def all_(edge: Edge) -> None:
-        await use(edge)
-        await more(edge)
+    async def use(edge: Edge) -> None:
+        await one_vehicle(edge)
+        await others(edge)
 
-    recorded(tmp_path, all_)
+    recorded(tmp_path, use)
     for target in (tmp_path, tmp_path / "journal.sqlite"):
         status, found = judged_again(target)
         assert status == 0, found
@@ -115,8 +111,6 @@ def test_every_kind_of_verdict_is_reproduced(tmp_path: Path) -> None:
 
 
 def other(number: int) -> dict[str, Any]:
-    from tests.edge_parts import vehicle
-
     return vehicle(vin=f"LTEST1A27R000000{number}", plate=f"浙A0000{number}")
 
 
@@ -333,67 +327,6 @@ def test_what_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
     tampered(tmp_path, lambda body: body.update(kind="of_tomorrow"))
     status, text = said(tmp_path)
     assert status == 2 and "cannot be read by this version" in text and "chayan verify" in text
-
-
-# ---- comparing -----------------------------------------------------------------------------------
-
-
-def by_hand(verdict: str, *findings: Finding) -> Judged:
-    return Judged(verdict=verdict, findings=findings, rules="r", rules_sha256="0" * 64)  # type: ignore[arg-type]
-
-
-def test_findings_are_paired_in_order_and_the_odd_ones_named() -> None:
-    one = Finding(item="B1", quantity="rate", result="pass", value="1", unit="%", basis=(1,))
-    two = msgspec.structs.replace(one, value="2", basis=(1, 2))
-    found = differences(by_hand("pass", one, one), Outcome(verdict="pass", findings=(one, two)))
-    assert found == (
-        Difference(item="B1", quantity="rate", field="value", recorded="1", computed="2"),
-        Difference(item="B1", quantity="rate", field="basis", recorded="1", computed="1 2"),
-    )
-    assert all(each.deciding for each in found)
-    (lost,) = differences(by_hand("pass", one), Outcome(verdict="pass", findings=()))
-    assert lost.words == "B1 rate finding: 1% pass ≠ —"
-    (extra,) = differences(by_hand("pass"), Outcome(verdict="pass", findings=(one,)))
-    assert (extra.recorded, extra.computed, extra.deciding) == ("—", "1% pass", True)
-
-
-def test_a_field_that_an_older_record_does_not_have_is_not_compared() -> None:
-    old = Finding(item="vin", result="pass")
-    new = msgspec.structs.replace(old, severity="reminder", proposes=("4-1",))
-    assert differences(by_hand("pass", old), Outcome(verdict="pass", findings=(new,))) == ()
-    (gone, lesser) = differences(by_hand("pass", new), Outcome(verdict="pass", findings=(old,)))
-    assert (gone.field, gone.recorded, gone.computed) == ("severity", "reminder", "reject")
-    assert (lesser.field, lesser.recorded, lesser.computed, lesser.deciding) == (
-        "proposes",
-        "4-1",
-        "—",
-        False,
-    )
-    (cleared,) = differences(
-        by_hand("pass", msgspec.structs.replace(old, clause="c")), Outcome(verdict="pass", findings=(old,))
-    )
-    assert (cleared.field, cleared.computed) == ("clause", "—")
-
-
-@pytest.mark.parametrize(
-    ("evidence", "words"),
-    [
-        (attempt(), ""),
-        (Evidence(vehicle=car(), business="periodic"), "verdict: pass ≠ none (VIN: not checked yet"),
-        (attempt(vehicle=car(vehicle_class="H11")), "verdict: pass ≠ none (checklists.toml: no rows"),
-    ],
-)
-def test_an_outcome_never_raises(evidence: Evidence, words: str) -> None:
-    computed = outcome(evidence, rulebook(), ON)
-    found = differences(by_hand("pass", *computed.findings), computed)
-    assert [each.words.startswith(words) for each in found] == ([True] if words else [])
-
-
-def test_what_stands_must_be_the_very_finding() -> None:
-    one = Finding(item="B1", quantity="rate", result="pass", value="1")
-    assert unfounded((one,), (one,)) == ()
-    (claim,) = unfounded((one,), (msgspec.structs.replace(one, value="2"),))
-    assert claim.deciding and claim.words == "B1 rate finding: taken over ≠ not in the attempt before"
 
 
 def test_packed_rules_are_the_same_edition() -> None:

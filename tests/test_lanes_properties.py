@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edge.desk import evidence as evidence_of
@@ -166,7 +166,6 @@ def attempts(draw: st.DrawFn) -> Evidence:
     )
 
 
-@settings(max_examples=300)
 @given(attempts())
 def test_pass_is_exactly_nothing_failed_nothing_missing_nothing_referred(evidence: Evidence) -> None:
     lacking = missing(evidence, wanted_of(evidence, RULES, ON))
@@ -183,7 +182,6 @@ def test_pass_is_exactly_nothing_failed_nothing_missing_nothing_referred(evidenc
     assert (verdict == "suspicious") is evidence.referred
 
 
-@settings(max_examples=200)
 @given(attempts(), st.sampled_from(ITEMS))
 def test_a_check_that_turns_from_fail_to_pass_never_turns_a_pass_to_fail(
     evidence: Evidence, item: str
