@@ -7,24 +7,24 @@ import msgspec
 from edge.desk import Desk
 from edge.permits import ActError
 from lanes.again import AgainError, failed_only
+from lanes.checklist import Checklist
 from lanes.inspection import Inspection
 from lanes.record import Judged, Ordered
 from lanes.scope import Case
+from lanes.spelling import fold as spelled
 from lanes.vehicle import Vehicle
-from lanes.vehicle import fold as spelled
 
 
-def reordered(desk: Desk, body: Ordered) -> Ordered:
+def reordered(desk: Desk, body: Ordered, wanted: Checklist) -> Ordered:
     """The order of a further attempt, with its number, what it does again and what stands.
 
-    Raises ActError when it cannot go on from that attempt, RuleError when the rules do not cover the vehicle.
+    ``wanted``: its checklist as if nothing stood. Raises ActError when it cannot go on from that attempt.
     """
     before = _before(desk, body)
     body = msgspec.structs.replace(body, attempt=before.attempt + 1)
     if body.mode == "full":
         return body
     judged, day = _judged(desk, before)
-    wanted = desk.rules_today(body.vehicle, body.business)
     case = Case(vehicle=body.vehicle, business=body.business, on=wanted.on)
     try:
         again = failed_only(judged, day, before.stands_until, wanted, case, desk.rules.now())

@@ -281,11 +281,14 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         ],
         "signs": [
             {"sign": code, "zh": sign.zh, "en": sign.en, "proposed": code in _proposed(desk, inspection)}
-            for code, sign in desk.rules_of(inspection).signs.items()
+            for code, sign in desk.rules_of(inspection).verdicts.signs.items()
         ],
         "may_sign": open_ and (not gaps or inspection.referred),
         "missing": [{"code": gap.code, "zh": gap.zh, "en": gap.en} for gap in gaps],
-        "alarms": [{"zh": zh, "en": en} for zh, en in desk.blacklist.words_of(inspection.vehicle)],
+        "alarms": [
+            *({"zh": zh, "en": en} for zh, en in desk.blacklist.words_of(inspection.vehicle)),
+            *({"zh": each.zh, "en": each.en} for each in desk.paper_problems(inspection)),
+        ],
         "records": [record_view(record) for record in records],
     }
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 import uuid_utils
 from msgspec import Meta, Struct
 
@@ -10,56 +11,85 @@ from edge.acts import must_have_room
 from edge.again import must_not_be_held, reordered
 from edge.desk import Desk
 from edge.permits import ActError
-from lanes.checklist import Checklist
-from lanes.record import AnyBody, Business, Key, Mode, Name, Ordered
+from lanes.checklist import Checklist, Given
+from lanes.record import Business, Draft, Key, Listed, Mode, Name, Ordered
 from lanes.scope import RuleError
-from lanes.vehicle import Vehicle, fold
+from lanes.spelling import fold
+from lanes.vehicle import Vehicle
+
+#: what the node adds to an order; a repetition may come when that would be something else
+_OWN = ("left_out", "left_out_why", "attempt", "redo", "stands", "stands_until")
 
 
 class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A vehicle is accepted for inspection; ``key`` makes its repetition harmless."""
+    """A vehicle is accepted for inspection; ``key`` makes its repetition harmless.
+
+    ``listed``: the platform's own list for this vehicle, which goes before the tables here.
+    """
 
     key: Key
     vehicle: Vehicle
     business: Business
     ordered_by: Name
     lane: Annotated[str, Meta(max_length=80)] = ""
+    listed: Listed | None = None
     again_of: Annotated[str, Meta(max_length=80)] = ""
     mode: Mode = "full"
 
 
 async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
     """The order as a record; the one it already is for a repetition. Raises ActError."""
+    policy = desk.site.rules
     body = Ordered(
         vehicle=post.vehicle,
         business=post.business,
         ordered_by=post.ordered_by,
         lane=post.lane,
+        left_out=policy.left_out,
+        left_out_why=policy.left_out_why,
         again_of=post.again_of,
         mode=post.mode,
     )
     async with desk.turn:
-        if desk.journal.find(source, post.key) is None:
+        known = desk.journal.find(source, post.key)
+        if known is None:
             must_have_room(desk)
-            _orderable(desk, post)
+            wanted = _orderable(desk, post, body)
             if post.again_of:
-                body = reordered(desk, body)
-        appended = await desk.append(source, post.key, body, str(uuid_utils.uuid7()))
-    if not _asked_for(post, appended.record.body):
+                body = reordered(desk, body, wanted)
+        appended = await _append(desk, post, source, body, known is None)
+    if not _same(appended.record.body, body):
         raise ActError(
             409, "key-reused", "同一键值已用于另一受理", "this key already stands for another order"
         )
     return appended
 
 
-def _asked_for(post: OrderPost, body: AnyBody) -> bool:
-    """Whether a record is what this post asks for; the node itself works out what stands."""
-    names = [name for name in post.__struct_fields__ if name != "key"]
-    return isinstance(body, Ordered) and all(getattr(body, name) == getattr(post, name) for name in names)
+async def _append(desk: Desk, post: OrderPost, source: str, body: Ordered, new: bool) -> Appended:
+    """The order, and with a new one the platform's list: both, or after a power cut neither."""
+    inspection = str(uuid_utils.uuid7())
+    drafts = [Draft(source=source, source_key=post.key, body=body, inspection=inspection)]
+    if new and post.listed is not None:
+        drafts.append(
+            Draft(
+                source=f"{desk.prefix}agent",
+                source_key=f"{inspection}/listed",
+                body=post.listed,
+                inspection=inspection,
+            )
+        )
+    return (await desk.journal.append(*drafts))[0]
 
 
-def _orderable(desk: Desk, post: OrderPost) -> None:
-    """Refuses what may not or could not be inspected: black list, no rules, the same vehicle still open."""
+def _same(recorded: object, body: Ordered) -> bool:
+    """Whether an order repeats one, in all but what the node itself adds to it."""
+    return isinstance(recorded, Ordered) and body == msgspec.structs.replace(
+        recorded, **{name: getattr(body, name) for name in _OWN}
+    )
+
+
+def _orderable(desk: Desk, post: OrderPost, body: Ordered) -> Checklist:
+    """Its checklist; refuses what may not or could not be inspected: black list, no rules, still open."""
     stopped = desk.blacklist.stops(post.vehicle)
     if stopped is not None:
         raise ActError(
@@ -77,7 +107,8 @@ def _orderable(desk: Desk, post: OrderPost) -> None:
             "again_of must name the attempt that failed",
         )
     try:
-        wanted = desk.rules_today(post.vehicle, post.business)
+        given = Given(listed=post.listed, left_out=body.left_out, left_out_why=body.left_out_why)
+        wanted = desk.rules_today(post.vehicle, post.business, given)
     except RuleError as error:
         raise ActError(422, "no-rules", f"规则未覆盖该车辆或业务：{error}", str(error)) from error
     _must_fit(post.vehicle, wanted)
@@ -92,6 +123,7 @@ def _orderable(desk: Desk, post: OrderPost) -> None:
                 f"该车辆已有未结束的流水 {each.inspection}",
                 f"this vehicle already has the open inspection {each.inspection}",
             )
+    return wanted
 
 
 def _must_fit(vehicle: Vehicle, wanted: Checklist) -> None:

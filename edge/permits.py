@@ -126,7 +126,7 @@ def _may_refer(desk: Desk, inspection: Inspection, body: Referred) -> None:
     """By known signs and photos of this very inspection, also after its verdict, not before it arrived."""
     if inspection.phase == "waiting":
         raise ActError(409, "not-open", "车辆尚未进入通道", "the vehicle has not arrived yet")
-    signs = desk.rules_of(inspection).signs
+    signs = desk.rules_of(inspection).verdicts.signs
     unknown = next((code for code in body.signs if code not in signs), None)
     if unknown is not None:
         known = ", ".join(signs)

@@ -9,27 +9,13 @@ import msgspec
 
 from lanes.checklist import CheckItem, Checklist, Shot
 from lanes.record import Finding, Judged
-from lanes.scope import Case, Positive, Scope, narrowest
+from lanes.scope import Case, narrowest
+from lanes.verdicts import ANY
 
 if TYPE_CHECKING:
     from lanes.rulebook import Rulebook
 
 _Need = TypeVar("_Need", CheckItem, Shot)
-ANY = "*"
-FINDINGS = ("whole", "plate", "vin")  # items of findings that stand on no checklist
-
-
-class Again(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of verdicts.toml, again: what a failed item brings with it; ``*``: what is done in any case."""
-
-    item: str
-    brings: tuple[str, ...]
-
-
-class Standing(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of verdicts.toml, stands: how many days a passed item stands."""
-
-    days: Positive
 
 
 class AgainError(Exception):
@@ -60,7 +46,7 @@ def failed_only(
         raise AgainError(
             "上次检验结论不是不合格，须全项检验", "the attempt before did not fail: inspect all items"
         )
-    row = narrowest(rulebook.stands, case)
+    row = narrowest(rulebook.verdicts.stands, case)
     if row is None:
         raise AgainError("规则未规定合格项目的有效期，须全项检验", "no rule says how long passed items stand")
     last = min(judged_on + timedelta(days=row.days), until or date.max)
@@ -100,7 +86,7 @@ def _units(wanted: Checklist) -> Iterable[tuple[str, bool]]:
 
 def _brought(items: set[str], case: Case, rulebook: "Rulebook") -> set[str]:
     """The items, and all that they bring with them, and what that brings."""
-    rows = [row for row in rulebook.again if row.covers(case)]
+    rows = [row for row in rulebook.verdicts.again if row.covers(case)]
     found: set[str] = set()
     fresh = items
     while fresh:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 
+from lanes.checklist import Given
 from lanes.record import (
     Aborted,
     Arrived,
@@ -18,6 +19,7 @@ from lanes.record import (
     ItemFailed,
     ItemStarted,
     Judged,
+    Listed,
     Moved,
     Ordered,
     Photographed,
@@ -57,6 +59,9 @@ class Inspection:
     stands: tuple[Finding, ...] = ()
     stands_until: date | None = None
     called_to: str = ""
+    left_out: tuple[str, ...] = ()
+    left_out_why: str = ""
+    listed: tuple[int, Listed] | None = None
     phase: Phase = "waiting"
     lane: str | None = None
     station: str | None = None
@@ -90,6 +95,8 @@ class Inspection:
             return
         self.taken.add(seq)
         match body:
+            case Listed() if self.judged is None:
+                self.listed = (seq, body)
             case Arrived():
                 self.lane, self.arrived_at, self.arrived_tick_ms = body.lane, record.at, record.tick_ms
             case Moved():
@@ -202,6 +209,12 @@ class Inspection:
         ]
 
     @property
+    def given(self) -> Given:
+        """What its order adds to the tables of the rules."""
+        listed = None if self.listed is None else self.listed[1]
+        return Given(listed=listed, left_out=self.left_out, left_out_why=self.left_out_why)
+
+    @property
     def verdict(self) -> str | None:
         """pass, fail, incomplete, suspicious, or None before it is judged."""
         return None if self.judged is None else self.judged[1].verdict
@@ -239,6 +252,8 @@ def opened(record: Record, body: Ordered) -> Inspection:
         stands_until=body.stands_until,
         called_to=body.lane,
         taken={record.seq},
+        left_out=body.left_out,
+        left_out_why=body.left_out_why,
     )
 
 

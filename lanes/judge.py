@@ -59,12 +59,13 @@ def _verdict(evidence: Evidence, lacking: tuple[Missing, ...], findings: tuple[F
 
 def wanted_of(evidence: Evidence, rulebook: Rulebook, on: date) -> Checklist:
     """What the attempt must pass: the vehicle's checklist; in a re-inspection, what does not stand."""
-    return remaining(checklist(evidence.vehicle, evidence.business, on, rulebook), evidence.redo)
+    wanted = checklist(evidence.vehicle, evidence.business, on, rulebook, evidence.given)
+    return remaining(wanted, evidence.redo)
 
 
 def measured(evidence: Evidence, rulebook: Rulebook, on: date) -> tuple[Finding, ...]:
     """Findings of the instrument readings there are so far; unusable readings have none."""
-    wanted = checklist(evidence.vehicle, evidence.business, on, rulebook)
+    wanted = checklist(evidence.vehicle, evidence.business, on, rulebook, evidence.given)
     return tuple(Readings(evidence, rulebook, on).findings(wanted))
 
 
@@ -94,7 +95,8 @@ def _weighed(checked: Checked, rulebook: Rulebook) -> tuple[Result, Severity]:
 
 def rejecting(defects: Iterable[str], rulebook: Rulebook) -> list[str]:
     """The defects that are no mere reminders; a code that the rules do not know rejects."""
-    return [code for code in defects if rulebook.severities.get(code, "reject") == "reject"]
+    known = rulebook.codes.defects
+    return [code for code in defects if code not in known or known[code].severity == "reject"]
 
 
 def _photos(evidence: Evidence, wanted: Checklist, rulebook: Rulebook) -> Iterator[Finding]:
@@ -134,7 +136,9 @@ def proposed(review: Reviewed, rulebook: Rulebook) -> tuple[str, ...]:
     """Signs of suspicion that a model's disagreement proposes; only an officer refers a vehicle."""
     if review.opinion != "disagree":
         return ()
-    return tuple(code for code, sign in rulebook.signs.items() if sign.proposed_by == review.question)
+    return tuple(
+        code for code, sign in rulebook.verdicts.signs.items() if sign.proposed_by == review.question
+    )
 
 
 def _referrals(evidence: Evidence) -> Iterator[Finding]:

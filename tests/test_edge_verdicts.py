@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -204,7 +203,6 @@ def test_a_model_only_proposes(tmp_path: Path) -> None:
 
 def test_an_item_with_a_defect_that_rejects_cannot_be_ticked_as_passed(tmp_path: Path) -> None:
     async def use(edge: Edge, made: Visit) -> None:
-        edge.desk.rules.installed = replace(edge.desk.rules.installed, severities={"1-1": "reminder"})
         act = {"kind": "checked", "item": "08", "result": "pass"}
         assert_problem(await edge.act(made.name, "1", act | {"defects": ["1-1", "8-1"]}), 422, "rejects")
         assert (await edge.act(made.name, "2", act | {"defects": ["1-1"]})).status_code == 201
@@ -279,7 +277,7 @@ def test_only_what_failed_is_inspected_again_and_the_rest_stands_by_its_records(
         lacking = ["item:01", "item:08", "shot:0111", "shot:0113"]
         assert [gap["code"] for gap in page["missing"]] == lacking
         assert page["attempt"] == 2
-        assert edge.desk.instruments()[again.name] == ()
+        assert not {"B1", "B2", "B0", "A1"} & set(edge.desk.instruments()[again.name])
         await again.do("01", "08", "0111", "0113")
         await again.sign()
         judged = await again.judged()
@@ -298,7 +296,7 @@ def test_a_failed_axle_brings_the_whole_vehicle(tmp_path: Path) -> None:
     async def use(edge: Edge, made: Visit) -> None:
         await failed_visit(made, _B1=WEAK)
         again = await visit(edge, "k2", again_of=made.name, mode="failed_only")
-        assert edge.desk.instruments()[again.name] == ("B1", "B2")
+        assert {"B1", "B2", "B0", "A1"} & set(edge.desk.instruments()[again.name]) == {"B1", "B2"}
         page = await edge.detail(again.name)
         codes = [gap["code"] for gap in page["missing"]]
         assert [code for code in codes if code.startswith(("inst", "wei"))] == [

@@ -9,12 +9,12 @@ import pytest
 from lanes.again import AgainError, FailedOnly, failed_only, remaining
 from lanes.checklist import checklist
 from lanes.evidence import Evidence
-from lanes.judge import judge, missing
+from lanes.judge import judge, missing, wanted_of
 from lanes.record import Checked, Finding, Judged, Referred, Released
 from lanes.scope import Case
-from tests.lanes_parts import ON, attempt, brake, car, checked, review, rulebook
+from lanes.verdicts import Verdicts
+from tests.lanes_parts import ON, SMALL_SITE, attempt, brake, car, checked, review, rulebook
 
-REMINDERS = replace(rulebook(), severities={"1-1": "reminder", "1-5": "reject"})
 REFERRED = Referred(officer="001", signs=("4-10", "weld"), reason="seen", photos=(202,))
 RELEASED = Released(referred_seq=600, officer="002", reason="rust")
 
@@ -53,7 +53,7 @@ def test_a_reminder_fails_nobody_and_any_other_defect_does(
     ticked: str, defects: tuple[str, ...], remark: str, result: str, severity: str
 ) -> None:
     body = checked("13", ticked, defects=defects, remark=remark)
-    findings, verdict = judge(with_check(attempt(), "13", body), REMINDERS, ON)
+    findings, verdict = judge(with_check(attempt(), "13", body), rulebook(), ON)
     found = one(findings, "13")
     assert (found.result, found.severity) == (result, severity)
     assert found.arithmetic == "; ".join(word for word in (*defects, remark) if word)
@@ -112,7 +112,7 @@ def test_long_reasons_still_make_a_finding() -> None:
 
 
 def lacks(evidence: Evidence) -> list[str]:
-    wanted = checklist(evidence.vehicle, evidence.business, ON, rulebook())
+    wanted = wanted_of(evidence, rulebook(), ON)
     return [lack.code for lack in missing(evidence, wanted)]
 
 
@@ -160,7 +160,7 @@ def once_failed(**changes: Any) -> Judged:
 
 def again_of(judged: Judged, on: date = DAY, until: date | None = None) -> FailedOnly:
     case = Case(vehicle=car(), business="periodic", on=on)
-    wanted = checklist(car(), "periodic", on, rulebook())
+    wanted = checklist(car(), "periodic", on, rulebook(), SMALL_SITE)
     return failed_only(judged, ON, until, wanted, case, rulebook())
 
 
@@ -172,7 +172,7 @@ def test_a_parking_brake_is_tested_again_by_itself() -> None:
     again = again_of(once_failed(**weak_parking()))
     assert again.redo == ("01", "B0", "0111", "0113")
     evidence = Evidence(vehicle=car(), business="periodic", redo=again.redo, stands=again.stands)
-    wanted = remaining(checklist(car(), "periodic", DAY, rulebook()), again.redo)
+    wanted = remaining(checklist(car(), "periodic", DAY, rulebook(), SMALL_SITE), again.redo)
     codes = [lack.code for lack in missing(evidence, wanted)]
     assert codes == ["item:01", "instrument:B0", "weight:1", "weight:2", "shot:0111", "shot:0113"]
     assert again.until == date(2026, 12, 2)
@@ -225,9 +225,9 @@ def test_without_a_failed_verdict_or_a_rule_everything_is_done_again() -> None:
         again_of(judged, until=ON)
     assert again_of(judged, until=date(2027, 1, 1)).until == date(2026, 12, 2)
     case = Case(vehicle=car(), business="periodic", on=DAY)
-    wanted = checklist(car(), "periodic", DAY, rulebook())
+    wanted = checklist(car(), "periodic", DAY, rulebook(), SMALL_SITE)
     with pytest.raises(AgainError, match="no rule says") as told:
-        failed_only(judged, ON, None, wanted, case, replace(rulebook(), stands=()))
+        failed_only(judged, ON, None, wanted, case, replace(rulebook(), verdicts=Verdicts()))
     assert told.value.zh
 
 
