@@ -280,6 +280,7 @@ def evidence(inspection: Inspection) -> Evidence:
         brakes=dict(inspection.brakes),
         weights=dict(inspection.weights),
         sideslip=inspection.sideslip,
+        measured=dict(inspection.measured),
         reviews=tuple(each for _, reviews in sorted(inspection.reviews.items()) for each in reviews),
         rulings=dict(inspection.rulings),
         photos=inspection.latest_photos(),

@@ -11,26 +11,23 @@ import structlog
 from central_sync.volumes import JournalError
 from edge.desk import Desk, evidence
 from firmware_bridge.device import Instrument, MeasureError, Switchboard
-from lanes.brakes import brake_problem
 from lanes.flow import Arrive, Measure, Move, Step, Wanted, outputs, steps
 from lanes.inspection import Inspection
 from lanes.judge import judge, missing, wanted_of
 from lanes.layout import Lane
+from lanes.measured import problem
 from lanes.record import (
     AnyBody,
     Arrived,
-    AxleWeighed,
-    BrakeMeasured,
     ItemFailed,
     ItemStarted,
     Judged,
+    Measurement,
     Moved,
-    SideslipMeasured,
     Switched,
 )
 from lanes.scope import RuleError
-from lanes.sideslip import sideslip_problem
-from lanes.weight import weighing_problem
+from lanes.vehicle import Vehicle
 
 TICK_S = 1.0  # looks again this often even when nothing was heard
 HELD_S, OFFER_S = 600.0, 2.0  # a vehicle need not go back on the rollers because a disk was full for a while
@@ -156,7 +153,7 @@ class Marshal:
             key = f"{step.inspection}/{step.item}/started/{self.run_id}-{self._count}"
             await self.desk.own(key, started, step.inspection)
             body = await instrument.measure(step.lane, step.station, step.item, step.axle)
-            _must_be_usable(body)
+            _must_be_usable(body, self.desk.book.inspections[step.inspection].vehicle)
             if step.inspection != self.desk.book.lane(step.lane).at.get(step.station):
                 raise MeasureError(f"the vehicle left {step.station} while {step.item} was measured")
             key = f"{step.inspection}/{step.item}/{step.axle}/{self.run_id}-{self._count}"
@@ -247,16 +244,8 @@ class Marshal:
         await self.desk.own(f"{self.run_id}-{self._count}-{station}-{actuator}", body)
 
 
-def _must_be_usable(body: AnyBody) -> None:
+def _must_be_usable(body: AnyBody, vehicle: Vehicle) -> None:
     """Raises MeasureError for a measurement that the rules cannot judge: it is better measured again."""
-    match body:
-        case BrakeMeasured():
-            problem = brake_problem(body)
-        case AxleWeighed():
-            problem = weighing_problem(body)
-        case SideslipMeasured():
-            problem = sideslip_problem(body)
-        case _:
-            problem = None
-    if problem is not None:
-        raise MeasureError(problem)
+    why = problem(body, vehicle) if isinstance(body, Measurement) else None
+    if why is not None:
+        raise MeasureError(why)

@@ -10,6 +10,7 @@ from lanes.record import (
     BrakeMeasured,
     Checked,
     Finding,
+    Instrumental,
     Photographed,
     Referred,
     Released,
@@ -40,6 +41,7 @@ class Evidence:
     brakes: Mapping[str, Numbered[BrakeMeasured]] = field(default_factory=dict)
     weights: Mapping[int, Numbered[AxleWeighed]] = field(default_factory=dict)
     sideslip: Numbered[SideslipMeasured] | None = None
+    measured: Mapping[str, Numbered[Instrumental]] = field(default_factory=dict)
     reviews: tuple[Numbered[Reviewed], ...] = ()
     rulings: Mapping[int, Numbered[Ruled]] = field(default_factory=dict)
     photos: Mapping[str, Numbered[Photographed]] = field(default_factory=dict)

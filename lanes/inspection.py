@@ -16,6 +16,7 @@ from lanes.record import (
     Checked,
     Filmed,
     Finding,
+    Instrumental,
     ItemFailed,
     ItemStarted,
     Judged,
@@ -31,6 +32,7 @@ from lanes.record import (
     Ruled,
     SideslipMeasured,
     Signed,
+    place_of,
 )
 from lanes.vehicle import Vehicle
 
@@ -77,6 +79,7 @@ class Inspection:
     brakes: dict[str, tuple[int, BrakeMeasured]] = field(default_factory=dict)
     weights: dict[int, tuple[int, AxleWeighed]] = field(default_factory=dict)
     sideslip: tuple[int, SideslipMeasured] | None = None
+    measured: dict[str, tuple[int, Instrumental]] = field(default_factory=dict)
     photos: dict[str, list[tuple[int, Photographed]]] = field(default_factory=dict)
     films: list[tuple[int, Filmed]] = field(default_factory=list)
     reviews: dict[int, list[tuple[int, Reviewed]]] = field(default_factory=dict)
@@ -115,6 +118,9 @@ class Inspection:
             case SideslipMeasured():
                 self._measured(body.item)
                 self.sideslip = (seq, body)
+            case _ if isinstance(body, Instrumental):
+                self._measured(body.item)
+                self.measured[place_of(body)] = (seq, body)
             case Checked():
                 self.checks[body.item] = (seq, body)
             case Photographed():
@@ -166,6 +172,8 @@ class Inspection:
             del self.weights[axle]
         if "A1" in items:
             self.sideslip = None
+        for place in [place for place, (_, body) in self.measured.items() if body.item in items]:
+            del self.measured[place]
 
     def _may_release(self, body: Released) -> bool:
         """Whoever referred a vehicle cannot release it."""

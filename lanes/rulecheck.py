@@ -6,6 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lanes.checklist import checklist, listing, outside, unlimited
 from lanes.rulecases import useless
@@ -130,16 +131,28 @@ def _gaps(rulebook: "Rulebook", on: date) -> Iterator[Doubt]:
     """Businesses and classes without a list, and lists that no limits judge; one line a reason."""
     kinds = classes(rulebook)
     found: dict[tuple[str, Label], dict[str, list[str]]] = {}  # (code, why) -> class -> businesses
-    for business, kind in product(rulebook.businesses, kinds):
-        gap = _gap(kind, business, on, rulebook)
-        if gap is not None:
+    for business, alike in product(rulebook.businesses, _alike(rulebook, kinds)):
+        gap = _gap(alike[0], business, on, rulebook)
+        if gap is None:
+            continue
+        for kind in alike:
             found.setdefault(gap, {}).setdefault(kind, []).append(business)
     for (code, why), where in found.items():
-        alike: dict[tuple[str, ...], list[str]] = {}
+        together: dict[tuple[str, ...], list[str]] = {}
         for kind, businesses in where.items():
-            alike.setdefault(tuple(businesses), []).append(kind)
-        for concerned, found_kinds in alike.items():
+            together.setdefault(tuple(businesses), []).append(kind)
+        for concerned, found_kinds in together.items():
             yield _told(code, why, concerned, short(found_kinds, kinds), rulebook)
+
+
+def _alike(rulebook: "Rulebook", kinds: Iterable[str]) -> list[list[str]]:
+    """Classes that no row tells apart, together: one of them speaks for all."""
+    prefixes = tuple({prefix for each in placed(rulebook) for prefix in each.row.classes})
+    found: dict[tuple[object, ...], list[str]] = {}
+    for kind in kinds:
+        vehicle = replace(ordinary(kind, MADE), vehicle_class="")
+        found.setdefault((vehicle, *(p for p in prefixes if kind.startswith(p))), []).append(kind)
+    return list(found.values())
 
 
 def _gap(kind: str, business: str, on: date, rulebook: "Rulebook") -> tuple[str, Label] | None:

@@ -8,7 +8,7 @@ from lanes.scope import Positive, Scope, must_be_ordered
 from lanes.tables import Document, NameRow, by_code, must_know, rows
 
 ANY = "*"
-FINDINGS = ("whole", "plate", "vin")  # items of findings that stand on no checklist
+FINDINGS = ("whole", "train", "headlamps", "plate", "vin")  # items of findings that stand on no checklist
 
 
 class SignRow(NameRow, frozen=True, kw_only=True, forbid_unknown_fields=True):
