@@ -148,6 +148,7 @@ class Rulebook:
     codes: Codes
     verdicts: Verdicts
     by_business: Mapping[str, BusinessRows]
+    said: Mapping[tuple[str, ...], tuple[str, ...]]  # beginnings of cllx -> the names a row says them by
 
     def knows_class(self, code: str) -> bool:
         """Whether a vehicle class is named, or begins as one of a class group."""
@@ -223,6 +224,7 @@ class Rulebook:
                 )
                 for code in businesses
             },
+            said=read.said,
             codes=Codes.from_tables(docs, vin_rules, names, sources),
             verdicts=Verdicts.from_tables(
                 docs,
@@ -310,12 +312,18 @@ class _Reader:
         for label, row in labelled:
             must_know(label, "source", row.source.split(), sources)
         self.groups = by_code(labelled, lambda row: row.name)
+        self.said: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._prefixes = {name: row.classes for name, row in self.groups.items()}
 
     def scoped(self, stem: str, table: str, kind: type[_S]) -> _Labelled[_S]:
         """(where, row) of one table."""
-        labelled = each(rows(self._docs, stem, table, kind), lambda row: resolved(row, self._prefixes))
+        labelled = each(rows(self._docs, stem, table, kind), self._resolved)
         for label, row in labelled:
             must_know(label, "source", row.source.split(), self._sources)
             must_know(label, "business", row.businesses, self._businesses)
         return labelled
+
+    def _resolved(self, row: _S) -> _S:
+        done = resolved(row, self._prefixes)
+        self.said[done.classes] = row.classes
+        return done

@@ -341,6 +341,7 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[journal]": (settings.JournalPolicy,),
     "[photos]": (settings.PhotoPolicy,),
     "[disk]": (settings.Disk,),
+    "[rules]": (settings.RulesPolicy,),
     "[bundles]": (settings.Bundles,),
     "[[officers]]": (settings.Officer,),
     "[[lanes]]": (Lane, Station),

@@ -87,7 +87,7 @@ def test_a_signed_and_whole_one_that_left_while_the_agent_was_away_is_judged(tmp
 def test_rules_that_do_not_cover_what_has_ended_stop_no_lane(tmp_path: Path) -> None:
     async def use(edge: Edge, made: Visit) -> None:
         book = edge.desk.book.inspections[made.name]
-        book.vehicle = msgspec.structs.replace(book.vehicle, vehicle_class="Z99")
+        book.vehicle = msgspec.structs.replace(book.vehicle, vehicle_class="X99")
         await made.leave()
         assert await made.judged() is None
 

@@ -255,7 +255,7 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     ),
     (
         "ambiguous limit",
-        limit(0, axle="rear", classes=["cars"]),
+        limit(0, axle="rear", classes=["K3", "K4"]),
         "limit, axle_rate: row 1 and row 2 can both be for the same vehicle",
     ),
     (

@@ -51,7 +51,7 @@ def test_a_field_that_an_older_record_does_not_have_is_not_compared() -> None:
     [
         (attempt(), ""),
         (Evidence(vehicle=car(), business="periodic"), "verdict: pass ≠ none (VIN: not checked yet"),
-        (attempt(vehicle=car(vehicle_class="Z99")), "verdict: pass ≠ none ("),
+        (attempt(vehicle=car(vehicle_class="X99")), "verdict: pass ≠ none ("),
     ],
 )
 def test_an_outcome_never_raises(evidence: Evidence, words: str) -> None:
