@@ -103,32 +103,30 @@ def _photos(evidence: Evidence, wanted: Checklist, rulebook: Rulebook) -> Iterat
     """Identity findings plate and vin, and the quality of photos that a model or an officer doubted."""
     for shot in wanted.shots:
         for answer in answers(evidence, shot.shot, shot.questions):
-            if answer.settled:
-                yield _identity(evidence, answer, rulebook)
+            if answer.settled and answer.review is not None:
+                yield _identity(evidence, answer, answer.review[1], rulebook)
     if evidence.vehicle.plate is None:
         yield Finding(item="plate", result="not_applicable", quantity="review", arithmetic="no plate yet")
 
 
-def _identity(evidence: Evidence, answer: Answer, rulebook: Rulebook) -> Finding:
+def _identity(evidence: Evidence, answer: Answer, review: Reviewed, rulebook: Rulebook) -> Finding:
     """The officer's ruling if there is one, else the model's agreement."""
-    review = answer.review[1] if answer.review is not None else None
     if answer.ruling is None:
         result: Result = "pass"
-        reason = _agreed(review) if review is not None else ""
+        reason = _agreed(review)
     else:
         ruled = answer.ruling[1]
         result = "pass" if ruled.decision == "pass" else "fail"
-        opinion = review.opinion if review is not None else "none"
-        reason = f"officer {ruled.officer} ruled {ruled.decision}: {ruled.reason} (model: {opinion})"
+        reason = f"officer {ruled.officer} ruled {ruled.decision}: {ruled.reason} (model: {review.opinion})"
     return Finding(
         item=answer.shot if answer.question == "quality" else answer.question,
         result=result,
         quantity="review",
-        value="" if review is None else review.text,
+        value=review.text,
         limit=_claimed(evidence, answer),
         arithmetic=reason,
         basis=answer.basis,
-        proposes=() if review is None else proposed(review, rulebook),
+        proposes=proposed(review, rulebook),
     )
 
 

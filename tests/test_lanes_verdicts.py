@@ -215,20 +215,24 @@ def test_a_released_suspicion_does_not_stand() -> None:
 
 def test_without_a_failed_verdict_or_a_rule_everything_is_done_again() -> None:
     for verdict in ("pass", "incomplete", "suspicious"):
-        with pytest.raises(AgainError, match="did not fail"):
+        with pytest.raises(
+            AgainError, match="^the attempt before did not fail: inspect all items$"
+        ) as refused:
             again_of(replace_verdict(once_failed(), verdict))
+        assert refused.value.zh == "上次检验结论不是不合格，须全项检验"
     judged = once_failed(**weak_parking())
     assert again_of(judged, on=date(2026, 12, 2)).until == date(2026, 12, 2)
-    with pytest.raises(AgainError, match="stood until 2026-12-02"):
+    with pytest.raises(AgainError, match="stood until 2026-12-02") as late:
         again_of(judged, on=date(2026, 12, 3))
+    assert late.value.zh == "合格项目有效至 2026-12-02，须全项检验"
     with pytest.raises(AgainError, match="stood until 2026-11-22"):
         again_of(judged, until=ON)
     assert again_of(judged, until=date(2027, 1, 1)).until == date(2026, 12, 2)
     case = Case(vehicle=car(), business="periodic", on=DAY)
     wanted = checklist(car(), "periodic", DAY, rulebook(), SMALL_SITE)
-    with pytest.raises(AgainError, match="no rule says") as told:
+    with pytest.raises(AgainError, match="^no rule says how long passed items stand$") as told:
         failed_only(judged, ON, None, wanted, case, replace(rulebook(), verdicts=Verdicts()))
-    assert told.value.zh
+    assert told.value.zh == "规则未规定合格项目的有效期，须全项检验"
 
 
 def replace_verdict(judged: Judged, verdict: str) -> Judged:
