@@ -215,10 +215,9 @@ def test_a_released_suspicion_does_not_stand() -> None:
 
 def test_without_a_failed_verdict_or_a_rule_everything_is_done_again() -> None:
     for verdict in ("pass", "incomplete", "suspicious"):
-        with pytest.raises(
-            AgainError, match="^the attempt before did not fail: inspect all items$"
-        ) as refused:
+        with pytest.raises(AgainError, match="did not fail") as refused:
             again_of(replace_verdict(once_failed(), verdict))
+        assert str(refused.value) == "the attempt before did not fail: inspect all items"
         assert refused.value.zh == "上次检验结论不是不合格，须全项检验"
     judged = once_failed(**weak_parking())
     assert again_of(judged, on=date(2026, 12, 2)).until == date(2026, 12, 2)
@@ -230,8 +229,9 @@ def test_without_a_failed_verdict_or_a_rule_everything_is_done_again() -> None:
     assert again_of(judged, until=date(2027, 1, 1)).until == date(2026, 12, 2)
     case = Case(vehicle=car(), business="periodic", on=DAY)
     wanted = checklist(car(), "periodic", DAY, rulebook(), SMALL_SITE)
-    with pytest.raises(AgainError, match="^no rule says how long passed items stand$") as told:
+    with pytest.raises(AgainError, match="no rule") as told:
         failed_only(judged, ON, None, wanted, case, replace(rulebook(), verdicts=Verdicts()))
+    assert str(told.value) == "no rule says how long passed items stand"
     assert told.value.zh == "规则未规定合格项目的有效期，须全项检验"
 
 
