@@ -31,7 +31,6 @@ PARKING_ITEM = "B0"
 STRONGEST_WHEEL_DAN = 10_000  # n6 ×10 N in the platform's field; no bench measures 100 kN at a wheel (M)
 HEAVIEST_WHEEL_KG = 10_000  # as lanes.weight (M)
 READY_PCT = Decimal(75)  # F: GB 7258, the share of the demanded force at which co-ordination time ends
-
 BY_AXLE_ONLY = ("M", "N")  # motorcycles and three-wheelers: no rate of the whole vehicle is asked (M)
 SIDECAR = "M15"  # its two rear wheels are not asked to brake alike (M)
 

@@ -21,16 +21,16 @@ _MAIN_BEAMS = {"one": 1, "two": 2, "four": 4}
 
 
 def headlamp_problem(measured: HeadlampMeasured) -> str | None:
-    """Why a reading cannot be used, or None. A cut-off needs the height of its lamp."""
+    """Why a reading cannot be used, or None. It tells of a main beam; a cut-off needs its lamp's height."""
     item = measured.item
     if item not in LAMPS:
         return f"{item}: is no headlamp ({', '.join(LAMPS)})"
-    if not 0 <= (measured.main_intensity_cd or 0) <= BRIGHTEST_CD:
+    if measured.main_intensity_cd is None:
+        return f"{item}: the main beam was not measured"
+    if not 0 <= measured.main_intensity_cd <= BRIGHTEST_CD:
         return f"{item}: {measured.main_intensity_cd} cd is not between 0 and {BRIGHTEST_CD} cd"
     if any(mm is not None and abs(mm) > WIDEST_MM_PER_10M for mm in _offsets(measured)):
         return f"{item}: an offset is beyond ±{WIDEST_MM_PER_10M} mm at 10 m"
-    if measured.main_intensity_cd is None and measured.dipped_vertical_mm_per_10m is None:
-        return f"{item}: neither a main nor a dipped beam was measured"
     height = _dipped_height_mm(measured)
     if measured.dipped_vertical_mm_per_10m is not None and not 0 < (height or 0) <= HIGHEST_LAMP_MM:
         return f"{item}: the dipped beam needs a lamp height between 0 and {HIGHEST_LAMP_MM} mm"

@@ -142,10 +142,9 @@ class Readings:
     def _main_beams(self) -> Iterator[Finding]:
         """The sum of the main beams that are lit at once, when all of them were measured."""
         lamps = [(seq, body) for seq, body in self.measured if isinstance(body, HeadlampMeasured)]
-        lit = [(seq, body) for seq, body in lamps if body.main_intensity_cd is not None]
-        if len(lit) >= main_beams(self.evidence.vehicle):
-            found = intensity_sum([body for _, body in lit])
-            yield self._judged("headlamps", found, tuple(seq for seq, _ in lit))
+        if len(lamps) >= main_beams(self.evidence.vehicle):
+            found = intensity_sum([body for _, body in lamps])
+            yield self._judged("headlamps", found, tuple(seq for seq, _ in lamps))
 
     # ---- limits ----------------------------------------------------------------------------------
 

@@ -22,11 +22,10 @@ FASTER_BY_KMH = 5  # how far above its speed a test may begin: it is only harder
 SLOPE_PCT, GENTLE_SLOPE_PCT = 20, 15  # Q
 GENTLE_RATIO = Decimal(
     "1.2"
-)  # Q: gross ÷ kerb mass, below it the gentle slope; so for tractors of semi-trailers
+)  # Q: gross ÷ kerb mass; below it, and for semi-trailer tractors, the gentle slope
 SEMI_TRACTORS = ("Q11", "Q21", "Q31")
 STEEPEST_PCT, LONGEST_S = 45, 3600  # beyond it the input is wrong (M)
 HARDEST_M_PER_S2, FARTHEST_M = 15, 500  # M
-_MFDD = EXACT.divide(Decimal("0.63"), Decimal("25.92"))  # (0.8² − 0.1²) ÷ 25.92
 
 
 def initial_kmh(vehicle: Vehicle, brake: str = "service") -> int:
@@ -83,7 +82,7 @@ def mfdd(test: RoadTested) -> Derived | None:
     if begin is None or end is None:
         reported = test.mfdd_m_per_s2
         return None if reported is None else as_measured("mfdd", reported, "m/s²")
-    value = EXACT.divide(_MFDD * test.initial_kmh**2, end - begin)
+    value = EXACT.divide(Decimal("0.63") * test.initial_kmh**2, Decimal("25.92") * (end - begin))
     v0 = plain(test.initial_kmh)
     working = f"(0.64−0.01)×{v0}² ÷ (25.92×({plain(end)}−{plain(begin)} m))"
     return Derived(quantity="mfdd", value=value, unit="m/s²", working=working)

@@ -184,7 +184,8 @@ def _one(body: Instrumental) -> dict[str, Any]:
 
 
 def lamp(item: str = "H1", **changes: Any) -> HeadlampMeasured:
-    return HeadlampMeasured(**{**PLACE, "item": item, "lamp_height_mm": 700, **changes})
+    fields = {"item": item, "main_intensity_cd": 20_000, "lamp_height_mm": 700}
+    return HeadlampMeasured(**{**PLACE, **fields, **changes})
 
 
 def _intensity(quantity: str, value: Decimal, asked: Asked) -> dict[str, Any]:
