@@ -11,9 +11,10 @@ from lanes.checklist import checklist
 from lanes.evidence import Evidence
 from lanes.judge import judge, missing, wanted_of
 from lanes.record import Checked, Finding, Judged, Referred, Released
-from lanes.scope import Case
+from lanes.rulebook import FILES, Rulebook, digest
+from lanes.scope import Case, RuleError
 from lanes.verdicts import Verdicts
-from tests.lanes_parts import ON, SMALL_SITE, attempt, brake, car, checked, review, rulebook
+from tests.lanes_parts import ON, SMALL_SITE, attempt, brake, car, checked, review, rulebook, tables
 
 REFERRED = Referred(officer="001", signs=("4-10", "weld"), reason="seen", photos=(202,))
 RELEASED = Released(referred_seq=600, officer="002", reason="rust")
@@ -237,3 +238,35 @@ def test_without_a_failed_verdict_or_a_rule_everything_is_done_again() -> None:
 
 def replace_verdict(judged: Judged, verdict: str) -> Judged:
     return Judged(verdict=verdict, findings=judged.findings, rules="r", rules_sha256="0" * 64)  # type: ignore[arg-type]
+
+
+# ---- the tables ----------------------------------------------------------------------------------
+
+
+def test_an_edition_from_before_the_file_has_its_own_digest_and_full_re_inspections() -> None:
+    older = tables()
+    del older["verdicts"]
+    edition = Rulebook.from_tables(older)
+    assert edition.verdicts == Verdicts()
+    assert edition.rules_sha256 == digest({stem: older[stem] for stem in FILES if stem in older})
+    assert judge(attempt(), edition, ON) == judge(attempt(), rulebook(), ON)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "words"),
+    [
+        ("sign", {"code": "4-1"}, "verdicts.toml, sign, row 29 \\(4-1\\): '4-1' stands twice"),
+        ("sign", {"code": "x", "source": "hearsay"}, "row 29 \\(x\\): source 'hearsay' is not defined"),
+        ("sign", {"code": "x", "proposed_by": "colour"}, "row 29 \\(x\\): Invalid enum value 'colour'"),
+        ("again", {"item": "B77"}, "again, row [0-9]+ \\(B77\\): item 'B77' is not defined"),
+        ("again", {"brings": ["B77"]}, "again, row [0-9]+ \\([*]\\): brings 'B77' is not defined"),
+        ("stands", {"days": 0}, "stands, row 2: Expected `int` >= 1"),
+        ("stands", {}, "verdicts.toml, stands: .* can both be for the same vehicle"),
+    ],
+)
+def test_a_row_that_cannot_be_is_named(table: str, row: dict[str, Any], words: str) -> None:
+    changed = tables()
+    rows = changed["verdicts"][table]
+    rows.append(rows[0] | row)
+    with pytest.raises(RuleError, match=words):
+        Rulebook.from_tables(changed)
