@@ -20,9 +20,11 @@ from lanes.record import (
     Arrived,
     Filmed,
     Finding,
+    HeadlampMeasured,
     ItemFailed,
     ItemStarted,
     Judged,
+    Listed,
     Moved,
     NodeStarted,
     Ordered,
@@ -40,6 +42,11 @@ ITEMS = ("01", "03", "04", "06", "07", "08", "09", "13", "20")
 SHOTS = ("0111", "0112", "0113", "0157")
 RULES = rulebook()
 
+
+def lamp(item: str, main: int | None) -> HeadlampMeasured:
+    return HeadlampMeasured(lane="1", station="lamps", device="l", item=item, main_intensity_cd=main)
+
+
 loads = st.sampled_from(("0", "285", "320"))
 forces = st.sampled_from((0, 20, 140, 240))
 results = st.sampled_from(("pass", "fail", "not_applicable"))
@@ -52,6 +59,7 @@ MEASURED = [
     *(st.builds(lambda a, b, axle=axle: weighed(axle, a, b), loads, loads) for axle in (1, 2)),
     *(st.builds(lambda a, b, item=item: brake(item, a, b), forces, forces) for item in ("B1", "B2", "B0")),
     st.sampled_from(("1.5", "9.9", "99")).map(slip),
+    *(st.builds(lamp, st.just(item), st.sampled_from((None, 9000, 20000))) for item in ("H1", "H4")),
 ]
 
 
@@ -266,13 +274,27 @@ def test_records_before_the_order_and_of_others_tell_nothing() -> None:
 
 def test_what_is_done_again_counts_no_more_and_the_rest_does() -> None:
     inspection = through(
-        checked("08"), checked("09"), weighed(1, "1", "1"), weighed(2, "1", "1"), brake("B1", 1, 1), slip("1")
+        checked("08"),
+        checked("09"),
+        weighed(1, "1", "1"),
+        weighed(2, "1", "1"),
+        brake("B1", 1, 1),
+        slip("1"),
+        lamp("H1", 9000),
+        lamp("H4", 9000),
     )
-    inspection.take(record(30, Repeated(items=("08", "B1", "W2"), officer="1", reason="r")))
+    inspection.take(record(30, Repeated(items=("08", "B1", "W2", "H1"), officer="1", reason="r")))
+    assert [body.item for _, body in inspection.measured.values()] == ["H4"]
     assert (set(inspection.checks), set(inspection.brakes), set(inspection.weights)) == ({"09"}, set(), {1})
     assert inspection.sideslip is not None
     inspection.take(record(31, Repeated(items=("A1",), officer="1", reason="r")))
     assert inspection.sideslip is None
+
+
+def test_the_platforms_list_counts_until_the_verdict() -> None:
+    first, second = (Listed(by="platform", items=(item,)) for item in ("01", "02"))
+    inspection = through(first, JUDGED, second)
+    assert inspection.given.listed == first
 
 
 def test_only_a_re_inspection_of_failed_items_has_what_stands() -> None:
