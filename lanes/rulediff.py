@@ -31,34 +31,23 @@ def changes(before: "Rulebook", after: "Rulebook") -> tuple[Change, ...]:
     """What differs between two rulebooks, in the order of their files; the order of rows does not count."""
     old = {_key(each): each for each in placed(before)}
     new = {_key(each): each for each in placed(after)}
+    both = [(old[key], each) for key, each in new.items() if key in old]
     return (
-        *(
-            _changed(old[key], each, before, after)
-            for key, each in new.items()
-            if _differs(old.get(key), each)
-        ),
-        *(
-            Change(
-                what="added",
-                table=each.table,
-                code=each.code,
-                scope=scope_words(each.row, after),
-                after=outcome_words(each.row, after),
-            )
-            for key, each in new.items()
-            if key not in old
-        ),
-        *(
-            Change(
-                what="removed",
-                table=each.table,
-                code=each.code,
-                scope=scope_words(each.row, before),
-                before=outcome_words(each.row, before),
-            )
-            for key, each in old.items()
-            if key not in new
-        ),
+        *(_changed(was, now, before, after) for was, now in both if _differs(was, now)),
+        *(_alone("added", each, after) for key, each in new.items() if key not in old),
+        *(_alone("removed", each, before) for key, each in old.items() if key not in new),
+    )
+
+
+def _alone(what: Literal["added", "removed"], each: Placed, rulebook: "Rulebook") -> Change:
+    said = outcome_words(each.row, rulebook)
+    return Change(
+        what=what,
+        table=each.table,
+        code=each.code,
+        scope=scope_words(each.row, rulebook),
+        before=said if what == "removed" else None,
+        after=said if what == "added" else None,
     )
 
 
@@ -81,8 +70,8 @@ def _outcome(each: Placed) -> tuple[object, ...]:
     return tuple(getattr(each.row, name) for name in own)
 
 
-def _differs(old: Placed | None, new: Placed) -> bool:
-    return old is not None and (_outcome(old), *_sure(old)) != (_outcome(new), *_sure(new))
+def _differs(old: Placed, new: Placed) -> bool:
+    return (_outcome(old), *_sure(old)) != (_outcome(new), *_sure(new))
 
 
 def _sure(each: Placed) -> Iterator[str]:

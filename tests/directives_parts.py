@@ -91,7 +91,7 @@ def lite_rules(name: str, business: str = "periodic") -> bytes:
     rest = f'businesses = ["{business}"], source = "GA801-matrix", confidence = "M"'
     texts["checklists.toml"] = (
         f'item = [{{ item = "01", {rest} }}]\nshot = [{{ shot = "0111", need = "optional", {rest} }}]\n'
-        "outside = []\n"
+        "artefact = []\noutside = []\n"
     )
     texts["rulebook.toml"] = re.sub("^name = .*$", f'name = "{name}"', texts["rulebook.toml"], flags=re.M)
     return json.dumps(texts).encode()

@@ -45,6 +45,15 @@ def site_file(folder: Path, mqtt: int = 1883, edge: int = 8600, io: str = "tcp:/
     return path
 
 
+def changed_site(folder: Path, old: str, new: str) -> Path:
+    """The same with one text replaced."""
+    path = site_file(folder)
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    return path
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edge:
     """A desk with its API."""

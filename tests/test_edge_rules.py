@@ -14,7 +14,7 @@ from edge.compose import run_node
 from edge.rules import left_out_warnings, must_know_left_out
 from edge.settings import RulesPolicy, SettingsError, load
 from lanes.record import Listed, Ordered
-from tests.edge_parts import Edge, edge_at, site_file, vehicle
+from tests.edge_parts import Edge, changed_site, edge_at, site_file, vehicle
 from tests.lanes_parts import rulebook
 
 LISTING = {
@@ -24,14 +24,6 @@ LISTING = {
     "version": "18C47",
     "listed_at": "2026-11-25T08:00:00+08:00",
 }
-
-
-def changed(folder: Path, old: str, new: str) -> Path:
-    path = site_file(folder)
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), "utf-8")
-    return path
 
 
 def checked(path: Path, *words: str) -> tuple[int, str, str]:
@@ -58,7 +50,7 @@ def test_by_default_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize("code", ["S9", "whole", "vin", "B"])
 def test_a_code_that_is_no_item_is_refused_by_name(tmp_path: Path, code: str) -> None:
-    path = changed(tmp_path, '"S1"]', f'"{code}"]')
+    path = changed_site(tmp_path, '"S1"]', f'"{code}"]')
     status, _, err = checked(path)
     assert status == 1
     assert f"[rules] left_out: '{code}' is no item of" in err
@@ -74,7 +66,7 @@ def test_a_code_that_is_no_item_is_refused_by_name(tmp_path: Path, code: str) ->
 )
 def test_what_is_left_out_needs_its_reason(tmp_path: Path, old: str, new: str) -> None:
     with pytest.raises(SettingsError, match="left_out and left_out_why go together"):
-        load(changed(tmp_path, old, new))
+        load(changed_site(tmp_path, old, new))
 
 
 def body_of(edge: Edge, inspection: str) -> Ordered:

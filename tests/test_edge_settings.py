@@ -8,15 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.settings import SettingsError, load
-from tests.edge_parts import site_file
-
-
-def changed(folder: Path, old: str, new: str) -> Path:
-    path = site_file(folder)
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), "utf-8")
-    return path
+from tests.edge_parts import changed_site, site_file
 
 
 def test_the_demo_site_and_the_example_are_good(tmp_path: Path) -> None:
@@ -49,7 +41,7 @@ def test_the_demo_site_and_the_example_are_good(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_site_files_are_refused_by_name(tmp_path: Path, old: str, new: str, says: list[str]) -> None:
-    path = changed(tmp_path, old, new)
+    path = changed_site(tmp_path, old, new)
     with pytest.raises(SettingsError) as wrong:
         load(path)
     text = str(wrong.value)
@@ -75,7 +67,7 @@ def test_chayan_check_says_good_or_what_is_wrong(tmp_path: Path) -> None:
     assert good.returncode == 0 and "good. 2 lanes" in good.stdout
     as_json = json.loads(check(str(site_file(tmp_path)), "--json").stdout)
     assert as_json["ok"] is True and len(as_json["rules_sha256"]) == 64
-    bad = check(str(changed(tmp_path, "[api]\nhost", "[api]\nhots")))
+    bad = check(str(changed_site(tmp_path, "[api]\nhost", "[api]\nhots")))
     assert bad.returncode == 1 and "did you mean 'host'" in bad.stderr and "Traceback" not in bad.stderr
-    wrong = check(str(changed(tmp_path, "port = 8600", "port = 0")), "--json")
+    wrong = check(str(changed_site(tmp_path, "port = 8600", "port = 0")), "--json")
     assert wrong.returncode == 1 and json.loads(wrong.stdout)["ok"] is False
