@@ -13,7 +13,7 @@ from edge.desk import Desk, evidence
 from firmware_bridge.device import Instrument, MeasureError, Switchboard
 from lanes.flow import Arrive, Measure, Move, Step, Wanted, outputs, steps
 from lanes.inspection import Inspection
-from lanes.judge import judge
+from lanes.judge import judge, missing, wanted_of
 from lanes.layout import Lane
 from lanes.measured import problem
 from lanes.record import (
@@ -26,6 +26,7 @@ from lanes.record import (
     Moved,
     Switched,
 )
+from lanes.scope import RuleError
 from lanes.vehicle import Vehicle
 
 TICK_S = 1.0  # looks again this often even when nothing was heard
@@ -51,6 +52,7 @@ class Marshal:
         self._measuring: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[tuple[str, str], float] = {}
         self._tries: dict[tuple[str, str], int] = {}
+        self._uncovered: set[str] = set()  # ended, and the rules have no rows for them any more
         self._count = 0
 
     async def run(self) -> None:
@@ -70,7 +72,7 @@ class Marshal:
         for step in list(steps(self.lane, self.desk.book, self.desk.instruments())):
             await self._do(step)
         for inspection in list(self.desk.book.inspections.values()):
-            if inspection.lane == self.lane.name and inspection.phase == "on_lane":
+            if inspection.lane == self.lane.name and inspection.judged is None:
                 async with self.desk.turn:
                     await self._judge(inspection)
         await self._switch()
@@ -96,21 +98,36 @@ class Marshal:
                 await self.desk.own_all(step.inspection, facts)
 
     async def _judge(self, inspection: Inspection) -> None:
-        signed = inspection.phase == "on_lane" and "officer" in inspection.signatures
-        if not signed or self.desk.missing(inspection):
+        """The verdict once the officer has signed and nothing is missing, or the inspection has ended."""
+        due = inspection.ending or self._signed(inspection)
+        if inspection.judged is not None or not due or inspection.inspection in self._uncovered:
             return
-        rules = self.desk.rules.of(inspection.ordered_seq)
-        findings, verdict = judge(evidence(inspection), rules, self.desk.rules_day(inspection.ordered_at))
+        rules, on = self.desk.rules.of(inspection.ordered_seq), self.desk.rules_day(inspection.ordered_at)
+        found = evidence(inspection)
+        try:
+            findings, verdict = judge(found, rules, on)
+        except RuleError as error:
+            if not inspection.ending:
+                raise
+            self._uncovered.add(inspection.inspection)
+            log.warning("no verdict", inspection=inspection.inspection, why=str(error))
+            return
         body = Judged(
             verdict=verdict,
             findings=findings,
             rules=rules.name,
             rules_sha256=rules.rules_sha256,
             attempt=inspection.attempt,
+            missing=tuple(gap.code for gap in missing(found, wanted_of(found, rules, on))),
         )
         await self.desk.own(
             f"{inspection.inspection}/judged/{inspection.attempt}", body, inspection.inspection
         )
+
+    def _signed(self, inspection: Inspection) -> bool:
+        """Whether an officer has signed for all that it needs; a suspicious vehicle needs no more."""
+        signed = "officer" in inspection.signatures
+        return signed and (inspection.referred or not self.desk.missing(inspection))
 
     # ---- measuring -------------------------------------------------------------------------------
 

@@ -32,7 +32,16 @@ def missing(evidence: Evidence, checklist: Checklist) -> tuple[Missing, ...]:
         *(lack for item in checklist.checks for lack in _check(evidence, item)),
         *_instruments(evidence, checklist),
         *(lack for shot in checklist.shots for lack in _shot(evidence, shot)),
+        *_ending(evidence),
     )
+
+
+def _ending(evidence: Evidence) -> Iterator[Missing]:
+    """What an attempt that has ended without verdict lacks beside its items."""
+    if evidence.ended and not evidence.signed:
+        yield _lack("signature:officer", "查验员未签字", "the officer has not signed")
+    if evidence.ended == "aborted":
+        yield _lack("end:aborted", "检验已中止", "the inspection was stopped")
 
 
 def _check(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:

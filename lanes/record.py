@@ -28,7 +28,9 @@ Business: TypeAlias = Annotated[str, Meta(min_length=1, max_length=40)]
 Result: TypeAlias = Literal["pass", "fail", "not_applicable"]
 Opinion: TypeAlias = Literal["agree", "disagree", "unsure"]
 Decision: TypeAlias = Literal["pass", "fail", "retake"]
-Verdict: TypeAlias = Literal["pass", "fail"]
+Verdict: TypeAlias = Literal["pass", "fail", "incomplete", "suspicious"]
+Severity: TypeAlias = Literal["reject", "reminder"]
+Mode: TypeAlias = Literal["full", "failed_only"]
 Load: TypeAlias = Literal["unladen", "laden"]
 BenchVerdict: TypeAlias = Literal["pass", "fail"] | None  # what an instrument itself thinks; kept, never used
 
@@ -176,7 +178,11 @@ class Captured(Body, frozen=True, kw_only=True, tag="captured"):
 
 
 class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
-    """A vehicle was accepted for inspection (受理); opens it. ``lane``: where it was called to."""
+    """A vehicle was accepted for inspection (受理); opens it. ``lane``: where it was called to.
+
+    A re-inspection (复检) is ``again_of`` one before. With ``failed_only`` only ``redo`` is done anew; what
+    was found in ``stands`` stands, with its records, through the day ``stands_until``.
+    """
 
     vehicle: Vehicle
     business: Business
@@ -185,6 +191,11 @@ class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
     lane: Annotated[str, Meta(max_length=80)] = ""
     left_out: tuple[Name, ...] = ()
     left_out_why: Text = ""
+    again_of: Annotated[str, Meta(max_length=80)] = ""
+    mode: Mode = "full"
+    redo: tuple[Name, ...] = ()
+    stands: tuple["Finding", ...] = ()
+    stands_until: date | None = None
 
 
 class Listed(Body, frozen=True, kw_only=True, tag="listed"):
@@ -498,8 +509,41 @@ class Signed(Body, frozen=True, kw_only=True, tag="signed"):
     statement: Text = ""
 
 
+class Repeated(Body, frozen=True, kw_only=True, tag="repeated"):
+    """Items of the running attempt must be done again (W1: weighed); what was found before counts no more."""
+
+    items: tuple[Name, ...]
+    officer: Name
+    reason: Text
+
+
+class Referred(Body, frozen=True, kw_only=True, tag="referred"):
+    """An officer refers the vehicle as suspicious (嫌疑车辆): no pass until somebody else releases it.
+
+    ``signs``: codes of the rules. ``photos``: seqs of the photos that show them. ``hold``: where the vehicle
+    is held, or to whom it was handed over.
+    """
+
+    officer: Name
+    signs: tuple[Name, ...]
+    reason: Text
+    photos: tuple[int, ...] = ()
+    hold: Text = ""
+
+
+class Released(Body, frozen=True, kw_only=True, tag="released"):
+    """Another officer than the one who referred it found no ground for the suspicion."""
+
+    referred_seq: int
+    officer: Name
+    reason: Text
+
+
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One judged item: what was found, against which limit, by which clause, from which records."""
+    """One judged item: what was found, against which limit, by which clause, from which records.
+
+    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a model's doubt.
+    """
 
     item: Name
     result: Result
@@ -513,16 +557,19 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_source: Text = ""
     confidence: Annotated[str, Meta(max_length=2)] = ""
     effective_from: date | None = None
+    severity: Severity = "reject"
+    proposes: tuple[Name, ...] = ()
 
 
 class Judged(Body, frozen=True, kw_only=True, tag="judged"):
-    """All findings of an attempt and the verdict, with the rules that were used."""
+    """All findings of an attempt and the verdict, with the rules that were used, and what was lacking."""
 
     verdict: Verdict
     findings: tuple[Finding, ...]
     rules: Name
     rules_sha256: Sha256
     attempt: int = 1
+    missing: tuple[Name, ...] = ()
 
 
 class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
@@ -568,6 +615,9 @@ AnyBody: TypeAlias = (
     | Reviewed
     | Ruled
     | Signed
+    | Repeated
+    | Referred
+    | Released
     | Judged
     | Aborted
 )

@@ -164,6 +164,7 @@ def test_a_vin_with_one_altered_character() -> None:
         limit=VIN,
         arithmetic="officer 001 ruled fail: last digit is 2 (model: disagree)",
         basis=(202, 302, 303),
+        proposes=("4-1",),
     )
 
 
