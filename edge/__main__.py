@@ -13,6 +13,7 @@ import typer
 from edge.bundles import bundle_app
 from edge.giving import direct_app
 from edge.journals import journal_app
+from edge.papers import print_command
 from edge.verifying import verify_command
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(bundle_app, name="bundle")
 app.add_typer(direct_app, name="direct")
 app.add_typer(journal_app, name="journal")
 app.command("verify")(verify_command)
+app.command("print")(print_command)
 
 SiteArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A site file, see configs/site.example.toml")

@@ -1,0 +1,177 @@
+"""chayan print, and how an inspection is found in a journal to be printed."""
+
+import getpass
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+
+from lanes.forms import KINDS, Kept
+from lanes.record import Arrived, Captured, Judged, NodeStarted, Record, parse
+
+if TYPE_CHECKING:
+    from central_sync.volumes import JournalReader, Row
+    from edge.printing import Office
+    from edge.settings import SiteFile
+    from lanes.rulebook import Rulebook
+
+Rows = Callable[[int, int], "Sequence[Row]"]  # records after a number, at most so many
+
+
+def print_command(
+    journal: Annotated[
+        Path, typer.Argument(metavar="JOURNAL", help="A node's folder, or one file of its journal")
+    ],
+    inspection: Annotated[str, typer.Argument(metavar="INSPECTION", help="The inspection's number (流水号)")],
+    form: Annotated[str, typer.Option(help="record, instruments or photos")] = "record",
+    out: Annotated[Path | None, typer.Option(help="The PDF; default: INSPECTION-FORM.pdf")] = None,
+    site: Annotated[
+        Path | None, typer.Option(help="Site file: its names of site and officers, its time zone")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who prints; default: this system's user")] = None,
+) -> None:
+    """Print a form of an inspection from a journal; the node may be running, or long gone."""
+    from central_sync.volumes import JournalError, JournalReader
+    from edge.printing import NoForm, printed, source_of
+    from edge.rulebook import RulesError
+    from edge.settings import SettingsError, load
+
+    kind = next((each for each in KINDS if each == form), None)
+    if kind is None:
+        _fail(f"--form {form!r}: write one of {', '.join(KINDS)}")
+    try:
+        settings = None if site is None else load(site)
+        folder = journal if journal.is_dir() else journal.parent
+        reader = JournalReader(journal)
+        try:
+            kept = _kept(reader, inspection)
+        finally:
+            reader.close()
+        office = _office(folder, kept, settings)
+        data = printed(kind, kept, office, source_of(_store(folder)), by or _user())
+        path = out or Path(f"{re.sub(r'[^A-Za-z0-9._-]', '_', inspection)}-{kind}.pdf")
+        path.write_bytes(data)
+    except NoForm:
+        _fail(
+            f"{journal} holds no inspection {inspection!r}; the board, the office page and "
+            "GET /api/v1/inspections?state=all list them"
+        )
+    except (JournalError, SettingsError, RulesError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or out}: {error.strerror or error}")
+    typer.echo(str(path))
+
+
+def kept_of(
+    site: str, node: str, bodies: Sequence[bytes], rows: Rows, damaged: type[Exception] = ValueError
+) -> Kept | None:
+    """An inspection of a journal from its records' bytes; None when there are none."""
+    records = [record for data in bodies if (record := _read(data)) is not None]
+    if not records:
+        return None
+    last = records[-1].seq
+    found = rows(last - 1, 1)
+    if not found or found[0].seq != last:
+        raise damaged(f"record {last} is in the index of inspections and not in the journal")
+    return Kept(
+        site=site,
+        node=node,
+        records=records,
+        head=found[0].head.hex(),
+        capture=_capture(records, rows),
+        unreadable=len(bodies) - len(records),
+    )
+
+
+def _read(data: bytes) -> Record | None:
+    try:
+        return parse(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # of a newer version
+        return None
+
+
+def _capture(records: Sequence[Record], rows: Rows) -> Record | None:
+    """The gate camera's record by which the vehicle was recognised, if it is still there."""
+    for record in records:
+        if isinstance(record.body, Arrived) and record.body.capture_seq is not None:
+            found = rows(record.body.capture_seq - 1, 1)
+            capture = _read(found[0].data) if found else None
+            if capture is not None and isinstance(capture.body, Captured):
+                return capture
+    return None
+
+
+def _kept(reader: "JournalReader", inspection: str) -> Kept:
+    from central_sync.volumes import JournalError
+    from edge.printing import NoForm
+
+    bodies = reader.of_inspection(inspection)
+    started = _read(reader.last_of("node_started", 2**62) or b"")
+    site = started.body.site if started is not None and isinstance(started.body, NodeStarted) else ""
+    kept = kept_of(site, reader.node, bodies, reader.rows, JournalError)
+    if kept is None:
+        raise NoForm
+    return kept
+
+
+def _office(folder: Path, kept: Kept, site: "SiteFile | None") -> "Office":
+    from edge.printing import Office
+
+    rulebook = _rulebook(folder, kept)
+    return Office(rulebook=rulebook) if site is None else office_of(rulebook, site)
+
+
+def office_of(rulebook: "Rulebook", site: "SiteFile") -> "Office":
+    """Rules, names and clock of a site that prints."""
+    from edge.printing import Office
+    from lanes.tables import Label
+
+    return Office(
+        rulebook=rulebook,
+        zone=ZoneInfo(site.site.timezone),
+        site_title=Label(zh=site.site.title.zh, en=site.site.title.en),
+        officers={each.officer: each.name for each in site.officers},
+    )
+
+
+def _rulebook(folder: Path, kept: Kept) -> "Rulebook":
+    """The edition by which it was judged, where it lies here; else the installed one."""
+    from edge.desk import REFERENCE
+    from edge.rulebook import RulesError, read_rulebook, unpack
+
+    installed = read_rulebook()
+    used = [record.body.rules_sha256 for record in kept.records if isinstance(record.body, Judged)]
+    if not used or installed.rules_sha256 == used[-1]:
+        return installed
+    for path in sorted((folder / REFERENCE).glob("?" * 64)):
+        try:
+            sent = unpack(path.read_bytes())
+        except (RulesError, OSError):  # a black list, a site file …
+            continue
+        if sent is not None and sent.rules_sha256 == used[-1]:
+            return sent
+    return installed
+
+
+def _store(folder: Path) -> Any:
+    """The photos beside a journal; None when there are none."""
+    from central_sync.photos import Photos
+
+    return Photos(folder / "photos") if (folder / "photos").is_dir() else None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's nameless user
+        return ""
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(1)
