@@ -2,24 +2,20 @@
 
 import getpass
 import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
-from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
 
 from lanes.forms import KINDS, Kept
-from lanes.record import Arrived, Captured, Judged, NodeStarted, Record, parse
+from lanes.record import Judged, NodeStarted, Record, parse
 
 if TYPE_CHECKING:
-    from central_sync.volumes import JournalReader, Row
+    from central_sync.volumes import JournalReader
     from edge.printing import Office
     from edge.settings import SiteFile
     from lanes.rulebook import Rulebook
-
-Rows = Callable[[int, int], "Sequence[Row]"]  # records after a number, at most so many
 
 
 def print_command(
@@ -67,25 +63,20 @@ def print_command(
     typer.echo(str(path))
 
 
-def kept_of(
-    site: str, node: str, bodies: Sequence[bytes], rows: Rows, damaged: type[Exception] = ValueError
-) -> Kept | None:
-    """An inspection of a journal from its records' bytes; None when there are none."""
+def _kept(reader: "JournalReader", inspection: str) -> Kept:
+    from central_sync.volumes import JournalError
+    from edge.printing import NoForm, kept_of
+
+    bodies = reader.of_inspection(inspection)
     records = [record for data in bodies if (record := _read(data)) is not None]
     if not records:
-        return None
-    last = records[-1].seq
-    found = rows(last - 1, 1)
-    if not found or found[0].seq != last:
-        raise damaged(f"record {last} is in the index of inspections and not in the journal")
-    return Kept(
-        site=site,
-        node=node,
-        records=records,
-        head=found[0].head.hex(),
-        capture=_capture(records, rows),
-        unreadable=len(bodies) - len(records),
-    )
+        raise NoForm
+    started = _read(reader.last_of("node_started", records[-1].seq) or b"")
+    site = started.body.site if started is not None and isinstance(started.body, NodeStarted) else ""
+    try:
+        return kept_of(site, reader.node, records, reader.rows, len(bodies) - len(records))
+    except LookupError as error:
+        raise JournalError(f"{reader.volumes[0].path.parent}: the journal is damaged: {error}") from error
 
 
 def _read(data: bytes) -> Record | None:
@@ -95,48 +86,11 @@ def _read(data: bytes) -> Record | None:
         return None
 
 
-def _capture(records: Sequence[Record], rows: Rows) -> Record | None:
-    """The gate camera's record by which the vehicle was recognised, if it is still there."""
-    for record in records:
-        if isinstance(record.body, Arrived) and record.body.capture_seq is not None:
-            found = rows(record.body.capture_seq - 1, 1)
-            capture = _read(found[0].data) if found else None
-            if capture is not None and isinstance(capture.body, Captured):
-                return capture
-    return None
-
-
-def _kept(reader: "JournalReader", inspection: str) -> Kept:
-    from central_sync.volumes import JournalError
-    from edge.printing import NoForm
-
-    bodies = reader.of_inspection(inspection)
-    started = _read(reader.last_of("node_started", 2**62) or b"")
-    site = started.body.site if started is not None and isinstance(started.body, NodeStarted) else ""
-    kept = kept_of(site, reader.node, bodies, reader.rows, JournalError)
-    if kept is None:
-        raise NoForm
-    return kept
-
-
 def _office(folder: Path, kept: Kept, site: "SiteFile | None") -> "Office":
-    from edge.printing import Office
+    from edge.printing import Office, office_of
 
     rulebook = _rulebook(folder, kept)
     return Office(rulebook=rulebook) if site is None else office_of(rulebook, site)
-
-
-def office_of(rulebook: "Rulebook", site: "SiteFile") -> "Office":
-    """Rules, names and clock of a site that prints."""
-    from edge.printing import Office
-    from lanes.tables import Label
-
-    return Office(
-        rulebook=rulebook,
-        zone=ZoneInfo(site.site.timezone),
-        site_title=Label(zh=site.site.title.zh, en=site.site.title.en),
-        officers={each.officer: each.name for each in site.officers},
-    )
 
 
 def _rulebook(folder: Path, kept: Kept) -> "Rulebook":

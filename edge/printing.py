@@ -1,17 +1,23 @@
 """Prints a form: an inspection as it is kept, filled by the rules, drawn as PDF."""
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from central_sync.photos import Photos as PhotoStore
+from central_sync.volumes import Row
 from edge.desk import evidence
 from edge.printing_paper import Paper, Photos
 from edge.printing_photos import draw_photos
 from edge.printing_record import draw_record
 from edge.printing_report import draw_report
+from edge.settings import SiteFile
 from lanes.checklist import Checklist, checklist
 from lanes.form_photos import photo_sheet
 from lanes.form_record import record_form
@@ -20,10 +26,12 @@ from lanes.form_words import WORDS
 from lanes.forms import Dossier, FormKind, Kept
 from lanes.inspection import Inspection, fold
 from lanes.judge import measured, missing
-from lanes.record import Finding
+from lanes.record import Arrived, Captured, Finding, Record, parse
 from lanes.rulebook import Rulebook
 from lanes.scope import RuleError
 from lanes.tables import Label
+
+Rows: TypeAlias = Callable[[int, int], Sequence[Row]]
 
 DEFAULT_ZONE = "Asia/Shanghai"
 _ONE_AT_A_TIME = threading.Lock()  # half a second of the interpreter, and a decoded photo in memory, each
@@ -53,6 +61,46 @@ class Office:
     zone: tzinfo = field(default_factory=lambda: ZoneInfo(DEFAULT_ZONE))
     site_title: Label | None = None
     officers: Mapping[str, str] = field(default_factory=dict)
+
+
+def office_of(rulebook: Rulebook, site: SiteFile) -> Office:
+    """Rules, names and clock of a site that prints."""
+    return Office(
+        rulebook=rulebook,
+        zone=ZoneInfo(site.site.timezone),
+        site_title=Label(zh=site.site.title.zh, en=site.site.title.en),
+        officers={each.officer: each.name for each in site.officers},
+    )
+
+
+def kept_of(site: str, node: str, records: Sequence[Record], rows: Rows, unreadable: int = 0) -> Kept:
+    """An inspection of a journal, whose ``rows`` come after a number, at most so many.
+
+    Raises LookupError when the journal does not hold its last record.
+    """
+    last = records[-1].seq
+    found = rows(last - 1, 1)
+    if not found or found[0].seq != last:
+        raise LookupError(f"record {last} of {records[-1].inspection} is not in it")
+    return Kept(
+        site=site,
+        node=node,
+        records=records,
+        head=found[0].head.hex(),
+        capture=_capture(records, rows),
+        unreadable=unreadable,
+    )
+
+
+def _capture(records: Sequence[Record], rows: Rows) -> Record | None:
+    """The gate camera's record by which the vehicle was recognised, if it is still there."""
+    bodies = [record.body for record in records]
+    wanted = [body.capture_seq for body in bodies if isinstance(body, Arrived) and body.capture_seq]
+    found = rows(wanted[-1] - 1, 1) if wanted else ()
+    with contextlib.suppress(msgspec.DecodeError):  # of a newer version
+        captured = [record for row in found if isinstance((record := parse(row.data)).body, Captured)]
+        return captured[0] if captured else None
+    return None
 
 
 def dossier_of(kept: Kept, office: Office, printed_by: str, printed_at: datetime | None = None) -> Dossier:

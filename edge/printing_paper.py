@@ -24,8 +24,8 @@ from models.images import PhotoError, decode, encode, fitted
 FONT, FACE_SC = "cjk", 2  # faces of the collection: 0 Japanese, 1 Korean, 2 Simplified Chinese
 MARGIN, WIDTH, TOP, BOTTOM = 12.0, 186.0, 10.0, 265.0  # mm; what stands below BOTTOM is the seal's
 PT = 25.4 / 72  # mm
-LINE = 1.32  # height of a line over the size of its letters
-PAD = 0.9
+LINE = 1.24  # height of a line over the size of its letters
+PAD, PAD_X = 0.65, 1.0  # above and below a text, beside it
 QR_SIDE = 22.0
 HAIR, RULE = 0.15, 0.35
 PIXELS_PER_MM = 10  # 254 dpi: a number plate stays readable, and the file small
@@ -49,7 +49,7 @@ class Run:
     text: str
     size: float = 7.5
     colour: tuple[int, int, int] = BLACK
-    strong: bool = False
+    strong: bool = False  # there is no bold face: letters are drawn with an outline, from 8 pt on
 
     @property
     def height(self) -> float:
@@ -146,7 +146,7 @@ class Paper(FPDF):
         base = y + run.height / 2 + 0.37 * run.size * PT  # middle of a Chinese character over its base line
         if run.strong:
             with self.local_context(
-                text_mode=TextMode.FILL_STROKE, line_width=run.size * 0.012, draw_color=run.colour
+                text_mode=TextMode.FILL_STROKE, line_width=run.size * 0.007, draw_color=run.colour
             ):
                 self.text(x, base, run.text)
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from edge.printing_paper import BOTTOM, GREY, MARGIN, PAD, RED, WIDTH, Paper, Run
+from edge.printing_paper import BOTTOM, GREY, MARGIN, PAD, PAD_X, RED, WIDTH, Paper, Run
 from edge.printing_record import draw_fields
 from lanes.form_photos import PhotoSheet
 from lanes.form_words import WORDS
@@ -24,7 +24,7 @@ def draw_photos(paper: Paper, sheet: PhotoSheet) -> None:
 
 
 def _beside(paper: Paper, pictures: Sequence[Picture]) -> None:
-    width = COLUMN - 2 * PAD
+    width = COLUMN - 2 * PAD_X
     captions = [[line for run in _caption(each) for line in paper.wrapped(run, width)] for each in pictures]
     height = TALL + max(sum(line.height for line in lines) for lines in captions) + 2 * PAD
     if paper.y + height > BOTTOM:
@@ -36,13 +36,13 @@ def _beside(paper: Paper, pictures: Sequence[Picture]) -> None:
         paper.picture(picture.photo, x + 0.6, top + 0.6, COLUMN - 1.2, TALL - 1.2)
         y = top + TALL + PAD / 2
         for line in lines:
-            paper.write_line(line, x + PAD, y, width)
+            paper.write_line(line, x + PAD_X, y, width)
             y += line.height
     paper.set_y(top + height)
 
 
 def _caption(picture: Picture) -> Iterable[Run]:
-    yield Run(f"{picture.shot} {picture.label.zh}".strip(), 7.2, strong=True)
+    yield Run(f"{picture.shot} {picture.label.zh}".strip(), 7.2)
     if picture.label.en:
         yield Run(picture.label.en, 5.4, GREY)
     who = (

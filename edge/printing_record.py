@@ -2,7 +2,19 @@
 
 from collections.abc import Sequence
 
-from edge.printing_paper import BOTTOM, GREY, MARGIN, PAD, WIDTH, Cell, Paper, Run, label_cell, text_cell
+from edge.printing_paper import (
+    BOTTOM,
+    GREY,
+    MARGIN,
+    PAD,
+    PAD_X,
+    WIDTH,
+    Cell,
+    Paper,
+    Run,
+    label_cell,
+    text_cell,
+)
 from edge.printing_table import Table
 from lanes.form_record import Area, Line, RecordForm
 from lanes.form_words import WORDS
@@ -10,12 +22,15 @@ from lanes.forms import MARKS, Form, Signature
 from lanes.tables import Label
 
 FIELDS_A_ROW, FIELD_LABEL = 4, 17.0  # mm
-CHOICES_A_ROW = 4
+CHOICES_A_ROW, CHOICE = 4, 6.0  # pt
 ITEMS_WIDE, SIDE = 118.0, 15.0
 ITEM_WIDTHS = (7.5, 51.5, 14.0, 30.0)  # beside the group's column
 ITEM_LEAST = 5.5
 SIGNATURES_A_ROW = 3
-SIGN_LEAST, HAND = 11.0, 7.5  # mm: a signature's box, and the handwriting in it
+VERDICT_WIDE, VERDICT_LEAST = 34.0, 19.0
+SIGN_LABEL, SIGN_LEAST, HAND = 20.0, 10.0, 17.0  # mm: label, height of a line, width of the handwriting
+REMARKS_LEAST = 12.0
+SIGN_WIDE = WIDTH - VERDICT_WIDE - SIGN_LABEL
 
 
 def draw_record(paper: Paper, form: RecordForm) -> None:
@@ -42,24 +57,24 @@ def draw_fields(paper: Paper, fields: Sequence[tuple[Label, str]]) -> None:
 
 
 def _businesses(paper: Paper, form: RecordForm) -> None:
-    """Every business of the form, ours ticked (F)."""
-    table = Table(paper, (FIELD_LABEL, WIDTH - FIELD_LABEL))
+    """Every business of the form, ours ticked (F), in as many columns as their names leave."""
+    room = WIDTH - FIELD_LABEL - 2 * PAD_X
     choices = [
-        f"{'√' if ticked else '□'} {label.zh} {label.en}".rstrip() for label, ticked in form.businesses
+        Run(paper.clean(f"{'√' if ticked else '□'} {label.zh} {label.en}".rstrip()), CHOICE)
+        for label, ticked in form.businesses
     ]
-    column = (WIDTH - FIELD_LABEL - 2 * PAD) / CHOICES_A_ROW
-    rows = -(-len(choices) // CHOICES_A_ROW)
-    fits = all(paper.width_of(paper.clean(text), 6.0) <= column - 1 for text in choices)
-    if not fits:
-        table.row([label_cell(WORDS["head.business"], 6.8), text_cell("　".join(choices), 6.0)])
-        return
-    line = Run("", 6.0).height
+    widest = max(paper.width_of(choice.text, CHOICE) for choice in choices) + 2
+    columns = max(1, min(CHOICES_A_ROW, int(room / widest)))
+    lines = [line for choice in choices for line in paper.wrapped(choice, room / columns)]
+    tall = choices[0].height
     top = paper.y
-    table.row([label_cell(WORDS["head.business"], 6.8), text_cell("", 6.0)], rows * line + 2 * PAD)
-    for n, (text, (_, ticked)) in enumerate(zip(choices, form.businesses, strict=True)):
-        x = MARGIN + FIELD_LABEL + PAD + n % CHOICES_A_ROW * column
-        run = Run(paper.clean(text), 6.0, strong=ticked)
-        paper.write_line(run, x, top + PAD + n // CHOICES_A_ROW * line, column)
+    table = Table(paper, (FIELD_LABEL, WIDTH - FIELD_LABEL))
+    table.row(
+        [label_cell(WORDS["head.business"], 6.8), text_cell("")], -(-len(lines) // columns) * tall + 2 * PAD
+    )
+    for n, line in enumerate(lines):
+        x = MARGIN + FIELD_LABEL + PAD_X + n % columns * room / columns
+        paper.write_line(line, x, top + PAD + n // columns * tall, room / columns)
 
 
 def _items(paper: Paper, form: RecordForm) -> None:
@@ -100,65 +115,70 @@ def _area(paper: Paper, area: Area, x: float, y: float, width: float, height: fl
     paper.frame(x, y, width, height)
     below = y + PAD
     for run in label_cell(area.label, 6.5).runs:
-        below = paper.put(run, x + PAD, below, width - 2 * PAD, "centre")
+        below = paper.put(run, x + PAD_X, below, width - 2 * PAD_X, "centre")
     if area.picture is not None:
         paper.picture(area.picture.photo, x + 1, below, width - 2, y + height - below - 1)
         return
     label = WORDS["area.attach" if area.needed else "area.needless"]
     middle = y + height / 2
     for run in (Run(label.zh, 8, GREY), Run(label.en, 6, GREY)):
-        middle = paper.put(run, x + PAD, middle, width - 2 * PAD, "centre")
+        middle = paper.put(run, x + PAD_X, middle, width - 2 * PAD_X, "centre")
 
 
 def draw_conclusion(paper: Paper, form: Form, lines: Sequence[tuple[str, Sequence[Signature]]]) -> None:
     """The verdict beside its signatures, each line of them with its label."""
-    label, sign = 24.0, WIDTH - 24.0 - 38.0
-    heights = [SIGN_LEAST * max(1, -(-len(signed) // SIGNATURES_A_ROW)) for _, signed in lines]
+    heights = [
+        max(SIGN_LEAST, VERDICT_LEAST / len(lines), _signed_height(paper, signed)) for _, signed in lines
+    ]
     if paper.y + sum(heights) > BOTTOM:
         paper.add_page()
     top = paper.y
-    paper.frame(MARGIN, top, 38.0, sum(heights))
-    y = top + 1.5
-    for run in label_cell(WORDS["sign.conclusion"], 6.8).runs:
-        y = paper.put(run, MARGIN, y, 38.0, "centre")
+    paper.frame(MARGIN, top, VERDICT_WIDE, sum(heights))
     verdict = Run(f"{MARKS[form.mark]} {form.conclusion.zh}".strip(), 13, strong=True)
-    y = paper.put(verdict, MARGIN + 1, y, 36.0, "centre")
-    paper.put(Run(form.conclusion.en, 7, GREY), MARGIN + 1, y, 36.0, "centre")
-    y = top
+    y = top + PAD
+    for run in (*label_cell(WORDS["sign.conclusion"], 6.8).runs, verdict, Run(form.conclusion.en, 7, GREY)):
+        y = paper.put(run, MARGIN + PAD_X, y, VERDICT_WIDE - 2 * PAD_X, "centre")
+    x, y = MARGIN + VERDICT_WIDE, top
     for (key, signed), height in zip(lines, heights, strict=True):
-        x = MARGIN + 38.0
-        paper.frame(x, y, label, height)
+        paper.frame(x, y, SIGN_LABEL, height)
         at = y + PAD
         for run in label_cell(WORDS[key], 6.8).runs:
-            at = paper.put(run, x + PAD, at, label - 2 * PAD)
-        paper.frame(x + label, y, sign, height)
-        _signatures(paper, signed, x + label, y, sign)
+            at = paper.put(run, x + PAD_X, at, SIGN_LABEL - 2 * PAD_X)
+        paper.frame(x + SIGN_LABEL, y, SIGN_WIDE, height)
+        _signatures(paper, signed, x + SIGN_LABEL, y, height)
         y += height
     paper.set_y(y)
 
 
-def _signatures(paper: Paper, signed: Sequence[Signature], x: float, y: float, width: float) -> None:
+def _signed_texts(paper: Paper, one: Signature) -> list[Run]:
+    """Role, name and time of a signature, as lines beside the handwriting."""
+    room = SIGN_WIDE / SIGNATURES_A_ROW - HAND - 2 * PAD_X
+    runs = (Run(f"{one.role.zh} {one.role.en}", 5.2, GREY), Run(one.officer, 6.8), Run(one.at, 5.6))
+    return [line for run in runs for line in paper.wrapped(run, room)]
+
+
+def _signed_height(paper: Paper, signed: Sequence[Signature]) -> float:
+    tall = max((sum(line.height for line in _signed_texts(paper, one)) for one in signed), default=0.0)
+    return -(-len(signed) // SIGNATURES_A_ROW) * (tall + 2 * PAD)
+
+
+def _signatures(paper: Paper, signed: Sequence[Signature], x: float, y: float, height: float) -> None:
     """Handwriting where there is an image, and in any case name and time."""
-    column = width / SIGNATURES_A_ROW
-    for n, one in enumerate(signed):
-        left, at = x + n % SIGNATURES_A_ROW * column, y + n // SIGNATURES_A_ROW * SIGN_LEAST
-        hand = 0.0
-        if one.photo:
-            hand = column * 0.42
-            paper.picture(one.photo, left + 0.4, at + 0.6, hand, SIGN_LEAST - 1.2)
-        text = left + hand + PAD
-        room = column - hand - 2 * PAD
-        below = at + PAD
-        size = 6.8
-        parts = (Run(f"{one.role.zh} {one.role.en}", 5.2, GREY), Run(one.officer, size), Run(one.at, 5.6))
-        for run in parts:
-            below = paper.put(run, text, below, room)
     if not signed:
-        paper.put(Run(WORDS["sign.empty"].zh, 7, GREY), x + 2, y + SIGN_LEAST - 5, width - 4)
+        paper.put(Run(WORDS["sign.empty"].zh, 7, GREY), x + 2, y + height - 5, SIGN_WIDE - 4)
+        return
+    wide, tall = SIGN_WIDE / SIGNATURES_A_ROW, height / -(-len(signed) // SIGNATURES_A_ROW)
+    for n, one in enumerate(signed):
+        left, at = x + n % SIGNATURES_A_ROW * wide, y + n // SIGNATURES_A_ROW * tall
+        if one.photo:
+            paper.picture(one.photo, left + 0.4, at + 0.5, HAND - 0.8, tall - 1)
+        for line in _signed_texts(paper, one):
+            paper.write_line(line, left + HAND + PAD_X, at + PAD, wide - HAND - 2 * PAD_X)
+            at += line.height
 
 
 def _remarks(paper: Paper, remarks: Sequence[str]) -> None:
     table = Table(paper, (FIELD_LABEL, WIDTH - FIELD_LABEL))
     legend = WORDS["remark.legend"]
     runs = (*(Run(text, 7) for text in remarks), Run(f"{legend.zh}　　{legend.en}", 5.6, GREY))
-    table.row([label_cell(WORDS["sign.remarks"], 6.8), Cell(runs)], 12)
+    table.row([label_cell(WORDS["sign.remarks"], 6.8), Cell(runs)], REMARKS_LEAST, split=True)

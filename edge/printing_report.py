@@ -12,6 +12,7 @@ from lanes.forms import MARKS
 ROW_WIDTHS = (8.0, 62.0, 44.0, 38.0, 18.0, 16.0)
 RAW_WIDTHS = (24.0, 14.0, 50.0, 36.0, 36.0, 26.0)
 HOW_WIDTHS = (8.0, 46.0, 86.0, 46.0)
+HOW_LEAST, HOW_ROW = 14.0, 4.7  # mm: title and heading, a row of one line
 CURVES_A_ROW, CURVE_TALL = 3, 40.0
 POINTS = 400  # of one side of a curve; more would not be seen at this size
 LEFT, RIGHT = (20, 60, 160), (200, 90, 0)
@@ -31,6 +32,8 @@ def draw_report(paper: Paper, report: InstrumentReport) -> None:
     paper.set_y(paper.y + 1.5)
     draw_conclusion(paper, report, (("sign.first", report.signatures),))
     if report.rows:
+        if paper.y + HOW_LEAST + HOW_ROW * len(report.rows) > BOTTOM:
+            paper.add_page()
         _title(paper, "report.how")
         _how(paper, report.rows)
 
@@ -39,9 +42,7 @@ def _title(paper: Paper, key: str) -> None:
     label = WORDS[key]
     if paper.y + 20 > BOTTOM:
         paper.add_page()
-    paper.set_y(
-        paper.put(Run(f"{label.zh}　{label.en}", 7.5, strong=True), MARGIN, paper.y + 1.5, WIDTH) + 0.8
-    )
+    paper.set_y(paper.put(Run(f"{label.zh}　{label.en}", 8, strong=True), MARGIN, paper.y + 1.5, WIDTH) + 0.8)
 
 
 def _heads(*keys: str) -> list[Cell]:
@@ -53,12 +54,12 @@ def _rows(paper: Paper, rows: Sequence[ReportRow]) -> None:
     table = Table(paper, ROW_WIDTHS, _heads(*heads))
     for row in rows:
         what = (
-            Run(f"{row.item} {row.label.zh}　{row.quantity.zh}", 7.2),
+            Run(f"{row.item} {row.label.zh}　{row.quantity.zh}".strip(), 7.2),
             Run(", ".join(each for each in (row.label.en, row.quantity.en) if each), 5.4, GREY),
         )
         mark = WORDS[f"mark.{row.mark}"]
         judged = (
-            Run(f"{MARKS[row.mark]} {mark.zh}", 7.5, strong=row.mark == "fail"),
+            Run(f"{MARKS[row.mark]} {mark.zh}", 8, strong=row.mark == "fail"),
             Run(mark.en, 5.4, GREY),
         )
         table.row(
@@ -88,7 +89,7 @@ def _how(paper: Paper, rows: Sequence[ReportRow]) -> None:
     heads = ("table.number", "report.item", "report.arithmetic", "report.clause")
     table = Table(paper, HOW_WIDTHS, _heads(*heads))
     for row in rows:
-        texts = (f"{row.item} {row.quantity.zh}", row.arithmetic or "—", row.clause or "—")
+        texts = (f"{row.item} {row.quantity.zh}".strip(), row.arithmetic or "—", row.clause or "—")
         table.row([text_cell(str(row.number), 6, "centre"), *(text_cell(text, 6) for text in texts)])
 
 

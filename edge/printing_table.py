@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.printing_paper import BOTTOM, HAIR, MARGIN, PAD, Cell, Paper, Run
+from edge.printing_paper import BOTTOM, HAIR, MARGIN, PAD, PAD_X, Cell, Paper, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,16 @@ class Table:
         self._group: tuple[Cell, float] | None = None
         self._heading()
 
-    def row(self, cells: Sequence[Cell], least: float = 0.0) -> None:
-        """One row, at least ``least`` high; without room here on the next page, or over several."""
+    def row(self, cells: Sequence[Cell], least: float = 0.0, *, split: bool = False) -> None:
+        """One row, at least ``least`` high; without room here on the next page, or over several.
+
+        ``split``: it begins here in any case, if ``least`` has room.
+        """
         pairs = zip(cells, self.widths, strict=True)
         laid = [_Laid(tuple(self._lines(cell, width)), cell) for cell, width in pairs]
         tall = max(least, max(each.height for each in laid) + 2 * PAD)
-        if self.paper.y + tall > BOTTOM and not self._is_fresh():
+        here = least if split else tall
+        if self.paper.y + here > BOTTOM and not self._is_fresh():
             self._break()
         while self.paper.y + tall > BOTTOM:
             room = BOTTOM - self.paper.y - 2 * PAD
@@ -74,7 +78,7 @@ class Table:
             self._group = None
 
     def _lines(self, cell: Cell, width: float) -> list[Run]:
-        return [line for run in cell.runs for line in self.paper.wrapped(run, width - 2 * PAD)]
+        return [line for run in cell.runs for line in self.paper.wrapped(run, width - 2 * PAD_X)]
 
     def _is_fresh(self) -> bool:
         """Whether nothing but the heading stands on this page."""
@@ -117,5 +121,5 @@ class Table:
     def _write(self, laid: _Laid, x: float, y: float, width: float, tall: float) -> None:
         y += max(PAD, (tall - laid.height) / 2)
         for line in laid.lines:
-            self.paper.write_line(line, x + PAD, y, width - 2 * PAD, laid.cell.align)
+            self.paper.write_line(line, x + PAD_X, y, width - 2 * PAD_X, laid.cell.align)
             y += line.height

@@ -7,6 +7,8 @@ from lanes.form_words import WORDS
 from lanes.forms import Dossier, Form, Picture, conclusion_of, drafts_of, fields_of, seal_of
 from lanes.record import Captured, Photographed
 
+FIELDS = 12  # of the header: the visit, and what one sees of the vehicle
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoSheet(Form):
@@ -22,7 +24,7 @@ def photo_sheet(dossier: Dossier) -> PhotoSheet:
         title=WORDS["title.photos"],
         seal=seal_of(dossier),
         drafts=drafts_of(dossier),
-        fields=fields_of(dossier)[:9],
+        fields=fields_of(dossier)[:FIELDS],
         conclusion=conclusion,
         mark=mark,
         signatures=(),

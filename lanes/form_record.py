@@ -235,5 +235,6 @@ def finding_words(dossier: Dossier, finding: Finding) -> str:
     quantity = dossier.name("quantities", finding.quantity).zh
     value = " ".join(each for each in (finding.value, finding.unit) if each)
     limit = f"（{finding.limit}）" if finding.limit else ""
-    reason = f" {finding.arithmetic}" if finding.quantity == "review" and finding.arithmetic else ""
-    return f"{finding.item} {name} {quantity} {value}{limit}{reason}"
+    if finding.quantity == "review":
+        return " ".join(each for each in (name, f"{value}{limit}", finding.arithmetic) if each)
+    return f"{finding.item} {name} {quantity} {value}{limit}"

@@ -26,7 +26,7 @@ from lanes.tables import Label
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
-    """One judged quantity. ``basis``: numbers of the records it rests on."""
+    """One judged quantity. ``item``: empty for what is worked out of several; ``basis``: its records."""
 
     number: int
     item: str
@@ -96,7 +96,7 @@ def _row(dossier: Dossier, number: int, finding: Finding) -> ReportRow:
     marks: dict[str, Mark] = {"pass": "pass", "fail": "fail", "not_applicable": "none"}
     return ReportRow(
         number=number,
-        item=finding.item,
+        item="" if dossier.rulebook.item_kinds.get(finding.item) == "derived" else finding.item,
         label=dossier.name("items", finding.item),
         quantity=dossier.name("quantities", finding.quantity),
         value=" ".join(each for each in (finding.value, finding.unit) if each),

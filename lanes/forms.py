@@ -75,7 +75,7 @@ class Dossier:
     def officer(self, officer: str) -> str:
         """Name and number of an officer."""
         name = self.officers.get(officer, "")
-        return f"{name}（{officer}）" if name else officer
+        return f"{name} {officer}" if name else officer
 
     def name(self, table: str, code: str) -> Label:
         """What the rules call a code; the code itself when they do not know it."""
@@ -169,7 +169,7 @@ def seal_of(dossier: Dossier) -> Seal:
         rules=rules,
         rules_sha256=digest,
         simulated=any(is_simulated(record.source) for record in sources),
-        printed_at=dossier.time(dossier.printed_at),
+        printed_at=f"{dossier.time(dossier.printed_at)} {dossier.printed_at.astimezone(dossier.zone):%z}",
         printed_by=dossier.printed_by,
     )
 
