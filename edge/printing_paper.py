@@ -282,7 +282,8 @@ class Paper(FPDF):
     def _code(self) -> io.BytesIO:
         """The digest text as a QR code."""
         sink = io.BytesIO()
-        segno.make_qr(self.form.seal.text, error="m").save(sink, kind="png", scale=8, border=4)
+        code = segno.make_qr(self.form.seal.text, encoding="utf-8", error="m")
+        code.save(sink, kind="png", scale=8, border=4)
         sink.seek(0)
         return sink
 

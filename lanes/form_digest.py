@@ -1,17 +1,20 @@
 """The digest text of a form: what its QR code says, and how an auditor reads it."""
 
+import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 SCHEME = "chayan:record:1:"
+_PARTING = re.compile(r"[\x00-\x20%:\x7f]")  # would part or hide a name; the rest stays short for the code
 
 
 def record_text(site: str, node: str, inspection: str, seq: int, head: str) -> str:
     """``chayan:record:1:SITE:NODE:INSPECTION:SEQ:HEAD``: the chain's head (hex) after record ``seq``.
 
-    The three names are percent-encoded, so that a colon always parts two fields.
+    Colons, per cents, blanks and controls of the three names are percent-encoded.
     """
-    return SCHEME + ":".join([*(quote(each, safe="") for each in (site, node, inspection)), str(seq), head])
+    names = (_PARTING.sub(lambda found: f"%{ord(found[0]):02X}", name) for name in (site, node, inspection))
+    return SCHEME + ":".join([*names, str(seq), head])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
