@@ -202,7 +202,7 @@ def _remarks(dossier: Dossier, places: Sequence[Place]) -> Iterable[str]:
 def _states(dossier: Dossier) -> Iterable[str]:
     """What a reader must know of the whole inspection."""
     inspection = dossier.inspection
-    if inspection.business == "school_bus_licence":  # Q: to be noted in 备注
+    if inspection.business == "school_bus_permit":  # Q: to be noted in 备注
         yield _bi("remark.school")
     if inspection.aborted is not None:
         body = inspection.aborted[1]

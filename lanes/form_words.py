@@ -112,8 +112,8 @@ SCHOOL_BUS_BUSINESSES: tuple[Choice, ...] = (
     Choice("转移登记", "transfer", ("y",)),
     Choice("变更迁出", "moved out", ("q",)),
     Choice("更换车身或车架", "new body or frame", ("e",)),
-    Choice("申请校车使用许可", "school-bus licence", ("school_bus_licence",)),
-    Choice("期满换发校车标牌", "school-bus plate renewed", ("school_bus_plate",)),
+    Choice("申请校车使用许可", "school-bus licence", ("school_bus_permit",)),
+    Choice("期满换发校车标牌", "school-bus plate renewed", ("school_bus_renewal",)),
     Choice("非专用校车不再作为校车使用", "no longer a school bus", ("school_bus_end",)),
     Choice("其他", "other", ("t",)),
 )

@@ -237,7 +237,7 @@ def test_everybody_who_signed_is_there() -> None:
 
 def test_a_school_bus_licence_is_noted() -> None:
     items = [place.item for place in SCHOOL_BUS]
-    order = opened(BUS, "school_bus_licence")
+    order = opened(BUS, "school_bus_permit")
     form = record_form(dossier([*order, *map(checked, items), Signed(officer="001"), verdict("pass")]))
     assert {mark for mark, _ in lines(form).values()} == {"√"}
     assert ticked(form) == ["申请校车使用许可"]

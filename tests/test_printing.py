@@ -103,7 +103,7 @@ def test_the_record_form_is_one_page_with_every_text() -> None:
 def test_the_school_bus_form_has_its_22_items_on_one_page() -> None:
     items = [place.item for place in SCHOOL_BUS]
     bodies = [
-        *opened(BUS, "school_bus_licence"),
+        *opened(BUS, "school_bus_permit"),
         *map(checked, items),
         Signed(officer="001"),
         verdict("pass"),
