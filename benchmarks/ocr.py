@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from lanes.vehicle import LOOK_ALIKES, check_digit, fold, fold_vin
+from lanes.spelling import LOOK_ALIKES, fold
+from lanes.vin import check_digit, fold_vin, with_check_digit
 from models.catalog import catalog
 from models.claims import Judge
 from models.images import Image, PhotoError, decode
@@ -84,7 +85,7 @@ def neighbour(vin: str, dice: random.Random) -> str:
     """Another vehicle of the same model: other last digits; the check digit is right if it was."""
     tail = str(int(vin[-4:]) + dice.randint(1, 99)).zfill(4)[-4:]
     other = vin[:-4] + tail
-    return other[:8] + check_digit(other) + other[9:] if check_digit(vin) == vin[8] else other
+    return with_check_digit(other) if check_digit(vin) == vin[8] else other
 
 
 def plate_impostors(plate: str, dice: random.Random) -> list[str]:

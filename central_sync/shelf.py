@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from central_sync import ledger
@@ -87,8 +88,8 @@ class Shelf:
         if self.keys is None:
             return None
         through = self.keys.through
-        for volume in self.volumes[:-1]:
-            if volume.last()[0] > through and (found := volume.find(source, source_key)) is not None:
+        for volume, later in pairwise(self.volumes):
+            if later.first_seq > through + 1 and (found := volume.find(source, source_key)) is not None:
                 return found
         seq = self.keys.find(source, source_key)
         if seq is None:

@@ -14,6 +14,7 @@ from edge.bundles import bundle_app
 from edge.giving import direct_app
 from edge.journals import journal_app
 from edge.papers import print_command
+from edge.rules import left_out_warnings, must_know_left_out, rules_app
 from edge.verifying import verify_command
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(review_app, name="review")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(direct_app, name="direct")
 app.add_typer(journal_app, name="journal")
+app.add_typer(rules_app, name="rules")
 app.command("verify")(verify_command)
 app.command("print")(print_command)
 
@@ -88,6 +90,7 @@ def check(
 
     try:
         site, rules = load(file), read_rulebook()
+        must_know_left_out(file, site, rules)
         equipment(file, site)
     except (SettingsError, RulesError) as error:
         if as_json:
@@ -102,11 +105,14 @@ def check(
         "devices": [entry.name for entry in site.devices],
         "rules": rules.name,
         "rules_sha256": rules.rules_sha256,
+        "warnings": left_out_warnings(site, rules),
     }
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False))
     else:
         typer.echo(f"{file}: good. {len(site.lanes)} lanes, {len(site.devices)} devices, rules {rules.name}")
+        for warning in left_out_warnings(site, rules):
+            typer.echo(f"warning: {warning}")
 
 
 @review_app.command("plate")

@@ -206,6 +206,10 @@ def _reading_routes(app: FastAPI, desk: Desk, link: LinkState) -> None:
     async def site() -> Response:
         return answer(site_view(desk))
 
+    @app.get("/api/v1/names")
+    async def names() -> Response:
+        return answer(desk.rules.of(desk.journal.head()[0]).names)
+
     @app.get("/api/v1/board")
     async def snapshot() -> Response:
         return answer(board(desk, link))

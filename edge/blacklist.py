@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 from lanes.flow import Book, unmatched
 from lanes.layout import Lane
 from lanes.record import Name, Text
-from lanes.vehicle import Vehicle, fold
+from lanes.spelling import fold
+from lanes.vehicle import Vehicle
 
 
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

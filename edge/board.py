@@ -275,7 +275,10 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         ],
         "may_sign": open_ and not gaps,
         "missing": [{"code": gap.code, "zh": gap.zh, "en": gap.en} for gap in gaps],
-        "alarms": [{"zh": zh, "en": en} for zh, en in desk.blacklist.words_of(inspection.vehicle)],
+        "alarms": [
+            *({"zh": zh, "en": en} for zh, en in desk.blacklist.words_of(inspection.vehicle)),
+            *({"zh": each.zh, "en": each.en} for each in desk.paper_problems(inspection)),
+        ],
         "records": [record_view(record) for record in records],
     }
 

@@ -27,6 +27,7 @@ from edge.keeping import Keeping, note_replay, replay_from
 from edge.marshal import LaneDevices, Marshal
 from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_at
 from edge.rulebook import read_rulebook
+from edge.rules import must_know_left_out
 from edge.settings import SettingsError, SiteFile, load
 from firmware_bridge.catalog import KINDS, UnknownBroker
 from firmware_bridge.device import Device
@@ -148,6 +149,7 @@ async def run_node(path: Path) -> None:
     """Runs the node of a site file until SIGINT or SIGTERM."""
     site = load(path)
     rulebook = read_rulebook()
+    must_know_left_out(path, site, rulebook)
     folder = site.node.folder
     key = node_key(site)
     journal = open_journal(site, key)

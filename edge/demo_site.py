@@ -79,6 +79,10 @@ port = {ports.edge}
 url = "http://127.0.0.1:{ports.centre}"
 key = "{registry_key}"
 
+[rules]
+left_out = ["NQ", "UC", "F1", "DC", "C1", "H1", "H2", "H3", "H4", "S1"]
+left_out_why = "模拟检测线没有这些工位，也没有联网查询 (the virtual lanes have no stations for them)"
+
 [[officers]]
 officer = "officer-01"
 name = "模拟查验员一"

@@ -16,13 +16,13 @@ from edge.blacklist import Blacklist, parse
 from edge.reference import Reference
 from edge.rulebook import Rules
 from edge.settings import SiteFile
-from lanes.checklist import Checklist, checklist
+from lanes.checklist import Checklist, Given, checklist
 from lanes.flow import Book
 from lanes.inspection import Inspection
 from lanes.judge import Evidence, Missing, measured, missing
 from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
-from lanes.vehicle import Vehicle
+from lanes.vehicle import Problem, Vehicle
 
 REFERENCE = "reference"  # folder of what the centre has sent: lists, rules …
 REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
@@ -59,7 +59,7 @@ class Desk:
         self.version = 0
         self.closing = False
         self.turn = asyncio.Lock()  # nothing slips in between a check of the book and its append
-        self._checklists: dict[str, Checklist] = {}
+        self._checklists: dict[str, tuple[Given, Checklist]] = {}
         self._bells: set[asyncio.Event] = set()
         self.alarms: dict[str, Alarm] = {}  # by subject: stores, clock, directives, bundles, checkpoints
         self.reference = Reference(site.node.folder / REFERENCE, journal, f"{self.prefix}agent")
@@ -166,27 +166,34 @@ class Desk:
     # ---- questions to the book -------------------------------------------------------------------
 
     def checklist(self, inspection: Inspection) -> Checklist:
-        """What this vehicle must pass, by the rules of the day it was ordered."""
+        """What this vehicle must pass, by the platform's list or the rules of the day it was ordered."""
+        given = inspection.given
         known = self._checklists.get(inspection.inspection)
-        if known is None:
-            known = checklist(
+        if known is None or known[0] != given:
+            made = checklist(
                 inspection.vehicle,
                 inspection.business,
                 self.rules_day(inspection.ordered_at),
                 self.rules.of(inspection.ordered_seq),
+                given,
             )
             open_ones = self.book.inspections.keys()
             self._checklists = {name: each for name, each in self._checklists.items() if name in open_ones}
-            self._checklists[inspection.inspection] = known
-        return known
+            known = self._checklists[inspection.inspection] = (given, made)
+        return known[1]
 
     def rules_day(self, moment: datetime) -> date:
         """The day, by the site's own clock, whose rules hold for what was ordered at a moment."""
         return moment.astimezone(self._zone).date()
 
-    def rules_today(self, vehicle: Vehicle, business: str) -> Checklist:
+    def rules_today(self, vehicle: Vehicle, business: str, given: Given) -> Checklist:
         """What this vehicle must pass by today's rules; raises RuleError when they cannot tell."""
-        return checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rules.now())
+        return checklist(vehicle, business, self.rules_day(datetime.now(UTC)), self.rules.now(), given)
+
+    def paper_problems(self, inspection: Inspection) -> tuple[Problem, ...]:
+        """What is wrong with the papers of a vehicle, by the rules of the day it was ordered."""
+        rules, day = self.rules.of(inspection.ordered_seq), self.rules_day(inspection.ordered_at)
+        return rules.codes.problems(inspection.vehicle, day)
 
     def instruments(self) -> dict[str, tuple[str, ...]]:
         """Instrument items of each inspection that is on a lane."""
@@ -254,6 +261,7 @@ def evidence(inspection: Inspection) -> Evidence:
         vehicle=inspection.vehicle,
         business=inspection.business,
         attempt=inspection.attempt,
+        given=inspection.given,
         checks=dict(inspection.checks),
         brakes=dict(inspection.brakes),
         weights=dict(inspection.weights),

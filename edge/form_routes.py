@@ -8,6 +8,7 @@ from fastapi import FastAPI, Query, Response
 from edge.acts import ActError
 from edge.desk import Desk
 from lanes.forms import KINDS, FormKind
+from lanes.scope import RuleError
 
 
 def add_forms(app: FastAPI, desk: Desk) -> None:
@@ -38,6 +39,10 @@ def _print(desk: Desk, inspection: str, kind: FormKind, by: str) -> bytes:
         kept = kept_of(site.site.id, site.node.name, records, journal.rows)
         office = office_of(desk.rules.of(records[0].seq), site)
         return printed(kind, kept, office, source_of(desk.photos), by)
+    except RuleError as error:
+        raise ActError(
+            422, "no-rules", f"规则不能填写此表：{error}", f"the rules cannot fill it: {error}"
+        ) from error
     except NoForm:
         raise ActError(
             404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}"

@@ -2,44 +2,82 @@
 
 from typing import Annotated
 
+import msgspec
 import uuid_utils
 from msgspec import Meta, Struct
 
 from central_sync.journal import Appended
 from edge.acts import ActError, must_have_room
 from edge.desk import Desk
-from lanes.checklist import Checklist
-from lanes.record import Business, Key, Name, Ordered
+from lanes.checklist import Checklist, Given
+from lanes.record import Business, Draft, Key, Listed, Name, Ordered
 from lanes.scope import RuleError
-from lanes.vehicle import Vehicle, fold
+from lanes.spelling import fold
+from lanes.vehicle import Vehicle
 
 
 class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A vehicle is accepted for inspection; ``key`` makes its repetition harmless."""
+    """A vehicle is accepted for inspection; ``key`` makes its repetition harmless.
+
+    ``listed``: the platform's own list for this vehicle, which goes before the tables here.
+    """
 
     key: Key
     vehicle: Vehicle
     business: Business
     ordered_by: Name
     lane: Annotated[str, Meta(max_length=80)] = ""
+    listed: Listed | None = None
 
 
 async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
     """The order as a record; the one it already is for a repetition. Raises ActError."""
-    body = Ordered(vehicle=post.vehicle, business=post.business, ordered_by=post.ordered_by, lane=post.lane)
+    policy = desk.site.rules
+    body = Ordered(
+        vehicle=post.vehicle,
+        business=post.business,
+        ordered_by=post.ordered_by,
+        lane=post.lane,
+        left_out=policy.left_out,
+        left_out_why=policy.left_out_why,
+    )
     async with desk.turn:
-        if desk.journal.find(source, post.key) is None:
+        known = desk.journal.find(source, post.key)
+        if known is None:
             must_have_room(desk)
-            _orderable(desk, post)
-        appended = await desk.append(source, post.key, body, str(uuid_utils.uuid7()))
-    if appended.record.body != body:
+            _orderable(desk, post, body)
+        appended = await _append(desk, post, source, body, known is None)
+    if not _same(appended.record.body, body):
         raise ActError(
             409, "key-reused", "同一键值已用于另一受理", "this key already stands for another order"
         )
     return appended
 
 
-def _orderable(desk: Desk, post: OrderPost) -> None:
+async def _append(desk: Desk, post: OrderPost, source: str, body: Ordered, new: bool) -> Appended:
+    """The order, and with a new one the platform's list: both, or after a power cut neither."""
+    inspection = str(uuid_utils.uuid7())
+    drafts = [Draft(source=source, source_key=post.key, body=body, inspection=inspection)]
+    if new and post.listed is not None:
+        drafts.append(
+            Draft(
+                source=f"{desk.prefix}agent",
+                source_key=f"{inspection}/listed",
+                body=post.listed,
+                inspection=inspection,
+            )
+        )
+    return (await desk.journal.append(*drafts))[0]
+
+
+def _same(recorded: object, body: Ordered) -> bool:
+    """Whether an order repeats one; what its site leaves out may have changed in between."""
+    return isinstance(recorded, Ordered) and body == msgspec.structs.replace(
+        recorded, left_out=body.left_out, left_out_why=body.left_out_why
+    )
+
+
+def _orderable(desk: Desk, post: OrderPost, body: Ordered) -> None:
     """Refuses what may not or could not be inspected: black list, no rules, the same vehicle still open."""
     stopped = desk.blacklist.stops(post.vehicle)
     if stopped is not None:
@@ -50,7 +88,8 @@ def _orderable(desk: Desk, post: OrderPost) -> None:
             f"this vehicle is on the black list: {stopped.reason_en}",
         )
     try:
-        wanted = desk.rules_today(post.vehicle, post.business)
+        given = Given(listed=post.listed, left_out=body.left_out, left_out_why=body.left_out_why)
+        wanted = desk.rules_today(post.vehicle, post.business, given)
     except RuleError as error:
         raise ActError(422, "no-rules", f"规则未覆盖该车辆或业务：{error}", str(error)) from error
     _must_fit(post.vehicle, wanted)

@@ -10,6 +10,7 @@ import typer
 
 from lanes.forms import KINDS, Kept
 from lanes.record import Judged, NodeStarted, Record, parse
+from lanes.scope import RuleError
 
 if TYPE_CHECKING:
     from central_sync.volumes import JournalReader
@@ -56,7 +57,7 @@ def print_command(
             f"{journal} holds no inspection {inspection!r}; the board, the office page and "
             "GET /api/v1/inspections?state=all list them"
         )
-    except (JournalError, SettingsError, RulesError) as error:
+    except (JournalError, SettingsError, RulesError, RuleError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or out}: {error.strerror or error}")

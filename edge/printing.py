@@ -127,7 +127,7 @@ def dossier_of(kept: Kept, office: Office, printed_by: str, printed_at: datetime
 def _checklist(inspection: Inspection, office: Office) -> Checklist | None:
     day = inspection.ordered_at.astimezone(office.zone).date()
     try:
-        return checklist(inspection.vehicle, inspection.business, day, office.rulebook)
+        return checklist(inspection.vehicle, inspection.business, day, office.rulebook, inspection.given)
     except RuleError:
         return None
 
@@ -147,7 +147,7 @@ def printed(
     printed_by: str = "",
     printed_at: datetime | None = None,
 ) -> bytes:
-    """The PDF of one form. Raises NoForm."""
+    """The PDF of one form. Raises NoForm, and RuleError when the rules do not number its items."""
     dossier = dossier_of(kept, office, printed_by, printed_at)
     with _ONE_AT_A_TIME:
         match kind:

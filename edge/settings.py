@@ -73,6 +73,16 @@ class Bundles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Word = "bundles"
 
 
+class RulesPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[rules]: items that the rules want and this site cannot inspect, and why; normally none.
+
+    A code may be one of a group (NQ UC F1 DC C1): then all of its items are left out.
+    """
+
+    left_out: tuple[Annotated[str, Meta(min_length=1, max_length=20)], ...] = ()
+    left_out_why: Annotated[str, Meta(max_length=400)] = ""
+
+
 class BrokerAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[broker]: the MQTT 3.1.1 broker of the site."""
 
@@ -134,6 +144,7 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     journal: JournalPolicy = JournalPolicy()
     photos: PhotoPolicy = PhotoPolicy()
     disk: Disk = Disk()
+    rules: RulesPolicy = RulesPolicy()
     bundles: Bundles | None = None
     officers: tuple[Officer, ...] = ()
     devices: tuple[DeviceEntry, ...] = ()
@@ -314,7 +325,7 @@ def _cross_problems(site: SiteFile) -> list[str]:
 
 
 def _road_problems(site: SiteFile) -> list[str]:
-    """Destinations that share a name, keys that are none, disk limits the wrong way round."""
+    """Names that two share, keys that are none, halves of a pair, disk limits the wrong way round."""
     ends = [*([site.registry] if site.registry else []), *site.destinations]
     names = [each.name for each in ends] + ([site.bundles.name] if site.bundles else [])
     problems = [
@@ -333,6 +344,8 @@ def _road_problems(site: SiteFile) -> list[str]:
         problems.append(
             f"[journal] keep_days = {stay} needs [photos] keep_days of at most {stay}: records name photos"
         )
+    if bool(site.rules.left_out) != bool(site.rules.left_out_why.strip()):
+        problems.append("[rules] left_out and left_out_why go together: say why these items are left out")
     if site.disk.refuse_mb >= site.disk.warn_mb:
         problems.append(
             f"[disk] refuse_mb = {site.disk.refuse_mb} must be less than warn_mb = {site.disk.warn_mb}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from lanes.checklist import NOTHING, Given
 from lanes.record import (
     AxleWeighed,
     BrakeMeasured,
@@ -13,7 +14,8 @@ from lanes.record import (
     Ruled,
     SideslipMeasured,
 )
-from lanes.vehicle import Vehicle, fold
+from lanes.spelling import fold
+from lanes.vehicle import Vehicle
 
 _B = TypeVar("_B")
 Numbered: TypeAlias = tuple[int, _B]
@@ -26,6 +28,7 @@ class Evidence:
     vehicle: Vehicle
     business: str
     attempt: int = 1
+    given: Given = NOTHING
     checks: Mapping[str, Numbered[Checked]] = field(default_factory=dict)
     brakes: Mapping[str, Numbered[BrakeMeasured]] = field(default_factory=dict)
     weights: Mapping[int, Numbered[AxleWeighed]] = field(default_factory=dict)

@@ -7,19 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lanes.form_words import (
-    GROUPS,
-    RECORD,
     RECORD_BUSINESSES,
-    RUBBING,
-    SCHOOL_BUS,
     SCHOOL_BUS_BUSINESSES,
     VALUE_NAMES,
-    VEHICLE_PHOTO,
     VEHICLE_SHOT,
     VIN_SHOT,
     WORDS,
     Choice,
-    Place,
 )
 from lanes.forms import (
     MARKS,
@@ -36,9 +30,21 @@ from lanes.forms import (
     signatures_of,
 )
 from lanes.record import Checked, Finding
+from lanes.rulebook import FormName, Rulebook
+from lanes.scope import RuleError
 from lanes.tables import Label
 
 VALUE_ROOM = 24  # characters of a written value that stand in its line; longer ones stand in the remarks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an item stands on a form."""
+
+    number: int
+    item: str
+    group: str
+    label: Label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,8 @@ class RecordForm(Form):
 def record_form(dossier: Dossier) -> RecordForm:
     """The record form that applies to the vehicle, filled as far as the inspection has come."""
     school = is_school_bus(dossier.inspection.vehicle)
-    places, choices = (SCHOOL_BUS, SCHOOL_BUS_BUSINESSES) if school else (RECORD, RECORD_BUSINESSES)
+    places = places_of(dossier.rulebook, "school_bus" if school else "record")
+    choices = SCHOOL_BUS_BUSINESSES if school else RECORD_BUSINESSES
     conclusion, mark = conclusion_of(dossier.inspection)
     first, again = signatures_of(dossier)
     return RecordForm(
@@ -91,6 +98,17 @@ def record_form(dossier: Dossier) -> RecordForm:
         groups=_groups(dossier, places),
         areas=_areas(dossier),
         remarks=tuple(_remarks(dossier, places)),
+    )
+
+
+def places_of(rulebook: Rulebook, form: FormName) -> tuple[Place, ...]:
+    """The lines of a form by number; raises RuleError when the rules number none."""
+    rows = [row for row in rulebook.items.values() if form in row.form]
+    if not rows:
+        raise RuleError(f"names.toml, item: no item has a number on the form {form!r}")
+    return tuple(
+        Place(number=row.form[form], item=row.code, group=row.group, label=rulebook.names["items"][row.code])
+        for row in sorted(rows, key=lambda row: row.form[form])
     )
 
 
@@ -113,7 +131,10 @@ def _businesses(dossier: Dossier, choices: Sequence[Choice]) -> tuple[tuple[Labe
 def _groups(dossier: Dossier, places: Sequence[Place]) -> tuple[tuple[Label, tuple[Line, ...]], ...]:
     groups = dict.fromkeys(place.group for place in places)
     return tuple(
-        (GROUPS[group], tuple(_line(dossier, place) for place in places if place.group == group))
+        (
+            dossier.name("groups", group),
+            tuple(_line(dossier, place) for place in places if place.group == group),
+        )
         for group in groups
     )
 
@@ -124,7 +145,7 @@ def _line(dossier: Dossier, place: Place) -> Line:
     return Line(
         number=place.number,
         item=place.item,
-        label=_item_name(dossier, place.item, Label(zh=place.zh, en=place.en)),
+        label=place.label,
         mark=mark_of(dossier, place.item),
         value=value if len(value) <= VALUE_ROOM else f"{see.zh} {see.en}",
     )
@@ -152,20 +173,13 @@ def _value(dossier: Dossier, item: str) -> str:
     return f"{value} {names[value].zh} {names[value].en}" if value in names else value
 
 
-def _item_name(dossier: Dossier, item: str, default: Label) -> Label:
-    return dossier.rulebook.names["items"].get(item, default)
-
-
 def _areas(dossier: Dossier) -> tuple[Area, ...]:
-    letter = _letter(dossier)
-    boxes = (("rubbing", RUBBING, VIN_SHOT), ("vehicle", VEHICLE_PHOTO, VEHICLE_SHOT))
+    artefacts = () if dossier.checklist is None else dossier.checklist.artefacts
+    needed = {each.artefact for each in artefacts if each.required}
+    boxes = (("rubbing", "vin_rubbing", VIN_SHOT), ("vehicle", "standard_photo", VEHICLE_SHOT))
     return tuple(
-        Area(
-            label=WORDS[f"area.{name}"],
-            needed=letter in letters,
-            picture=_latest(dossier, shot),
-        )
-        for name, letters, shot in boxes
+        Area(label=WORDS[f"area.{name}"], needed=artefact in needed, picture=_latest(dossier, shot))
+        for name, artefact, shot in boxes
     )
 
 
@@ -189,8 +203,7 @@ def _remarks(dossier: Dossier, places: Sequence[Place]) -> Iterable[str]:
         text = "；".join(each for each in said if each)
         if item in numbers and text:
             place = numbers[item]
-            name = _item_name(dossier, item, Label(zh=place.zh, en=place.en)).zh
-            yield f"{place.number} {name}（{MARKS[mark_of(dossier, item)]}）：{text}"
+            yield f"{place.number} {place.label.zh}（{MARKS[mark_of(dossier, item)]}）：{text}"
         elif item not in numbers and (text or checked.result == "fail"):
             yield _outside(dossier, checked, text)
     for finding in dossier.findings:
@@ -204,6 +217,10 @@ def _states(dossier: Dossier) -> Iterable[str]:
     inspection = dossier.inspection
     if inspection.business == "school_bus_permit":  # Q: to be noted in 备注
         yield _bi("remark.school")
+    left_out = () if dossier.checklist is None else dossier.checklist.left_out
+    for why in dict.fromkeys(item.left_out for item in left_out):
+        items = "、".join(f"{item.item} {item.zh}" for item in left_out if item.left_out == why)
+        yield f"{_bi('remark.left_out')}（{why}）：{items}"
     if inspection.aborted is not None:
         body = inspection.aborted[1]
         yield f"{_bi('remark.aborted')}：{body.reason}（{dossier.officer(body.by)}）"
@@ -224,7 +241,7 @@ def _place_of(item: str, numbers: Mapping[str, Place]) -> tuple[int, str]:
 
 def _outside(dossier: Dossier, checked: Checked, text: str) -> str:
     """A defect outside the table is described here, and fails the vehicle (F)."""
-    name = _item_name(dossier, checked.item, Label(zh=checked.item, en=""))
+    name = dossier.name("items", checked.item)
     what = _bi("remark.outside") if checked.result == "fail" else ""
     return f"{what} {checked.item} {name.zh}：{text}".strip()
 

@@ -1,25 +1,12 @@
-"""What stands printed on the forms: labels in both languages, the items of each form, its businesses.
+"""What stands printed on the forms: labels in both languages, and the businesses of each record form.
 
-Facts of the record forms: domain notes 1.3 (F, templates of CHY, LZL, PDA), unless a line says otherwise.
+Facts of the record forms: domain notes 1.3 (F, templates of CHY, LZL, PDA). Their items, with numbers and
+groups, stand in the rules (names.toml, item).
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from lanes.tables import Label
-
-GroupName: TypeAlias = Literal["general", "goods", "coach", "other", "school"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A line of a record form: number, the item's code, group, and its names where the rules have none."""
-
-    number: int
-    item: str
-    group: GroupName
-    zh: str
-    en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,61 +17,6 @@ class Choice:
     en: str
     codes: tuple[str, ...]
 
-
-_GENERAL = (
-    Place(1, "01", "general", "车辆识别代号", "VIN"),
-    Place(2, "02", "general", "发动机型号/号码", "engine model and number"),
-    Place(3, "03", "general", "车辆品牌/型号", "brand and model"),
-    Place(4, "04", "general", "车身颜色", "body colour"),
-    Place(5, "05", "general", "核定载人数", "number of seats"),
-    Place(6, "06", "general", "车辆类型", "vehicle class"),
-    Place(7, "07", "general", "号牌/车辆外观形状", "plate and outer shape"),
-    Place(8, "08", "general", "轮胎完好情况", "condition of the tyres"),
-    Place(9, "09", "general", "安全带、三角警告牌", "seat belts, warning triangle"),
-)
-
-RECORD: tuple[Place, ...] = (
-    *_GENERAL,
-    Place(10, "10", "goods", "外廓尺寸、轴数、轴距", "outline, axles, wheelbase"),
-    Place(11, "11", "goods", "整备质量", "kerb mass"),
-    Place(12, "12", "goods", "轮胎规格", "tyre size"),
-    Place(13, "13", "goods", "侧后部防护装置", "side and rear guards"),
-    Place(
-        14, "14", "goods", "车身反光标识和车辆尾部标志板、喷涂", "reflective marking, rear board, lettering"
-    ),
-    Place(15, "15", "coach", "灭火器", "fire extinguisher"),
-    Place(16, "16", "coach", "行驶记录装置、车内外录像监控装置", "drive recorder, cameras"),
-    Place(17, "17", "coach", "应急出口/应急锤、乘客门", "emergency exits and hammers, passenger door"),
-    Place(18, "18", "coach", "外部标识/文字、喷涂", "outer signs and lettering"),
-    Place(19, "19", "other", "标志灯具、警报器", "marking lamps, siren"),
-    Place(20, "20", "other", "检验合格证明", "proof of the safety test"),
-)
-
-#: The order is the form's (F); the codes X10 to X22 are ours.
-SCHOOL_BUS: tuple[Place, ...] = (
-    *_GENERAL,
-    Place(10, "X10", "school", "校车标志灯", "school-bus lamps"),
-    Place(11, "X11", "school", "停车指示标志", "stop sign"),
-    Place(12, "X12", "school", "具有行驶记录功能的卫星定位装置", "satellite positioning with drive recorder"),
-    Place(13, "X13", "school", "应急出口/应急锤", "emergency exits and hammers"),
-    Place(14, "X14", "school", "干粉灭火器", "dry-powder extinguisher"),
-    Place(15, "X15", "school", "急救箱", "first-aid kit"),
-    Place(16, "X16", "school", "车身外观标识", "outer marking"),
-    Place(17, "X17", "school", "照管人员座位", "seat of the attendant"),
-    Place(18, "X18", "school", "汽车安全带", "seat belts"),
-    Place(19, "X19", "school", "车内外录像监控系统", "cameras inside and outside"),
-    Place(20, "X20", "school", "辅助倒车装置", "reversing aid"),
-    Place(21, "X21", "school", "校车标牌", "school-bus plate"),
-    Place(22, "X22", "school", "安全技术检验合格证明", "proof of the safety test"),
-)
-
-GROUPS: dict[GroupName, Label] = {
-    "general": Label(zh="通用项目", en="all vehicles"),
-    "goods": Label(zh="货车、挂车", en="goods vehicles, trailers"),
-    "coach": Label(zh="大中型客车、危险化学品运输车", en="coaches, dangerous goods"),
-    "other": Label(zh="其他", en="others"),
-    "school": Label(zh="校车", en="school buses"),
-}
 
 RECORD_BUSINESSES: tuple[Choice, ...] = (
     Choice("注册登记", "registration", ("z",)),
@@ -117,10 +49,6 @@ SCHOOL_BUS_BUSINESSES: tuple[Choice, ...] = (
     Choice("非专用校车不再作为校车使用", "no longer a school bus", ("school_bus_end",)),
     Choice("其他", "other", ("t",)),
 )
-
-#: Letters of the businesses for which a rubbing of the VIN, and a photo of the vehicle, belong on the form.
-RUBBING = frozenset("zyqrecld")
-VEHICLE_PHOTO = frozenset("zyrasec")  # changes that need a new photo are s e c (M)
 
 SCHOOL_BUS_USES = frozenset("OPQ")
 SCHOOL_BUS_CLASSES = frozenset({"K18", "K28", "K38"})  # 专用校车
@@ -195,6 +123,7 @@ WORDS: dict[str, Label] = {
         ("remark.see", "见备注", "see remarks"),
         ("remark.outside", "表外缺陷", "defect outside the table"),
         ("remark.failed", "不合格项", "failed"),
+        ("remark.left_out", "本站不检", "left out at this site"),
         ("remark.lacking", "尚缺", "still lacking"),
         ("remark.aborted", "终止原因", "aborted because"),
         ("remark.statement", "签字声明", "statement"),

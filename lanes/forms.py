@@ -24,7 +24,7 @@ from lanes.record import (
 )
 from lanes.rulebook import Rulebook
 from lanes.tables import Label
-from lanes.vehicle import Vehicle, format_plate
+from lanes.vehicle import Vehicle
 
 FormKind: TypeAlias = Literal["record", "instruments", "photos"]
 Mark: TypeAlias = Literal["pass", "fail", "none", "open"]
@@ -212,7 +212,7 @@ def fields_of(dossier: Dossier) -> tuple[tuple[Label, str], ...]:
         "ordered": dossier.time(inspection.ordered_at),
         "attempt": str(inspection.attempt),
         "lane": inspection.lane or "—",
-        "plate": none if plate is None else format_plate(plate),
+        "plate": none if plate is None else dossier.rulebook.codes.plates.painted(plate).replace("\n", " "),
         "plate_kind": "—" if plate is None else dossier.coded("plate_kinds", plate.hpzl),
         "use": dossier.coded("uses", vehicle.use),
         "class": dossier.coded("vehicle_classes", vehicle.vehicle_class),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from lanes.checklist import Given
 from lanes.record import (
     Aborted,
     Arrived,
@@ -16,6 +17,7 @@ from lanes.record import (
     ItemFailed,
     ItemStarted,
     Judged,
+    Listed,
     Moved,
     Ordered,
     Photographed,
@@ -49,6 +51,9 @@ class Inspection:
     ordered_at: datetime
     attempt: int = 1
     called_to: str = ""
+    left_out: tuple[str, ...] = ()
+    left_out_why: str = ""
+    listed: tuple[int, Listed] | None = None
     phase: Phase = "waiting"
     lane: str | None = None
     station: str | None = None
@@ -76,6 +81,8 @@ class Inspection:
         """Adds one record of this inspection."""
         seq, body = record.seq, record.body
         match body:
+            case Listed() if self.judged is None:
+                self.listed = (seq, body)
             case Arrived():
                 self.lane, self.arrived_at, self.arrived_tick_ms = body.lane, record.at, record.tick_ms
             case Moved():
@@ -146,6 +153,12 @@ class Inspection:
         ]
 
     @property
+    def given(self) -> Given:
+        """What its order adds to the tables of the rules."""
+        listed = None if self.listed is None else self.listed[1]
+        return Given(listed=listed, left_out=self.left_out, left_out_why=self.left_out_why)
+
+    @property
     def verdict(self) -> str | None:
         """pass, fail, or None before it is judged."""
         return None if self.judged is None else self.judged[1].verdict
@@ -179,4 +192,6 @@ def opened(record: Record, body: Ordered) -> Inspection:
         ordered_at=record.at,
         attempt=body.attempt,
         called_to=body.lane,
+        left_out=body.left_out,
+        left_out_why=body.left_out_why,
     )

@@ -30,7 +30,7 @@ def judge(evidence: Evidence, rulebook: Rulebook, on: date) -> tuple[tuple[Findi
 
     Raises NotReady while anything is missing, RuleError when the rules do not cover this vehicle.
     """
-    wanted = checklist(evidence.vehicle, evidence.business, on, rulebook)
+    wanted = checklist(evidence.vehicle, evidence.business, on, rulebook, evidence.given)
     lacking = missing(evidence, wanted)
     if lacking:
         raise NotReady(lacking)
@@ -45,7 +45,7 @@ def judge(evidence: Evidence, rulebook: Rulebook, on: date) -> tuple[tuple[Findi
 
 def measured(evidence: Evidence, rulebook: Rulebook, on: date) -> tuple[Finding, ...]:
     """Findings of the instrument readings there are so far; unusable readings have none."""
-    wanted = checklist(evidence.vehicle, evidence.business, on, rulebook)
+    wanted = checklist(evidence.vehicle, evidence.business, on, rulebook, evidence.given)
     return tuple(Readings(evidence, rulebook, on).findings(wanted))
 
 

@@ -181,6 +181,23 @@ class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
     ordered_by: Name
     attempt: int = 1
     lane: Annotated[str, Meta(max_length=80)] = ""
+    left_out: tuple[Name, ...] = ()
+    left_out_why: Text = ""
+
+
+class Listed(Body, frozen=True, kw_only=True, tag="listed"):
+    """The platform's own list for this vehicle (18C47); it goes before the tables of the rules.
+
+    A part that is empty was not listed: there the tables still hold. Codes that nobody here knows stay in it.
+    """
+
+    by: Name
+    items: tuple[Name, ...] = ()
+    instruments: tuple[Name, ...] = ()
+    shots: tuple[Name, ...] = ()
+    version: Annotated[str, Meta(max_length=80)] = ""
+    sha256: Sha256 | None = None
+    listed_at: datetime | None = None
 
 
 class Arrived(Body, frozen=True, kw_only=True, tag="arrived"):
@@ -389,6 +406,7 @@ AnyBody: TypeAlias = (
     | Switched
     | Captured
     | Ordered
+    | Listed
     | Arrived
     | Moved
     | ItemStarted

@@ -122,10 +122,11 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def covers(self, case: Case) -> bool:
         """Whether this row is for this case."""
         vehicle = case.vehicle
+        if self.classes and not vehicle.vehicle_class.startswith(self.classes):
+            return False  # first and cheap: most rows end here
         made, effective = self._dates()
         return (
-            (not self.classes or vehicle.vehicle_class.startswith(self.classes))
-            and all(not (allowed := self._set(n)) or case.value(n) in allowed for n in self.SETS)
+            all(_allows(value, case.value(n)) for n in self.SETS if (value := getattr(self, n)))
             and made[0] <= vehicle.made_on <= made[1]
             and effective[0] <= case.on <= effective[1]
             and all(
@@ -188,6 +189,8 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def narrowest(rows: Iterable[_Row], case: Case) -> _Row | None:
     """The row for a case that lies within all others for it; None when no row is for it."""
     found = [row for row in rows if row.covers(case)]
+    if len(found) < 2:
+        return found[0] if found else None
     return next((row for row in found if all(row.within(other) for other in found)), None)
 
 
@@ -217,6 +220,11 @@ def resolved(row: _Row, groups: Mapping[str, tuple[str, ...]]) -> _Row:
 
 def _is_prefix(name: str) -> bool:
     return 1 <= len(name) <= 3 and name.isascii() and name.isalnum() and name.isupper() and name[0].isalpha()
+
+
+def _allows(allowed: str | tuple[str, ...], value: str) -> bool:
+    """Whether a column that names one value or several names this one."""
+    return value == allowed if isinstance(allowed, str) else value in allowed
 
 
 def _holds(span: tuple[int, int], number: int | None) -> bool:

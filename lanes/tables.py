@@ -12,7 +12,7 @@ from lanes.scope import Confidence, RuleError
 _T = TypeVar("_T", bound=Struct)
 _V = TypeVar("_V")
 Document = Mapping[str, object]
-_NAMING = ("quantity", "item", "shot", "code", "name", "key")
+_NAMING = ("code", "quantity", "item", "shot", "artefact", "level", "name", "key")
 
 
 class Label(Struct, frozen=True, kw_only=True):
@@ -30,16 +30,18 @@ class SourceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ClassGroupRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """rulebook.toml, class_group: beginnings of cllx codes under one name."""
+    """rulebook.toml, class_group: beginnings of cllx codes under one name; ``zh``, ``en``: for people."""
 
     name: str
     classes: tuple[str, ...]
     source: str
     confidence: Confidence
+    zh: str = ""
+    en: str = ""
 
 
 class NameRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """names.toml, codes.toml: a code and its names."""
+    """names.toml, codes.toml and others: a code and its names."""
 
     code: str
     zh: str
@@ -94,9 +96,9 @@ def each(labelled: Iterable[tuple[str, _T]], change: Callable[[_T], _V]) -> list
     return done
 
 
-def by_code(labelled: Iterable[tuple[str, _T]], code: Callable[[_T], str]) -> dict[str, _T]:
+def by_code(labelled: Iterable[tuple[str, _V]], code: Callable[[_V], str]) -> dict[str, _V]:
     """Rows under their code, in order; raises RuleError for a code that stands twice."""
-    found: dict[str, _T] = {}
+    found: dict[str, _V] = {}
     for label, row in labelled:
         if code(row) in found:
             raise RuleError(f"{label}: {code(row)!r} stands twice in this table")

@@ -1,18 +1,20 @@
 """What a plate and a VIN may look like: symbols, foldings of the recognisers' classes, and patterns.
 
-Plate formats: GA 36-2018 and the forms before it (domain notes 5.2: F for civil and new-energy forms, M for
-the rest); O stands only second, on old police plates (M). VIN: GB 16735 / ISO 3779, 33 characters (M).
+The forms of plates are those of ``configs/rules/plates.toml`` as it was installed, those before today's too.
+VIN: GB 16735 / ISO 3779, 33 characters (M).
 """
 
-from lanes.vehicle import PROVINCES, VIN_ALPHABET, check_digit
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+from lanes.plate import Plates
+from lanes.plate_form import DIGITS, LETTERS, PROVINCES
+from lanes.vin import ALPHABET as VIN_ALPHABET
+from lanes.vin import CHECKED, check_digit
 from models.claims import Form
 from models.ctc import Alphabet
 
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-DIGITS = "0123456789"
-SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ" + DIGITS
-ENERGY = "DABCEFGHJK"  # D A B C E electric, F G H J K other new energy
-PLATE_SYMBOLS = PROVINCES + "学警港澳挂领使民航应急试超" + LETTERS + "O" + DIGITS
 PLATE_BLANKS = " ·•.-—_:,'`|・。"  # separators: the round dot of the plate is read as any of these
 OLD_FORMS = {
     "苏": "蘇", "云": "雲", "辽": "遼", "鲁": "魯", "宁": "寧", "晋": "晉", "沪": "滬", "贵": "貴",
@@ -28,13 +30,48 @@ VIN_FOLDS = {letter: letter.lower() for letter in VIN_ALPHABET if letter.isalpha
     STAR: "★☆✱XxKkH#",  # recognisers take the struck star for these; only allowed outside the 17 characters
 }
 VIN_BLANKS = " .-—_:,'`·"
-VIN_LENGTH = 17
-CHECKED_REGIONS = "L12345"  # China by GB 16735, North America; elsewhere the ninth place is free (M)
+
+
+@cache
+def installed_plates() -> Plates:
+    """The forms of plates that came with this installation."""
+    text = (files("configs") / "rules" / "plates.toml").read_text(encoding="utf-8")
+    return Plates.from_tables({"plates": tomllib.loads(text)})
+
+
+@cache
+def plate_places() -> dict[tuple[str, ...], float]:
+    """What is looked for in photos: the characters of each place, and the log prior of that form.
+
+    Forms that differ at one place only are one, which is the same set of texts and fewer to try.
+    """
+    found: dict[tuple[str, ...], float] = {}
+    for form in installed_plates().forms:
+        if form.row.read:
+            _join(found, form.places, RARE if form.row.rare else 0.0)
+    return found
+
+
+def _join(found: dict[tuple[str, ...], float], places: tuple[str, ...], prior: float) -> None:
+    """Adds a form, joined with one of the same prior that differs at one place at most."""
+    for other in [other for other, known in found.items() if known == prior and len(other) == len(places)]:
+        apart = [i for i, (a, b) in enumerate(zip(places, other, strict=True)) if a != b]
+        if len(apart) < 2:
+            del found[other]
+            places = tuple("".join(dict.fromkeys(a + b)) for a, b in zip(other, places, strict=True))
+    found[places] = prior
+
+
+@cache
+def plate_symbols() -> str:
+    """Every character that is looked for on a plate."""
+    every = "".join("".join(places) for places in plate_places())
+    return "".join(dict.fromkeys(PROVINCES + every + LETTERS + DIGITS))
 
 
 def plate_alphabet(labels: list[str]) -> Alphabet:
     """Plate symbols out of a recogniser's labels."""
-    return Alphabet(PLATE_SYMBOLS, labels, PLATE_FOLDS, PLATE_BLANKS)
+    return Alphabet(plate_symbols(), labels, PLATE_FOLDS, PLATE_BLANKS)
 
 
 def vin_alphabet(labels: list[str]) -> Alphabet:
@@ -47,28 +84,9 @@ RARE = -3.0  # log prior of the special forms: enough to settle 川 against M, n
 
 def plate_forms(alphabet: Alphabet) -> list[Form]:
     """Every plate form, the frequent ones first."""
-    serial, digit, province, letter = [SERIAL], [DIGITS], [PROVINCES], [LETTERS]
-    frequent = {
-        "civil": province + [LETTERS + "O"] + serial * 5,
-        "marked": province + letter + serial * 4 + ["学警港澳挂领试超"],
-        "energy_small": province + letter + [ENERGY] + serial + digit * 4,
-        "energy_large": province + letter + digit * 5 + [ENERGY],
-    }
-    special = {
-        "consular": province + digit * 5 + ["领"],
-        "embassy": ["使"] + digit * 6,
-        "embassy_2017": digit * 6 + ["使"],
-        "police_force": ["W", "J", PROVINCES] + digit * 4 + serial,
-        "police_force_2004": ["W", "J"] + digit * 6 + serial,
-        "military": letter + letter + digit * 5,
-        "aviation": ["民", "航"] + letter + digit * 4,
-        "rescue": province + ["XS"] + digit * 4 + ["应", "急"],
-    }
-    both = [(frequent, 0.0), (special, RARE)]
+    ordered = sorted(plate_places().items(), key=lambda item: -item[1])
     return [
-        Form(name=name, pattern=alphabet.allow(*places), prior=prior)
-        for forms, prior in both
-        for name, places in forms.items()
+        Form(name=" ".join(places), pattern=alphabet.allow(*places), prior=prior) for places, prior in ordered
     ]
 
 
@@ -77,10 +95,10 @@ def vin_forms(alphabet: Alphabet) -> list[Form]:
 
     The last four are digits (ISO 3779, domain notes 4, M); where the check digit is required it is 0-9 or X.
     """
-    other = "".join(c for c in VIN_ALPHABET if c not in CHECKED_REGIONS)
+    other = "".join(c for c in VIN_ALPHABET if c not in CHECKED)
     tail = [VIN_ALPHABET] * 4 + [DIGITS] * 4
     bodies = {
-        "checked": [CHECKED_REGIONS] + [VIN_ALPHABET] * 7 + [DIGITS + "X"] + tail,
+        "checked": [CHECKED] + [VIN_ALPHABET] * 7 + [DIGITS + "X"] + tail,
         "free": [other] + [VIN_ALPHABET] * 8 + tail,
     }
     stars: list[tuple[list[str], list[str]]] = [([], []), ([STAR], []), ([], [STAR]), ([STAR], [STAR])]
@@ -93,4 +111,4 @@ def vin_forms(alphabet: Alphabet) -> list[Form]:
 
 def check_holds(vin: str) -> bool | None:
     """Whether the check digit of 17 characters is right; None where the maker's region requires none."""
-    return vin[8] == check_digit(vin) if vin[0] in CHECKED_REGIONS else None
+    return vin[8] == check_digit(vin) if vin[0] in CHECKED else None

@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from lanes.record import Character, Opinion
-from lanes.vehicle import fold, fold_vin
+from lanes.spelling import fold
+from lanes.vin import fold_vin
 from models.catalog import ClaimLimits, Thresholds, catalog, joint_digest
 from models.claims import Judge
 from models.corners import CornerFinder

@@ -22,7 +22,7 @@ from lanes.judge import judge
 from lanes.record import AnyBody, Arrived, Judged, Moved, Ordered, Photographed, Record, Reviewed, Signed
 from lanes.tables import Label
 from lanes.vehicle import Plate, Vehicle
-from tests.lanes_parts import ON, brake, car, checked, weighed
+from tests.lanes_parts import ON, SMALL_SITE, brake, car, checked, weighed
 
 NUMBER = "2026112200017"
 START = datetime(2026, 11, 22, 1, tzinfo=UTC)  # 09:00 in China
@@ -55,7 +55,8 @@ def records(bodies: Sequence[AnyBody], source: str = "agent", first: int = 101) 
 
 
 def opened(vehicle: Vehicle = CAR, business: str = "periodic", **changes: Any) -> list[AnyBody]:
-    order = Ordered(vehicle=vehicle, business=business, ordered_by="clerk", **changes)
+    left_out = {"left_out": SMALL_SITE.left_out, "left_out_why": SMALL_SITE.left_out_why}
+    order = Ordered(vehicle=vehicle, business=business, ordered_by="clerk", **left_out, **changes)
     return [order, Arrived(lane="1"), Moved(lane="1", station="exterior")]
 
 

@@ -257,6 +257,35 @@ def test_board_lists_and_health(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+def test_names_of_codes_for_pages(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            names = (await edge.client.get("/api/v1/names")).json()
+            assert names["vehicle_classes"]["K33"] == {"zh": "小型轿车", "en": "small saloon"}
+            assert names["fuels"]["C"]["en"] == "electric"
+            assert set(names) == set(edge.desk.rules.installed.names)
+
+    asyncio.run(use())
+
+
+def test_the_officer_is_told_what_is_wrong_with_the_papers(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            sound = await edge.order("k1", vehicle=vehicle("LTEST1A21J0000001"))
+            assert (await edge.detail(sound))["alarms"] == []
+            changes = {"fuel": "X", "vin_series": "LTEST1B2", "plate": {"hpzl": "52", "hphm": "浙A12345"}}
+            odd = await edge.order("k2", vehicle=vehicle("LTEST1A20J0000001") | changes)
+            alarms = [each["en"] for each in (await edge.detail(odd))["alarms"]]
+            assert alarms == [
+                "fuel X is in no code table",
+                "hphm '浙A12345' is no plate of kind 52: it would fit kind 01, 02, 06, 07, 08, 12, 13, 22",
+                "VIN character 9 is 0, the check digit is 1",
+                "VIN differs from the announced series: character 7 is A, not B",
+            ]
+
+    asyncio.run(use())
+
+
 def test_an_operator_admits_the_vehicle_whose_plate_the_camera_misread(tmp_path: Path) -> None:
     async def use() -> None:
         async with edge_at(tmp_path) as edge:

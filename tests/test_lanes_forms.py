@@ -1,6 +1,8 @@
 """What stands on a form: the filling rules of the record form, the report's rows, the photo sheet."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -9,11 +11,13 @@ from hypothesis import strategies as st
 
 from lanes.form_digest import record_text, seen_in
 from lanes.form_photos import photo_sheet
-from lanes.form_record import RecordForm, record_form
+from lanes.form_record import RecordForm, places_of, record_form
 from lanes.form_report import InstrumentReport, instrument_report
-from lanes.form_words import RECORD, SCHOOL_BUS, WORDS
+from lanes.form_words import WORDS
 from lanes.forms import MARKS, is_school_bus
 from lanes.record import Aborted, Captured, Filmed, Moved, Photographed, Record, Ruled, Signed
+from lanes.rulebook import FormName
+from lanes.scope import RuleError
 from tests.forms_parts import (
     BUS,
     HEAD,
@@ -69,19 +73,20 @@ def test_a_school_bus_has_a_form_of_its_own(vehicle_class: str, use: str, school
     assert len(lines(form)) == (22 if school else 20)
 
 
-@pytest.mark.parametrize(("places", "last"), [(RECORD, 20), (SCHOOL_BUS, 22)])
-def test_the_lines_of_a_form_are_numbered_without_gap_and_name_each_item_once(
-    places: tuple[Any, ...], last: int
+@pytest.mark.parametrize(("form", "last", "groups"), [("record", 20, 4), ("school_bus", 22, 2)])
+def test_the_lines_of_a_form_are_numbered_without_gap_and_stand_by_group(
+    form: FormName, last: int, groups: int
 ) -> None:
+    places = places_of(rulebook(), form)
     assert [place.number for place in places] == list(range(1, last + 1))
     assert len({place.item for place in places}) == last
+    runs = [group for group, _ in groupby(place.group for place in places)]
+    assert len(runs) == len(set(runs)) == groups
 
 
-def test_every_numbered_item_of_the_rules_has_its_line_on_the_form() -> None:
-    numbered = {item for item, kind in rulebook().item_kinds.items() if kind == "check" and item.isdigit()}
-    assert {place.item for place in RECORD} == {item for item in numbered if int(item) <= 20}
-    for place in RECORD:
-        assert rulebook().names["items"][place.item].zh == place.zh
+def test_rules_without_numbers_cannot_fill_a_form() -> None:
+    with pytest.raises(RuleError, match=r"names\.toml, item: no item has a number on the form 'record'"):
+        places_of(replace(rulebook(), items={}), "record")
 
 
 # ---- filling rules -------------------------------------------------------------------------------
@@ -236,7 +241,7 @@ def test_everybody_who_signed_is_there() -> None:
 
 
 def test_a_school_bus_licence_is_noted() -> None:
-    items = [place.item for place in SCHOOL_BUS]
+    items = [place.item for place in places_of(rulebook(), "school_bus")]
     order = opened(BUS, "school_bus_permit")
     form = record_form(dossier([*order, *map(checked, items), Signed(officer="001"), verdict("pass")]))
     assert {mark for mark, _ in lines(form).values()} == {"√"}
@@ -246,15 +251,29 @@ def test_a_school_bus_licence_is_noted() -> None:
     assert [label.zh for label, _ in form.groups] == ["通用项目", "校车"]
 
 
-def test_a_truck_that_these_rules_do_not_cover_shows_what_was_judged() -> None:
+def test_a_truck_has_its_goods_group() -> None:
     items = [f"{n:02}" for n in range(1, 15)]
     done = [*opened(TRUCK, "registration"), *map(checked, items), Signed(officer="001"), verdict("pass")]
     form = record_form(dossier(done))
-    assert [lines(form)[n][0] for n in (10, 14, 15, 20)] == ["√", "√", "—", "—"]
+    assert [lines(form)[n][0] for n in (10, 14, 15, 18)] == ["√", "√", "—", "—"]
+    assert form.drafts == () and form.groups[1][0].zh == "货车、挂车"
+
+
+def test_a_vehicle_that_these_rules_do_not_cover_shows_what_was_judged() -> None:
+    tractor = car(vehicle_class="T11")
+    done = [*opened(tractor), checked("01"), Signed(officer="001"), verdict("pass")]
+    form = record_form(dossier(done))
+    assert [lines(form)[n][0] for n in (1, 2, 20)] == ["√", "—", "—"]
     assert form.drafts == ()
-    unfinished = record_form(dossier(done[:5]))
+    unfinished = record_form(dossier(done[:4]))
     assert [why.zh for why in unfinished.drafts] == ["未判定", "规则未涵盖本车"]
-    assert lines(unfinished)[20][0] == ""
+    assert [lines(unfinished)[n][0] for n in (1, 2, 20)] == ["√", "", ""]
+
+
+def test_what_the_site_leaves_out_is_said_with_its_reason() -> None:
+    (remark,) = [each for each in record_form(dossier(periodic())).remarks if each.startswith("本站不检")]
+    assert remark.startswith("本站不检 left out at this site（no such station）：")
+    assert "H1 前照灯（左外灯）" in remark and "G80 联网查询" in remark
 
 
 def test_a_business_that_is_not_on_the_form_is_another_one() -> None:

@@ -16,6 +16,7 @@ from lanes.record import Finding, Judged, Reviewed, Ruled
 from lanes.scope import RuleError
 from tests.lanes_parts import (
     ON,
+    SMALL_SITE,
     VIN,
     attempt,
     brake,
@@ -46,7 +47,7 @@ def failed(evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def lacking(evidence: Evidence) -> list[str]:
-    wanted = checklist(evidence.vehicle, evidence.business, ON, rulebook())
+    wanted = checklist(evidence.vehicle, evidence.business, ON, rulebook(), evidence.given)
     found = missing(evidence, wanted)
     assert all(lack.zh and lack.en for lack in found)
     if found:
@@ -321,7 +322,7 @@ def test_a_doubt_about_quality_is_ruled_on_too() -> None:
 
 
 def test_an_empty_attempt_lacks_everything_in_the_order_of_the_form() -> None:
-    empty = Evidence(vehicle=car(), business="periodic")
+    empty = Evidence(vehicle=car(), business="periodic", given=SMALL_SITE)
     assert lacking(empty) == [
         *(f"item:{i}" for i in ("01", "03", "04", "06", "07", "08", "09", "20")),
         "instrument:B1",
@@ -416,8 +417,8 @@ def test_an_axle_the_vehicle_does_not_have_weighs_nothing() -> None:
 
 
 def test_vehicles_without_rules_are_not_judged() -> None:
-    with pytest.raises(RuleError, match="no rows for class H11"):
-        judge(attempt(vehicle=car(vehicle_class="H11")), rulebook(), ON)
+    with pytest.raises(RuleError, match="class T11, use A"):
+        judge(attempt(vehicle=car(vehicle_class="T11")), rulebook(), ON)
     with pytest.raises(RuleError, match="no row axle_rate"):
         judge(attempt(), rulebook(), date(2020, 6, 1))
 

@@ -21,9 +21,9 @@ from edge.printing import NoForm, dossier_of, printed, source_of
 from edge.printing_paper import BOTTOM, MARGIN, Paper
 from edge.printing_record import draw_record
 from edge.printing_report import POINTS, draw_report, thinned
-from lanes.form_record import Line, record_form
+from lanes.form_record import Line, places_of, record_form
 from lanes.form_report import instrument_report
-from lanes.form_words import RECORD, RECORD_BUSINESSES, SCHOOL_BUS, WORDS
+from lanes.form_words import RECORD_BUSINESSES, WORDS
 from lanes.forms import KINDS, FormKind
 from lanes.record import AnyBody, Finding, Judged, Photographed, Signed
 from lanes.tables import Label
@@ -49,7 +49,7 @@ from tests.forms_parts import (
     text,
     verdict,
 )
-from tests.lanes_parts import checked
+from tests.lanes_parts import checked, rulebook
 
 ROOT = Path(__file__).parent.parent
 SEAL = f"chayan:record:1:3301-0001:lane-1:{NUMBER}:{{seq}}:{HEAD}"
@@ -74,7 +74,11 @@ def test_the_record_form_is_one_page_with_every_text() -> None:
         "机动车查验记录表",
         "Vehicle inspection record",
         "示例查验区 Example site",
-        *(f"{place.zh} {place.en}" for place in RECORD if place.item not in ("09", "14")),
+        *(
+            f"{place.label.zh} {place.label.en}"
+            for place in places_of(rulebook(), "record")
+            if place.item not in ("09", "14")
+        ),
         *(f"{choice.zh} {choice.en}" for choice in RECORD_BUSINESSES),
         *(
             WORDS[key].zh
@@ -101,10 +105,10 @@ def test_the_record_form_is_one_page_with_every_text() -> None:
 
 
 def test_the_school_bus_form_has_its_22_items_on_one_page() -> None:
-    items = [place.item for place in SCHOOL_BUS]
+    places = places_of(rulebook(), "school_bus")
     bodies = [
         *opened(BUS, "school_bus_permit"),
-        *map(checked, items),
+        *(checked(place.item) for place in places),
         Signed(officer="001"),
         verdict("pass"),
     ]
@@ -112,7 +116,7 @@ def test_the_school_bus_form_has_its_22_items_on_one_page() -> None:
     must_hold(
         page,
         "校车查验记录表",
-        *(place.zh for place in SCHOOL_BUS),
+        *(place.label.zh for place in places),
         "校车使用许可",
         "专用校车",
         "√ 申请校车使用许可",

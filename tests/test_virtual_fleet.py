@@ -6,7 +6,10 @@ from itertools import islice
 import pytest
 
 from firmware_bridge.virtual.fleet import FAULTS, Car, fleet
-from lanes.vehicle import VIN_ALPHABET, check_digit, plate_problems, vin_problems
+from lanes.vin import ALPHABET, check_digit
+from tests.lanes_parts import ON, rulebook
+
+CODES = rulebook().codes
 
 
 def cars(seed: int, count: int, lanes: int = 2, **options: int) -> list[Car]:
@@ -45,12 +48,13 @@ def test_papers_are_valid(seed: int) -> None:
         vehicle = car.vehicle
         assert vehicle.vin.startswith("LTEST")
         assert vehicle.vin[8] == check_digit(vehicle.vin)
-        assert vin_problems(vehicle.vin, vehicle.made_on, False, vehicle.vehicle_class) == ()
+        assert CODES.problems(vehicle, ON) == ()
         assert vehicle.vehicle_class in {"K31", "K33"}
         assert 900 < vehicle.kerb_mass_kg < vehicle.gross_mass_kg <= 3500
         if vehicle.plate:
-            assert plate_problems(vehicle.plate.hpzl, vehicle.plate.hphm) == ()
-            assert (vehicle.plate.hpzl == "52") == (vehicle.fuel in "CO")
+            form = CODES.plates.form_of(vehicle.plate)
+            assert form is not None
+            assert form.row.energy == {"C": "battery", "O": "other"}.get(vehicle.fuel)
 
 
 def test_a_new_car_has_no_plate_and_one_in_use_has() -> None:
@@ -86,14 +90,14 @@ def test_faults_are_what_they_say() -> None:
         assert (car.shown_plate != vehicle.plate) == (car.planted == "other_plate")
         assert bool(car.blurred_shot) == (car.planted == "blurred_photo")
         if car.planted == "vin_altered":
-            assert set(car.shown_vin) <= set(VIN_ALPHABET)
+            assert set(car.shown_vin) <= set(ALPHABET)
             assert car.shown_vin[8] in "0123456789X"
             assert car.shown_vin[13:].isdigit()
         if car.planted == "other_plate":
             assert car.shown_plate is not None
             assert vehicle.plate is not None
             assert car.shown_plate.hpzl == vehicle.plate.hpzl
-            assert plate_problems(car.shown_plate.hpzl, car.shown_plate.hphm) == ()
+            assert CODES.plates.problems(car.shown_plate.hpzl, car.shown_plate.hphm) == ()
         if car.blurred_shot == "0111":
             assert vehicle.plate is not None
 

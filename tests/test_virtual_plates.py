@@ -16,7 +16,7 @@ from firmware_bridge.virtual.glyphs import (
     plate_style,
     strokes,
 )
-from lanes.vehicle import VIN_ALPHABET
+from lanes.vin import ALPHABET
 
 
 def test_single_layer_cells_are_45_by_90_with_12_mm_gaps_and_34_at_the_dot() -> None:
@@ -88,7 +88,7 @@ def test_what_cannot_be_drawn_is_named(hpzl: str, hphm: str, says: str) -> None:
 
 
 def test_every_vin_character_and_the_star_can_be_struck_within_its_box() -> None:
-    assert set(STROKES) == {*VIN_ALPHABET, "*"}
+    assert set(STROKES) == {*ALPHABET, "*"}
     for char in STROKES:
         points = np.vstack(strokes(char))
         assert points.min() >= 0

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.chaos.deck import SHARES
 from benchmarks.chaos.road import run_road
 from benchmarks.chaos.system import run_rounds
 from benchmarks.chaos.tally import Tally
@@ -26,15 +27,22 @@ def main(arguments: list[str] | None = None) -> int:
         "--vehicles", type=int, default=6, help="how many go through in one round of the system"
     )
     parser.add_argument("--dsn", help="database of the system's registry; default: SQLite")
+    parser.add_argument("--kinds", help="only these kinds on the road, such as kill_node,kill_registry")
+    parser.add_argument(
+        "--pause", type=float, default=0.3, help="seconds between two faults of the road, mean"
+    )
     parser.add_argument("--broken", choices=BROKEN, default="", help="break the node: it must be found")
     options = parser.parse_args(arguments)
     system = options.faults // SYSTEM_SHARE if options.system is None else options.system
-    if options.faults < 1 or options.vehicles < 1 or not 0 <= system <= options.faults:
-        parser.error("--faults and --vehicles must be at least 1, --system at most --faults")
+    if min(options.faults, options.vehicles) < 1 or options.pause <= 0 or not 0 <= system <= options.faults:
+        parser.error("--faults and --vehicles must be at least 1, --system at most --faults, --pause above 0")
+    kinds = frozenset(options.kinds.split(",") if options.kinds else SHARES)
+    if unknown := kinds.difference(SHARES):
+        parser.error(f"--kinds {', '.join(sorted(unknown))}: there are {', '.join(SHARES)}")
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     tally, began = Tally(), time.monotonic()
     if system < options.faults:
-        run_road(tally, seed, options.faults - system, options.broken)
+        run_road(tally, seed, options.faults - system, options.broken, kinds, options.pause)
     if tally.good:
         run_rounds(tally, seed, system, options.vehicles, options.dsn)
     report = tally.report() | {"seed": seed, "seconds": round(time.monotonic() - began, 1)}

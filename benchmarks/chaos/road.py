@@ -39,7 +39,7 @@ DEVICES = 12
 DEVICE_PAUSE_S = (0.02, 0.2)
 AGAIN_S = 0.1  # after no answer
 AGAIN = 0.05  # of the acknowledged facts are told once more
-BETWEEN_S = (0.05, 0.55)  # two faults
+BETWEEN = (1 / 6, 11 / 6)  # two faults, times the mean
 PAUSE_S, BAD_S, FULL_S = (0.2, 2.0), (2.0, 5.0), (0.5, 2.0)
 DAY_S = 86_400
 REPEATED = 12  # old requests at once
@@ -64,22 +64,26 @@ class Road:
         return self.folder / "registry.sqlite"
 
 
-def run_road(tally: Tally, seed: int, faults: int, broken: str = "") -> None:
+def run_road(
+    tally: Tally, seed: int, faults: int, broken: str, kinds: frozenset[str], pause_s: float
+) -> None:
     """So many faults; what was found goes into the tally, and the folder stays when there was something."""
     folder = Path(tempfile.mkdtemp(prefix="chayan-road-"))
-    asyncio.run(_run(tally, folder, seed, faults, broken))
+    asyncio.run(_run(tally, folder, seed, faults, broken, kinds, pause_s))
     if tally.good:
         shutil.rmtree(folder)
     else:
         print(f"kept for a look: {folder}", file=sys.stderr)
 
 
-async def _run(tally: Tally, folder: Path, seed: int, faults: int, broken: str) -> None:
+async def _run(
+    tally: Tally, folder: Path, seed: int, faults: int, broken: str, kinds: frozenset[str], pause_s: float
+) -> None:
     disk = Disk(folder / "disk")
     try:
-        rig = Rig(tally, folder, disk, random.Random(seed), broken)
+        rig = Rig(tally, folder, disk, random.Random(seed), broken, kinds)
         async with rig.running():
-            await rig.hurt(faults)
+            await rig.hurt(faults, pause_s)
             settled = await rig.drain()
         if settled:
             rig.judge()
@@ -92,7 +96,15 @@ async def _run(tally: Tally, folder: Path, seed: int, faults: int, broken: str) 
 class Rig:
     """Everything that runs, and the faults that can be done to it."""
 
-    def __init__(self, tally: Tally, folder: Path, disk: Disk, dice: random.Random, broken: str) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        folder: Path,
+        disk: Disk,
+        dice: random.Random,
+        broken: str,
+        kinds: frozenset[str],
+    ) -> None:
         self._tally, self._folder, self._disk, self._dice = tally, folder, disk, dice
         self._node_folder = disk.folder / "node"
         self._node_folder.mkdir()
@@ -107,11 +119,12 @@ class Rig:
         self._key = key
         self._roads = [self._road(f"registry-{n}", key, port) for n, port in enumerate(free_ports(2), 1)]
         self._node = self._make_node(broken)
-        leave_out = set()
-        if disk.why_not:
+        if disk.why_not and "full_disk" in kinds:
             tally.not_injected["full_disk"] = disk.why_not
-            leave_out.add("full_disk")
-        self._deck = Deck(random.Random(dice.random()), frozenset(leave_out))
+            kinds -= {"full_disk"}
+        if not kinds:
+            raise ValueError(f"none of the kinds can be done here: {tally.not_injected}")
+        self._deck = Deck(random.Random(dice.random()), kinds)
         self._kinds: dict[str, Callable[[], Awaitable[bool]]] = {
             "kill_node": self._kill_node,
             "kill_registry": self._kill_registry,
@@ -232,7 +245,7 @@ class Rig:
 
     # ---- faults ----------------------------------------------------------------------------------
 
-    async def hurt(self, faults: int) -> None:
+    async def hurt(self, faults: int, pause_s: float) -> None:
         """Draws and does faults until there were so many."""
         goal = self._tally.faults.total() + faults
         shown = 0
@@ -244,7 +257,7 @@ class Rig:
                 task = asyncio.create_task(self._do(kind))
                 self._busy.add(task)
                 task.add_done_callback(self._busy.discard)
-            await asyncio.sleep(self._dice.uniform(*BETWEEN_S))
+            await asyncio.sleep(self._dice.uniform(*BETWEEN) * pause_s)
             if self._tally.faults.total() >= shown + 50:
                 shown = self._tally.faults.total()
                 print(f"{shown} faults, {len(self._acknowledged)} facts acknowledged", file=sys.stderr)

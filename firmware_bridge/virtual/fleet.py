@@ -6,7 +6,10 @@ from datetime import date, timedelta
 from random import Random
 from typing import Literal, TypeAlias
 
-from lanes.vehicle import PROVINCES, Plate, Vehicle, check_digit
+from lanes.plate_form import LETTERS, PROVINCES
+from lanes.vehicle import Plate, Vehicle
+from lanes.vin import LETTERS as VIN_LETTERS
+from lanes.vin import YEAR_CODES, with_check_digit
 
 Business: TypeAlias = Literal["registration", "periodic"]
 Fault: TypeAlias = Literal["vin_altered", "other_plate", "weak_brake", "blurred_photo"]
@@ -16,12 +19,9 @@ FAULT_EVERY = 8
 OFFICERS = ("officer-01", "officer-02")
 
 HOME = "浙"
-SERIAL_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # no I, no O
 PURE_ELECTRIC, OTHER_NEW_ENERGY = "DABCE", "FGHJK"  # M, domain notes 5.2
 
 WMI = "LTEST"  # fictitious maker and type: no real vehicle begins so
-VIN_LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"  # ISO 3779: no I, O, Q
-YEAR_CODES = "ABCDEFGHJKLMNPRSTVWXY123456789"  # 2010 is A, thirty years round; domain notes 4
 FIGURES_AT = (8, 13, 14, 15, 16)  # check digit and the last four
 LOOK_ALIKES = {  # what an altered character becomes: what reading and eyes confuse
     "0": "D", "1": "7", "2": "Z", "3": "8", "4": "A", "5": "S", "6": "G", "7": "1", "8": "B", "9": "8",
@@ -253,8 +253,8 @@ def permuted(seed: int, number: int) -> int:
 
 def drawn_plate(dice: Random, fuel: str, serial: int) -> Plate:
     """Green with eight characters for new energy, else blue with seven; half of them of the home province."""
-    head = (HOME if dice.random() < 0.5 else dice.choice(PROVINCES)) + dice.choice(SERIAL_LETTERS[:11])
-    letter, digits = SERIAL_LETTERS[serial // 10_000], f"{serial % 10_000:04d}"
+    head = (HOME if dice.random() < 0.5 else dice.choice(PROVINCES)) + dice.choice(LETTERS[:11])
+    letter, digits = LETTERS[serial // 10_000], f"{serial % 10_000:04d}"
     if fuel in "CO":
         kind = dice.choice(PURE_ELECTRIC if fuel == "C" else OTHER_NEW_ENERGY)
         return Plate(hpzl="52", hphm=head + kind + letter + digits)
@@ -276,11 +276,6 @@ def drawn_vin(dice: Random, year: int, serial: int) -> str:
     kind = dice.choice("123456789") + dice.choice(VIN_LETTERS) + dice.choice("23456789")
     year_code = YEAR_CODES[(year - 2010) % 30]
     return with_check_digit(f"{WMI}{kind}0{year_code}{dice.choice(VIN_LETTERS)}{serial:06d}")
-
-
-def with_check_digit(vin: str) -> str:
-    """The VIN with its ninth character put right."""
-    return vin[:8] + check_digit(vin) + vin[9:]
 
 
 def altered_vin(vin: str, dice: Random) -> str:
