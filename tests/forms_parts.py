@@ -206,7 +206,7 @@ def codes(data: bytes) -> list[str]:
 def _code(page: np.ndarray, per_mm: float) -> str:
     low, high = int(BOTTOM * per_mm), int((BOTTOM + QR_SIDE + 5) * per_mm)
     left, right = int((MARGIN - 5) * per_mm), int((MARGIN + QR_SIDE + 3) * per_mm)
-    return str(cv2.QRCodeDetector().detectAndDecode(np.ascontiguousarray(page[low:high, left:right]))[0])
+    return str(cv2.QRCodeDetectorAruco().detectAndDecode(np.ascontiguousarray(page[low:high, left:right]))[0])
 
 
 def boxes(data: bytes) -> list[tuple[int, str, tuple[float, float, float, float]]]:
