@@ -8,7 +8,7 @@ ARGS ?=
 # two workers: the tests start real servers and browsers
 WORKERS ?= 2
 
-.PHONY: help setup pages demo test check bench chaos browser clean
+.PHONY: help setup pages demo test check bench chaos mutants browser clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ bench: setup ## benchmarks, each a ratio against a peer of the same run: make be
 
 chaos: setup ## kill -9 of every process at random moments: make chaos ARGS="--faults 20 --seed 1 --json"
 	@$(BIN)/python -m benchmarks.chaos $(ARGS)
+
+mutants: setup ## changes of the deciding modules that no test finds (an hour or more): make mutants ARGS="'lanes.limits*'"
+	@$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)
+	@$(BIN)/mutmut results
 
 clean: ## remove what was built
 	rm -rf $(VENV) web/dist web/node_modules build dist

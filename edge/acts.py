@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from central_sync.journal import RetiredError
 from edge.desk import Desk
+from edge.permits import ActError, must_be_permitted
 from firmware_bridge.device import Act
 from lanes.inspection import Inspection
 from lanes.record import (
@@ -24,6 +25,9 @@ from lanes.record import (
     Name,
     Photographed,
     Record,
+    Referred,
+    Released,
+    Repeated,
     Result,
     Ruled,
     Sha256,
@@ -32,16 +36,9 @@ from lanes.record import (
     utc,
 )
 
+Reason: TypeAlias = Annotated[str, Meta(min_length=1, max_length=2000)]
 PHOTO_LIMIT = 12 * 1024 * 1024
 _IMAGE_STARTS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
-
-
-class ActError(Exception):
-    """An act that cannot be recorded: HTTP status, problem code, and what to do in two languages."""
-
-    def __init__(self, status: int, code: str, zh: str, en: str) -> None:
-        super().__init__(en)
-        self.status, self.code, self.zh, self.en = status, code, zh, en
 
 
 class _Act(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -82,7 +79,32 @@ class SignedAct(_Act, frozen=True, kw_only=True, tag="signed"):
     statement: Text = ""
 
 
-AnyAct: TypeAlias = PhotographedAct | CheckedAct | RuledAct | SignedAct
+class RepeatedAct(_Act, frozen=True, kw_only=True, tag="repeated"):
+    """Items of the running attempt must be done again."""
+
+    items: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    reason: Reason
+
+
+class ReferredAct(_Act, frozen=True, kw_only=True, tag="referred"):
+    """The vehicle is referred as suspicious."""
+
+    signs: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    reason: Reason
+    photos: tuple[int, ...] = ()
+    hold: Text = ""
+
+
+class ReleasedAct(_Act, frozen=True, kw_only=True, tag="released"):
+    """Another officer's suspicion has no ground."""
+
+    referred_seq: int
+    reason: Reason
+
+
+AnyAct: TypeAlias = (
+    PhotographedAct | CheckedAct | RuledAct | SignedAct | RepeatedAct | ReferredAct | ReleasedAct
+)
 
 
 class ActPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -209,7 +231,7 @@ class Acts:
         return await self.desk.keep(data), fresh
 
     def _known(self, inspection: str) -> Inspection:
-        known = self.desk.book.inspections.get(inspection)
+        known = self.desk.inspection(inspection)
         if known is None:
             raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
         return known
@@ -220,7 +242,10 @@ class Acts:
             repeated = self._repeated(source, key, body, inspection)
             if repeated is not None:
                 return repeated, False
-            self._permit(self._known(inspection), body)
+            known = self._known(inspection)
+            must_be_permitted(self.desk, known, body)
+            if isinstance(body, Signed) and body.photo is not None:
+                self._stored(body.photo)
             appended = await self.desk.append(source, key, body, inspection)
         return appended.record.seq, appended.fresh
 
@@ -263,6 +288,14 @@ class Acts:
                 )
             case SignedAct():
                 return Signed(officer=officer, role=act.role, photo=act.photo, statement=act.statement)
+            case RepeatedAct():
+                return Repeated(items=act.items, officer=officer, reason=act.reason)
+            case ReferredAct():
+                return Referred(
+                    officer=officer, signs=act.signs, reason=act.reason, photos=act.photos, hold=act.hold
+                )
+            case ReleasedAct():
+                return Released(referred_seq=act.referred_seq, officer=officer, reason=act.reason)
 
     def _photographed(self, act: PhotographedAct, officer: str) -> Photographed:
         size, start = self._stored(act.photo)
@@ -282,49 +315,6 @@ class Acts:
                 409, "photo-first", "照片尚未上传", f"put the photo first: PUT /api/v1/photos/{digest}"
             )
         return self.desk.photos.peek(digest)
-
-    def _permit(self, inspection: Inspection, body: AnyBody) -> None:
-        """What the state of the inspection allows."""
-        if isinstance(body, Aborted):
-            if inspection.phase not in ("waiting", "on_lane"):
-                raise ActError(409, "not-open", "该流水已结束", "this inspection has ended")
-            return
-        if inspection.phase != "on_lane":
-            says = {"waiting": ("车辆尚未进入通道", "the vehicle has not arrived yet")}
-            zh, en = says.get(inspection.phase, ("该流水已结束", "this inspection has ended"))
-            raise ActError(409, "not-open", zh, en)
-        if "officer" in inspection.signatures:
-            raise ActError(409, "signed", "已签字，不能再修改", "it is signed; nothing can be added")
-        checklist = self.desk.checklist(inspection)
-        match body:
-            case Checked() if body.item not in {item.item for item in checklist.checks}:
-                raise ActError(
-                    422, "no-item", f"没有项目 {body.item}", f"this vehicle has no item {body.item}"
-                )
-            case Photographed() if body.shot not in {shot.shot for shot in checklist.shots}:
-                raise ActError(
-                    422, "no-shot", f"没有照片种类 {body.shot}", f"this vehicle has no shot {body.shot}"
-                )
-            case Ruled() if body.review_seq not in {seq for seq, _ in inspection.asks()}:
-                raise ActError(
-                    409, "no-ask", "该审核不需裁定或已裁定", "that review does not wait for a ruling"
-                )
-            case Signed():
-                self._may_sign(inspection)
-                if body.photo is not None:
-                    self._stored(body.photo)
-            case _:
-                pass
-
-    def _may_sign(self, inspection: Inspection) -> None:
-        gaps = self.desk.missing(inspection)
-        if gaps:
-            raise ActError(
-                409,
-                "incomplete",
-                "还缺：" + "、".join(gap.zh for gap in gaps),
-                "still missing: " + ", ".join(gap.en for gap in gaps),
-            )
 
 
 def must_have_room(desk: Desk) -> None:

@@ -17,12 +17,13 @@ from msgspec import Meta, Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from central_sync.volumes import JournalError
-from edge.acts import PHOTO_LIMIT, ActError, ActPost, Acts, media_type
+from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
 from edge.form_routes import add_forms
 from edge.orders import OrderPost, place
-from lanes.inspection import Inspection, fold
+from edge.permits import ActError
+from lanes.inspection import Inspection
 from lanes.record import Filmed, Key, Name, Reviewed
 
 BODY_LIMIT = 256 * 1024
@@ -227,7 +228,7 @@ def _reading_routes(app: FastAPI, desk: Desk, link: LinkState) -> None:
     @app.get("/api/v1/inspections/{inspection}")
     async def one(inspection: str) -> Response:
         records = desk.journal.of_inspection(inspection)
-        known = desk.book.inspections.get(inspection) or fold(records)
+        known = desk.inspection(inspection)
         if known is None:
             raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
         return answer(detail(desk, known, records))

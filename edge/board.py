@@ -9,6 +9,7 @@ import msgspec
 from edge.desk import Desk
 from lanes.flow import uncaptured, unmatched
 from lanes.inspection import Inspection
+from lanes.judge import proposed
 from lanes.layout import OUTPUTS, Lane, Station
 from lanes.record import BrakeMeasured, Record, Reviewed, is_simulated, kind_of
 
@@ -264,6 +265,7 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         **summary(inspection),
         "vehicle": msgspec.to_builtins(inspection.vehicle),
         "attempt": inspection.attempt,
+        "stands": [every_field(each) for each in inspection.stands],
         "items": _items(desk, inspection),
         "shots": _shots(desk, inspection),
         "asks": [_review(seq, review) for seq, review in inspection.asks()],
@@ -273,7 +275,15 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         "findings": [
             every_field(each) for each in (inspection.judged[1].findings if inspection.judged else ())
         ],
-        "may_sign": open_ and not gaps,
+        "referrals": [
+            {"seq": seq, **every_field(body), "released": seq in inspection.releases}
+            for seq, body in inspection.referrals.items()
+        ],
+        "signs": [
+            {"sign": code, "zh": sign.zh, "en": sign.en, "proposed": code in _proposed(desk, inspection)}
+            for code, sign in desk.rules_of(inspection).verdicts.signs.items()
+        ],
+        "may_sign": open_ and (not gaps or inspection.referred),
         "missing": [{"code": gap.code, "zh": gap.zh, "en": gap.en} for gap in gaps],
         "alarms": [
             *({"zh": zh, "en": en} for zh, en in desk.blacklist.words_of(inspection.vehicle)),
@@ -281,6 +291,13 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         ],
         "records": [record_view(record) for record in records],
     }
+
+
+def _proposed(desk: Desk, inspection: Inspection) -> set[str]:
+    """Signs of suspicion that a model's doubt proposes, of photos that count."""
+    rules, current = desk.rules_of(inspection), {seq for seq, _ in inspection.latest_photos().values()}
+    doubts = (review for seq in current for _, review in inspection.reviews.get(seq, ()))
+    return {sign for review in doubts for sign in proposed(review, rules)}
 
 
 def _items(desk: Desk, inspection: Inspection) -> list[Json]:

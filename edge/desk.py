@@ -16,9 +16,10 @@ from edge.blacklist import Blacklist, parse
 from edge.reference import Reference
 from edge.rulebook import Rules
 from edge.settings import SiteFile
+from lanes.again import remaining
 from lanes.checklist import Checklist, Given, checklist
 from lanes.flow import Book
-from lanes.inspection import Inspection
+from lanes.inspection import Inspection, fold
 from lanes.judge import Evidence, Missing, measured, missing
 from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
@@ -166,7 +167,7 @@ class Desk:
     # ---- questions to the book -------------------------------------------------------------------
 
     def checklist(self, inspection: Inspection) -> Checklist:
-        """What this vehicle must pass, by the platform's list or the rules of the day it was ordered."""
+        """What it must pass, by the platform's list or the rules of its day; what stands is optional."""
         given = inspection.given
         known = self._checklists.get(inspection.inspection)
         if known is None or known[0] != given:
@@ -179,8 +180,13 @@ class Desk:
             )
             open_ones = self.book.inspections.keys()
             self._checklists = {name: each for name, each in self._checklists.items() if name in open_ones}
-            known = self._checklists[inspection.inspection] = (given, made)
+            known = (given, remaining(made, inspection.redo))
+            self._checklists[inspection.inspection] = known
         return known[1]
+
+    def rules_of(self, inspection: Inspection) -> Rulebook:
+        """The rules that hold for an inspection."""
+        return self.rules.of(inspection.ordered_seq)
 
     def rules_day(self, moment: datetime) -> date:
         """The day, by the site's own clock, whose rules hold for what was ordered at a moment."""
@@ -196,9 +202,11 @@ class Desk:
         return rules.codes.problems(inspection.vehicle, day)
 
     def instruments(self) -> dict[str, tuple[str, ...]]:
-        """Instrument items of each inspection that is on a lane."""
+        """Instrument items of each inspection that is on a lane; those that stand are not measured again."""
         return {
-            each.inspection: tuple(item.item for item in self.checklist(each).instruments)
+            each.inspection: tuple(
+                item.item for item in self.checklist(each).instruments if not each.has_standing(item.item)
+            )
             for each in self.book.inspections.values()
             if each.phase in ("on_lane", "judged", "aborted") and each.station is not None
         }
@@ -221,6 +229,7 @@ class Desk:
             )
             for item in wanted.instruments
             if item.item == "A1" and not item.required and measured_here
+            if not inspection.has_standing("A1")
         )
 
     def instrument_findings(self, inspection: Inspection) -> tuple[Finding, ...]:
@@ -247,6 +256,11 @@ class Desk:
                 ]
         return sorted(due, key=lambda each: each[1])
 
+    def inspection(self, name: str) -> Inspection | None:
+        """An inspection at hand, or as the journal tells it; None for one that never was."""
+        known = self.book.inspections.get(name)
+        return known or (fold(self.journal.of_inspection(name)) if name else None)
+
     @staticmethod
     def expected(inspection: Inspection, question: str) -> str | None:
         """What a photo of this vehicle should show; None when the question cannot be asked of it."""
@@ -266,9 +280,16 @@ def evidence(inspection: Inspection) -> Evidence:
         brakes=dict(inspection.brakes),
         weights=dict(inspection.weights),
         sideslip=inspection.sideslip,
+        measured=dict(inspection.measured),
         reviews=tuple(each for _, reviews in sorted(inspection.reviews.items()) for each in reviews),
         rulings=dict(inspection.rulings),
         photos=inspection.latest_photos(),
+        redo=inspection.redo,
+        stands=inspection.stands,
+        referrals=dict(inspection.referrals),
+        releases=dict(inspection.releases),
+        signed="officer" in inspection.signatures,
+        ended=inspection.ending,
     )
 
 

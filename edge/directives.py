@@ -15,9 +15,9 @@ from central_sync.journal import RetiredError
 from central_sync.ledger import sync
 from central_sync.volumes import JournalError
 from edge import blacklist, rulebook, settings
-from edge.acts import ActError
 from edge.desk import Desk
 from edge.orders import OrderPost, place
+from edge.permits import ActError
 from edge.reference import KEPT
 from edge.rulebook import RulesError
 from edge.settings import SettingsError

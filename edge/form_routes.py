@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Response
 
-from edge.acts import ActError
 from edge.desk import Desk
+from edge.permits import ActError
 from lanes.forms import KINDS, FormKind
 from lanes.scope import RuleError
 

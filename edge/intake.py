@@ -10,8 +10,9 @@ import structlog
 
 from central_sync.journal import RetiredError
 from central_sync.volumes import JournalError
-from edge.acts import ActError, Acts
+from edge.acts import Acts
 from edge.desk import Desk
+from edge.permits import ActError
 from edge.settings import DeviceEntry
 from firmware_bridge.device import Act, Capture, Device, Health, Junk, Said, Signal, Tell
 from firmware_bridge.devices.pda import Pda

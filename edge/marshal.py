@@ -11,25 +11,23 @@ import structlog
 from central_sync.volumes import JournalError
 from edge.desk import Desk, evidence
 from firmware_bridge.device import Instrument, MeasureError, Switchboard
-from lanes.brakes import brake_problem
 from lanes.flow import Arrive, Measure, Move, Step, Wanted, outputs, steps
 from lanes.inspection import Inspection
-from lanes.judge import judge
+from lanes.judge import judge, missing, wanted_of
 from lanes.layout import Lane
+from lanes.measured import problem
 from lanes.record import (
     AnyBody,
     Arrived,
-    AxleWeighed,
-    BrakeMeasured,
     ItemFailed,
     ItemStarted,
     Judged,
+    Measurement,
     Moved,
-    SideslipMeasured,
     Switched,
 )
-from lanes.sideslip import sideslip_problem
-from lanes.weight import weighing_problem
+from lanes.scope import RuleError
+from lanes.vehicle import Vehicle
 
 TICK_S = 1.0  # looks again this often even when nothing was heard
 HELD_S, OFFER_S = 600.0, 2.0  # a vehicle need not go back on the rollers because a disk was full for a while
@@ -73,7 +71,7 @@ class Marshal:
         for step in list(steps(self.lane, self.desk.book, self.desk.instruments())):
             await self._do(step)
         for inspection in list(self.desk.book.inspections.values()):
-            if inspection.lane == self.lane.name and inspection.phase == "on_lane":
+            if inspection.lane == self.lane.name and inspection.judged is None:
                 async with self.desk.turn:
                     await self._judge(inspection)
         await self._switch()
@@ -99,21 +97,34 @@ class Marshal:
                 await self.desk.own_all(step.inspection, facts)
 
     async def _judge(self, inspection: Inspection) -> None:
-        signed = inspection.phase == "on_lane" and "officer" in inspection.signatures
-        if not signed or self.desk.missing(inspection):
+        """The verdict once the officer has signed and nothing is missing, or the inspection has ended."""
+        if inspection.judged is not None or not (inspection.ending or self._signed(inspection)):
             return
-        rules = self.desk.rules.of(inspection.ordered_seq)
-        findings, verdict = judge(evidence(inspection), rules, self.desk.rules_day(inspection.ordered_at))
+        rules, on = self.desk.rules.of(inspection.ordered_seq), self.desk.rules_day(inspection.ordered_at)
+        found = evidence(inspection)
+        try:
+            findings, verdict = judge(found, rules, on)
+        except RuleError as error:
+            if not inspection.ending:
+                raise
+            log.warning("no verdict", inspection=inspection.inspection, why=str(error))
+            return
         body = Judged(
             verdict=verdict,
             findings=findings,
             rules=rules.name,
             rules_sha256=rules.rules_sha256,
             attempt=inspection.attempt,
+            missing=tuple(gap.code for gap in missing(found, wanted_of(found, rules, on))),
         )
         await self.desk.own(
             f"{inspection.inspection}/judged/{inspection.attempt}", body, inspection.inspection
         )
+
+    def _signed(self, inspection: Inspection) -> bool:
+        """Whether an officer has signed for all that it needs; a suspicious vehicle needs no more."""
+        signed = "officer" in inspection.signatures
+        return signed and (inspection.referred or not self.desk.missing(inspection))
 
     # ---- measuring -------------------------------------------------------------------------------
 
@@ -142,7 +153,7 @@ class Marshal:
             key = f"{step.inspection}/{step.item}/started/{self.run_id}-{self._count}"
             await self.desk.own(key, started, step.inspection)
             body = await instrument.measure(step.lane, step.station, step.item, step.axle)
-            _must_be_usable(body)
+            _must_be_usable(body, self.desk.book.inspections[step.inspection].vehicle)
             if step.inspection != self.desk.book.lane(step.lane).at.get(step.station):
                 raise MeasureError(f"the vehicle left {step.station} while {step.item} was measured")
             key = f"{step.inspection}/{step.item}/{step.axle}/{self.run_id}-{self._count}"
@@ -233,16 +244,8 @@ class Marshal:
         await self.desk.own(f"{self.run_id}-{self._count}-{station}-{actuator}", body)
 
 
-def _must_be_usable(body: AnyBody) -> None:
+def _must_be_usable(body: AnyBody, vehicle: Vehicle) -> None:
     """Raises MeasureError for a measurement that the rules cannot judge: it is better measured again."""
-    match body:
-        case BrakeMeasured():
-            problem = brake_problem(body)
-        case AxleWeighed():
-            problem = weighing_problem(body)
-        case SideslipMeasured():
-            problem = sideslip_problem(body)
-        case _:
-            problem = None
-    if problem is not None:
-        raise MeasureError(problem)
+    why = problem(body, vehicle) if isinstance(body, Measurement) else None
+    if why is not None:
+        raise MeasureError(why)

@@ -7,13 +7,18 @@ import uuid_utils
 from msgspec import Meta, Struct
 
 from central_sync.journal import Appended
-from edge.acts import ActError, must_have_room
+from edge.acts import must_have_room
+from edge.again import must_not_be_held, reordered
 from edge.desk import Desk
+from edge.permits import ActError
 from lanes.checklist import Checklist, Given
-from lanes.record import Business, Draft, Key, Listed, Name, Ordered
+from lanes.record import Business, Draft, Key, Listed, Mode, Name, Ordered
 from lanes.scope import RuleError
 from lanes.spelling import fold
 from lanes.vehicle import Vehicle
+
+#: what the node adds to an order; a repetition may come when that would be something else
+_OWN = ("left_out", "left_out_why", "attempt", "redo", "stands", "stands_until")
 
 
 class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +33,8 @@ class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ordered_by: Name
     lane: Annotated[str, Meta(max_length=80)] = ""
     listed: Listed | None = None
+    again_of: Annotated[str, Meta(max_length=80)] = ""
+    mode: Mode = "full"
 
 
 async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
@@ -40,12 +47,16 @@ async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
         lane=post.lane,
         left_out=policy.left_out,
         left_out_why=policy.left_out_why,
+        again_of=post.again_of,
+        mode=post.mode,
     )
     async with desk.turn:
         known = desk.journal.find(source, post.key)
         if known is None:
             must_have_room(desk)
-            _orderable(desk, post, body)
+            wanted = _orderable(desk, post, body)
+            if post.again_of:
+                body = reordered(desk, body, wanted)
         appended = await _append(desk, post, source, body, known is None)
     if not _same(appended.record.body, body):
         raise ActError(
@@ -71,14 +82,14 @@ async def _append(desk: Desk, post: OrderPost, source: str, body: Ordered, new: 
 
 
 def _same(recorded: object, body: Ordered) -> bool:
-    """Whether an order repeats one; what its site leaves out may have changed in between."""
+    """Whether an order repeats one, in all but what the node itself adds to it."""
     return isinstance(recorded, Ordered) and body == msgspec.structs.replace(
-        recorded, left_out=body.left_out, left_out_why=body.left_out_why
+        recorded, **{name: getattr(body, name) for name in _OWN}
     )
 
 
-def _orderable(desk: Desk, post: OrderPost, body: Ordered) -> None:
-    """Refuses what may not or could not be inspected: black list, no rules, the same vehicle still open."""
+def _orderable(desk: Desk, post: OrderPost, body: Ordered) -> Checklist:
+    """Its checklist; refuses what may not or could not be inspected: black list, no rules, still open."""
     stopped = desk.blacklist.stops(post.vehicle)
     if stopped is not None:
         raise ActError(
@@ -86,6 +97,14 @@ def _orderable(desk: Desk, post: OrderPost, body: Ordered) -> None:
             "blacklisted",
             f"该车辆在布控名单内：{stopped.reason_zh}",
             f"this vehicle is on the black list: {stopped.reason_en}",
+        )
+    must_not_be_held(desk, post.vehicle, post.again_of)
+    if post.mode == "failed_only" and not post.again_of:
+        raise ActError(
+            422,
+            "no-attempt",
+            "复检须注明原流水号",
+            "again_of must name the attempt that failed",
         )
     try:
         given = Given(listed=post.listed, left_out=body.left_out, left_out_why=body.left_out_why)
@@ -104,6 +123,7 @@ def _orderable(desk: Desk, post: OrderPost, body: Ordered) -> None:
                 f"该车辆已有未结束的流水 {each.inspection}",
                 f"this vehicle already has the open inspection {each.inspection}",
             )
+    return wanted
 
 
 def _must_fit(vehicle: Vehicle, wanted: Checklist) -> None:

@@ -18,6 +18,7 @@ from edge.printing_photos import draw_photos
 from edge.printing_record import draw_record
 from edge.printing_report import draw_report
 from edge.settings import SiteFile
+from lanes.again import remaining
 from lanes.checklist import Checklist, checklist
 from lanes.form_photos import photo_sheet
 from lanes.form_record import record_form
@@ -127,7 +128,8 @@ def dossier_of(kept: Kept, office: Office, printed_by: str, printed_at: datetime
 def _checklist(inspection: Inspection, office: Office) -> Checklist | None:
     day = inspection.ordered_at.astimezone(office.zone).date()
     try:
-        return checklist(inspection.vehicle, inspection.business, day, office.rulebook, inspection.given)
+        made = checklist(inspection.vehicle, inspection.business, day, office.rulebook, inspection.given)
+        return remaining(made, inspection.redo)
     except RuleError:
         return None
 

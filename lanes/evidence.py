@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from lanes.checklist import NOTHING, Given
 from lanes.record import (
     AxleWeighed,
     BrakeMeasured,
     Checked,
+    Finding,
+    Instrumental,
     Photographed,
+    Referred,
+    Released,
     Reviewed,
     Ruled,
     SideslipMeasured,
@@ -23,7 +27,11 @@ Numbered: TypeAlias = tuple[int, _B]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Facts of one attempt as (seq, body), the latest of each; all reviews; rulings by review seq."""
+    """Facts of one attempt as (seq, body), the latest of each; all reviews; rulings by review seq.
+
+    ``redo``: what a re-inspection must do again, None: everything; ``stands``: findings of the one before.
+    ``referrals`` by their seq, ``releases`` by the seq of the referral. ``ended``: how, without a verdict.
+    """
 
     vehicle: Vehicle
     business: str
@@ -33,9 +41,21 @@ class Evidence:
     brakes: Mapping[str, Numbered[BrakeMeasured]] = field(default_factory=dict)
     weights: Mapping[int, Numbered[AxleWeighed]] = field(default_factory=dict)
     sideslip: Numbered[SideslipMeasured] | None = None
+    measured: Mapping[str, Numbered[Instrumental]] = field(default_factory=dict)
     reviews: tuple[Numbered[Reviewed], ...] = ()
     rulings: Mapping[int, Numbered[Ruled]] = field(default_factory=dict)
     photos: Mapping[str, Numbered[Photographed]] = field(default_factory=dict)
+    redo: tuple[str, ...] | None = None
+    stands: tuple[Finding, ...] = ()
+    referrals: Mapping[int, Referred] = field(default_factory=dict)
+    releases: Mapping[int, Numbered[Released]] = field(default_factory=dict)
+    signed: bool = False
+    ended: Literal["", "left", "aborted"] = ""
+
+    @property
+    def referred(self) -> bool:
+        """Whether a suspicion stands that nobody has released."""
+        return bool(self.referrals.keys() - self.releases.keys())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

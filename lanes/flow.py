@@ -268,7 +268,7 @@ def _tasks(
     station: Station, state: LaneBook, inspection: Inspection, items: tuple[str, ...]
 ) -> Iterator[tuple[str, int, str]]:
     """Missing items that the vehicle's present stand allows: (item, axle, role of the instrument)."""
-    if inspection.phase not in ("on_lane", "judged"):
+    if inspection.stopped or inspection.phase not in ("on_lane", "judged"):
         return
     if station.kind == "brake":
         axle = _axle_at(state, station.name)
@@ -279,11 +279,11 @@ def _tasks(
 
 def _brake_tasks(inspection: Inspection, items: tuple[str, ...]) -> Iterator[tuple[str, int, str]]:
     for axle in range(1, inspection.vehicle.axles + 1):
-        if f"B{axle}" in items:
-            if axle not in inspection.weights:
-                yield f"W{axle}", axle, "weigh"
-            if f"B{axle}" not in inspection.brakes:
-                yield f"B{axle}", axle, "brake"
+        to_weigh = f"B{axle}" in items or "B0" in items  # the parking brake is judged by the whole weight
+        if to_weigh and axle not in inspection.weights:
+            yield f"W{axle}", axle, "weigh"
+        if f"B{axle}" in items and f"B{axle}" not in inspection.brakes:
+            yield f"B{axle}", axle, "brake"
     if "B0" in items and "B0" not in inspection.brakes:
         yield "B0", max(inspection.vehicle.parking_axles, default=inspection.vehicle.axles), "brake"
 
@@ -325,7 +325,7 @@ def outputs(
             wanted[here.name, "advance"] = _advance(here, state, inspection, instruments)
         if here.kind == "sideslip":
             # the plate measures the next pass, so the vehicle is sent over it once it waits for one
-            armed = inspection is not None and inspection.running == "A1" and inspection.phase != "aborted"
+            armed = inspection is not None and inspection.running == "A1" and not inspection.stopped
             wanted[here.name, "advance"] = Wanted(on=armed, why="pass the plate" if armed else "stand")
     return wanted
 
@@ -340,7 +340,7 @@ def _may_go(
 ) -> tuple[bool, str]:
     if inspection is None:
         return False, "nobody here"
-    if inspection.phase != "aborted":
+    if not inspection.stopped:
         if here.kind == "exit" and inspection.phase != "judged":
             return False, "not judged"
         if here.kind == "exterior" and "exterior" not in done.get(inspection.inspection, frozenset()):
@@ -358,7 +358,7 @@ def _may_go(
 def _advance(
     here: Station, state: LaneBook, inspection: Inspection | None, instruments: Mapping[str, tuple[str, ...]]
 ) -> Wanted:
-    if inspection is None or inspection.phase == "aborted":
+    if inspection is None or inspection.stopped:
         return Wanted(on=False, why="nobody to measure here")
     left = list(_brake_tasks(inspection, instruments.get(inspection.inspection, ())))
     axle = _axle_at(state, here.name)

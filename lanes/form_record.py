@@ -153,22 +153,26 @@ def _line(dossier: Dossier, place: Place) -> Line:
 
 def mark_of(dossier: Dossier, item: str) -> Mark:
     """√, × or — for an item; what is required and was not checked yet stays open."""
-    checked = dossier.inspection.checks.get(item)
-    if checked is not None:
+    checked, standing = dossier.inspection.checks.get(item), _standing(dossier).get(item)
+    result = checked[1].result if checked else standing.result if standing else None
+    if result is not None:
         marks: dict[str, Mark] = {"pass": "pass", "fail": "fail", "not_applicable": "none"}
-        return marks[checked[1].result]
+        return marks[result]
     if dossier.checklist is None:
         return "none" if dossier.inspection.judged is not None else "open"
     required = {each.item for each in dossier.checklist.checks if each.required}
     return "open" if item in required else "none"
 
 
+def _standing(dossier: Dossier) -> dict[str, Finding]:
+    """What an officer found in the attempt before and stands in this re-inspection, by item."""
+    return {each.item: each for each in dossier.inspection.stands if each.quantity == "check"}
+
+
 def _value(dossier: Dossier, item: str) -> str:
     """What the officer wrote; a code with its name."""
-    checked = dossier.inspection.checks.get(item)
-    if checked is None:
-        return ""
-    value = checked[1].value.strip()
+    checked, standing = dossier.inspection.checks.get(item), _standing(dossier).get(item)
+    value = (checked[1].value if checked else standing.value if standing else "").strip()
     names = dossier.rulebook.names.get(VALUE_NAMES.get(item, ""), {})
     return f"{value} {names[value].zh} {names[value].en}" if value in names else value
 
@@ -221,6 +225,15 @@ def _states(dossier: Dossier) -> Iterable[str]:
     for why in dict.fromkeys(item.left_out for item in left_out):
         items = "、".join(f"{item.item} {item.zh}" for item in left_out if item.left_out == why)
         yield f"{_bi('remark.left_out')}（{why}）：{items}"
+    if inspection.stands:
+        items = "、".join(dict.fromkeys(each.item for each in inspection.stands))
+        yield f"{_bi('remark.stands')}（{inspection.stands_until or '—'}）：{items}"
+    for seq, referred in inspection.referrals.items():
+        signs = "；".join((*referred.signs, referred.reason))
+        released = inspection.releases.get(seq)
+        yield f"{_bi('remark.referred')}（{dossier.officer(referred.officer)}）：{signs}"
+        if released is not None:
+            yield f"{_bi('remark.released')}（{dossier.officer(released[1].officer)}）：{released[1].reason}"
     if inspection.aborted is not None:
         body = inspection.aborted[1]
         yield f"{_bi('remark.aborted')}：{body.reason}（{dossier.officer(body.by)}）"

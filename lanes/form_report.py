@@ -77,7 +77,7 @@ def instrument_report(dossier: Dossier) -> InstrumentReport:
     conclusion, mark = conclusion_of(dossier.inspection)
     first, again = signatures_of(dossier)
     findings = [each for each in dossier.findings if each.quantity not in NOT_INSTRUMENT]
-    brakes = sorted(dossier.inspection.brakes.items(), key=lambda each: (each[0] == "B0", each[0]))
+    brakes = sorted(dossier.inspection.brakes.items(), key=lambda each: _order(each[0]))
     return InstrumentReport(
         title=WORDS["title.instruments"],
         seal=seal_of(dossier),
@@ -110,13 +110,17 @@ def _row(dossier: Dossier, number: int, finding: Finding) -> ReportRow:
 
 def _raw(dossier: Dossier) -> Iterable[RawRow]:
     inspection = dossier.inspection
-    axles = {axle for item in inspection.brakes if (axle := axle_of(item)) is not None}
-    for axle in sorted(axles | set(inspection.weights)):
-        weighed, brake = inspection.weights.get(axle), inspection.brakes.get(f"B{axle}")
+    for item in sorted({*inspection.brakes, *(f"B{axle}" for axle in inspection.weights)}, key=_order):
+        axle = axle_of(item)
+        weighed = None if axle is None else inspection.weights.get(axle)
+        brake = inspection.brakes.get(item)
         load = "" if weighed is None else f"{plain(weighed[1].left_kg)} / {plain(weighed[1].right_kg)}"
-        yield _raw_row(f"B{axle}", str(axle), load, None if brake is None else brake[1])
-    if "B0" in inspection.brakes:
-        yield _raw_row("B0", "", "", inspection.brakes["B0"][1])
+        yield _raw_row(item, "" if axle is None else str(axle), load, None if brake is None else brake[1])
+
+
+def _order(item: str) -> tuple[bool, str]:
+    """Axles first, the parking brake last."""
+    return item == "B0", item
 
 
 def _raw_row(item: str, axle: str, load: str, brake: BrakeMeasured | None) -> RawRow:

@@ -31,7 +31,7 @@ Mark: TypeAlias = Literal["pass", "fail", "none", "open"]
 KINDS: tuple[FormKind, ...] = get_args(FormKind)
 
 MARKS: dict[Mark, str] = {"pass": "√", "fail": "×", "none": "—", "open": ""}
-NOT_INSTRUMENT = ("check", "review")  # quantities of findings that no instrument measured
+NOT_INSTRUMENT = ("check", "review", "referral")  # quantities of findings that no instrument measured
 #: kinds of facts that may follow a verdict without changing what it rests on
 AFTER_VERDICT = (Moved, Arrived, Filmed, Reviewed, Aborted, Judged)
 
@@ -177,10 +177,8 @@ def seal_of(dossier: Dossier) -> Seal:
 def drafts_of(dossier: Dossier) -> tuple[Label, ...]:
     """Why a form is only a draft."""
     inspection, why = dossier.inspection, []
-    if inspection.aborted is not None:
-        why.append(WORDS["draft.aborted"])
-    elif inspection.judged is None:
-        why.append(WORDS["draft.open"])
+    if inspection.judged is None:
+        why.append(WORDS["draft.open" if inspection.aborted is None else "draft.aborted"])
     else:
         judged_seq = inspection.judged[0]
         later = [record.body for record in dossier.kept.records if record.seq > judged_seq]

@@ -1,8 +1,9 @@
 """fold(records) -> Inspection: everything known of one vehicle's visit, from its records alone."""
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, TypeAlias
 
 from lanes.checklist import Given
@@ -14,6 +15,8 @@ from lanes.record import (
     Captured,
     Checked,
     Filmed,
+    Finding,
+    Instrumental,
     ItemFailed,
     ItemStarted,
     Judged,
@@ -22,10 +25,14 @@ from lanes.record import (
     Ordered,
     Photographed,
     Record,
+    Referred,
+    Released,
+    Repeated,
     Reviewed,
     Ruled,
     SideslipMeasured,
     Signed,
+    place_of,
 )
 from lanes.vehicle import Vehicle
 
@@ -50,6 +57,9 @@ class Inspection:
     ordered_seq: int
     ordered_at: datetime
     attempt: int = 1
+    redo: tuple[str, ...] | None = None
+    stands: tuple[Finding, ...] = ()
+    stands_until: date | None = None
     called_to: str = ""
     left_out: tuple[str, ...] = ()
     left_out_why: str = ""
@@ -69,17 +79,24 @@ class Inspection:
     brakes: dict[str, tuple[int, BrakeMeasured]] = field(default_factory=dict)
     weights: dict[int, tuple[int, AxleWeighed]] = field(default_factory=dict)
     sideslip: tuple[int, SideslipMeasured] | None = None
+    measured: dict[str, tuple[int, Instrumental]] = field(default_factory=dict)
     photos: dict[str, list[tuple[int, Photographed]]] = field(default_factory=dict)
     films: list[tuple[int, Filmed]] = field(default_factory=list)
     reviews: dict[int, list[tuple[int, Reviewed]]] = field(default_factory=dict)
     rulings: dict[int, tuple[int, Ruled]] = field(default_factory=dict)
     signatures: dict[str, tuple[int, Signed]] = field(default_factory=dict)
+    referrals: dict[int, Referred] = field(default_factory=dict)
+    releases: dict[int, tuple[int, Released]] = field(default_factory=dict)
     judged: tuple[int, Judged] | None = None
     aborted: tuple[int, Aborted] | None = None
+    taken: set[int] = field(default_factory=set)
 
     def take(self, record: Record) -> None:
-        """Adds one record of this inspection."""
+        """Adds one record of this inspection; one that it has already is not taken again."""
         seq, body = record.seq, record.body
+        if seq in self.taken:
+            return
+        self.taken.add(seq)
         match body:
             case Listed() if self.judged is None:
                 self.listed = (seq, body)
@@ -101,18 +118,27 @@ class Inspection:
             case SideslipMeasured():
                 self._measured(body.item)
                 self.sideslip = (seq, body)
+            case _ if isinstance(body, Instrumental):
+                self._measured(body.item)
+                self.measured[place_of(body)] = (seq, body)
             case Checked():
                 self.checks[body.item] = (seq, body)
             case Photographed():
-                self.photos.setdefault(body.shot, []).append((seq, body))
+                insort(self.photos.setdefault(body.shot, []), (seq, body), key=_seq)
             case Filmed():
-                self.films.append((seq, body))
+                insort(self.films, (seq, body), key=_seq)
             case Reviewed():
-                self.reviews.setdefault(body.photo_seq, []).append((seq, body))
+                insort(self.reviews.setdefault(body.photo_seq, []), (seq, body), key=_seq)
             case Ruled():
                 self.rulings[body.review_seq] = (seq, body)
             case Signed():
                 self.signatures[body.role] = (seq, body)
+            case Repeated():
+                self._begin_again(body.items)
+            case Referred():
+                self.referrals[seq] = body
+            case Released() if self._may_release(body):
+                self.releases[body.referred_seq] = (seq, body)
             case Judged():
                 self.judged = (seq, body)
             case Aborted() if self.phase in ("waiting", "on_lane"):  # beside a verdict it came too late
@@ -137,6 +163,44 @@ class Inspection:
         self.running = None
         self.failures.pop(item, None)
 
+    def _begin_again(self, items: tuple[str, ...]) -> None:
+        """The records of what was found before stay in the journal; here they count no more."""
+        for item in items:
+            self.checks.pop(item, None)
+            self.brakes.pop(item, None)
+        for axle in [axle for axle in self.weights if f"W{axle}" in items]:
+            del self.weights[axle]
+        if "A1" in items:
+            self.sideslip = None
+        for place in [place for place, (_, body) in self.measured.items() if body.item in items]:
+            del self.measured[place]
+
+    def _may_release(self, body: Released) -> bool:
+        """Whoever referred a vehicle cannot release it."""
+        referred = self.referrals.get(body.referred_seq)
+        return referred is not None and referred.officer != body.officer
+
+    @property
+    def referred(self) -> bool:
+        """Whether a suspicion stands that nobody has released."""
+        return bool(self.referrals.keys() - self.releases.keys())
+
+    @property
+    def ending(self) -> Literal["", "left", "aborted"]:
+        """How it ended, if it has."""
+        if self.ended_at is None:
+            return ""
+        return "left" if self.aborted is None else "aborted"
+
+    def has_standing(self, item: str) -> bool:
+        """Whether a finding of the attempt before stands for an item."""
+        return self.redo is not None and any(finding.item == item for finding in self.stands)
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing more is measured of it; every station lets it go."""
+        return self.phase == "aborted" or self.verdict == "suspicious"
+
     def latest_photos(self) -> dict[str, tuple[int, Photographed]]:
         """The photo that counts for each shot: the last one taken."""
         return {shot: taken[-1] for shot, taken in self.photos.items()}
@@ -160,7 +224,7 @@ class Inspection:
 
     @property
     def verdict(self) -> str | None:
-        """pass, fail, or None before it is judged."""
+        """pass, fail, incomplete, suspicious, or None before it is judged."""
         return None if self.judged is None else self.judged[1].verdict
 
     @property
@@ -191,7 +255,15 @@ def opened(record: Record, body: Ordered) -> Inspection:
         ordered_seq=record.seq,
         ordered_at=record.at,
         attempt=body.attempt,
+        redo=body.redo if body.mode == "failed_only" else None,
+        stands=body.stands,
+        stands_until=body.stands_until,
         called_to=body.lane,
+        taken={record.seq},
         left_out=body.left_out,
         left_out_why=body.left_out_why,
     )
+
+
+def _seq(pair: tuple[int, object]) -> int:
+    return pair[0]

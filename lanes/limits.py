@@ -7,28 +7,34 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta
 
-from lanes.quantity import plain, rounded
+from lanes.quantity import SHARE_PLACES, Derived, plain, rounded
+from lanes.record import Load
 from lanes.scope import Case, Scope, must_be_ordered, narrowest
 from lanes.vehicle import Vehicle
 
 Condition: TypeAlias = Literal["new", "in_use"]
 Axle: TypeAlias = Literal["front", "rear"]
 Bench: TypeAlias = Literal["roller", "plate"]
-Load: TypeAlias = Literal["unladen", "laden"]
 
 
 class Limit(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of limits.toml: ``quantity``, rounded to ``places``, must be ≥, ≤ or between its bounds."""
+    """One row of limits.toml: ``quantity``, rounded to ``places``, must be ≥, ≤ or between its bounds.
+
+    ``within``: a deviation of at most ±``value``, or of at most ±``or_pct`` % of what the papers say: one of
+    the two is enough. ``over``: on a plate bench the load that a brake force is a share of.
+    """
 
     SETS: ClassVar[tuple[str, ...]] = (*Scope.SETS, "condition", "axle", "bench", "load")
 
     quantity: str
-    bound: Literal["ge", "le", "between"]
+    bound: Literal["ge", "le", "between", "within"]
     value: Decimal
     unit: Annotated[str, Meta(min_length=1, max_length=20)]
     places: Annotated[int, Meta(ge=0, le=6)]
     clause: Annotated[str, Meta(min_length=1, max_length=200)]
     value_to: Decimal | None = None
+    or_pct: Decimal | None = None
+    over: Literal["static", "dynamic"] = "static"
     condition: Condition | None = None
     axle: Axle | None = None
     bench: Bench | None = None
@@ -36,30 +42,49 @@ class Limit(Scope, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.value.is_finite() or not (self.value_to is None or self.value_to.is_finite()):
-            raise ValueError("value and value_to must be numbers")
+        bounds = [n for n in (self.value, self.value_to, self.or_pct) if n is not None]
+        if not all(number.is_finite() for number in bounds):
+            raise ValueError("value, value_to and or_pct must be numbers")
+        if self.or_pct is not None and self.bound != "within":
+            raise ValueError('or_pct belongs to bound = "within"')
+        if self.over == "dynamic" and self.bench != "plate":
+            raise ValueError('over = "dynamic" belongs to bench = "plate"')
         if (self.bound == "between") != (self.value_to is not None):
             raise ValueError('value_to belongs to bound = "between", and only to it')
         if self.value_to is not None and self.value_to <= self.value:
             raise ValueError(f"value_to = {plain(self.value_to)} is not above value = {plain(self.value)}")
 
-    def holds(self, value: Decimal) -> bool:
-        """Whether ``value``, rounded to ``places``, keeps the limit."""
+    def holds(self, value: Decimal, share_pct: Decimal | None = None) -> bool:
+        """Whether ``value``, rounded to ``places``, keeps the limit, or its share of the papers does."""
         compared = rounded(value, self.places)
         match self.bound:
             case "ge":
                 return compared >= self.value
             case "le":
                 return compared <= self.value
-            case "between":
-                return self.value_to is not None and self.value <= compared <= self.value_to
+            case "within":
+                return abs(compared) <= self.value or self._share_holds(share_pct)
+        return self.value_to is not None and self.value <= compared <= self.value_to
+
+    def _share_holds(self, share_pct: Decimal | None) -> bool:
+        if self.or_pct is None or share_pct is None:
+            return False
+        return abs(rounded(share_pct, SHARE_PLACES)) <= self.or_pct
+
+    def judges(self, derived: Derived) -> bool:
+        """Whether a derived value keeps the limit; what the tester saw needs no comparison."""
+        return self.holds(derived.value, derived.share_pct) if derived.seen is None else derived.seen
 
     @property
     def text(self) -> str:
-        """The bound as reports print it: ``≥ 60 %``, ``-5…5 m/km``."""
+        """The bound as reports print it: ``≥ 60 %``, ``-5…5 m/km``, ``±50 mm / ±1 %``."""
         if self.value_to is not None:
             return f"{plain(self.value)}…{plain(self.value_to)} {self.unit}"
-        return f"{'≥' if self.bound == 'ge' else '≤'} {plain(self.value)} {self.unit}"
+        share = "" if self.or_pct is None else f" / ±{plain(self.or_pct)} %"
+        return f"{_SIGNS[self.bound]}{plain(self.value)} {self.unit}{share}"
+
+
+_SIGNS = {"ge": "≥ ", "le": "≤ ", "within": "±"}
 
 
 class Limits:
@@ -69,11 +94,13 @@ class Limits:
         """Raises RuleError when two rows of a quantity can be for one vehicle and neither is narrower."""
         self.rows = tuple(rows)
         self._conditions = dict(conditions)
-        numbered = [(f"row {i}", row) for i, row in enumerate(self.rows, 1)]
-        for quantity in {row.quantity for row in self.rows}:
-            must_be_ordered(
-                [p for p in numbered if p[1].quantity == quantity], f"limits.toml, limit, {quantity}"
-            )
+        self._by_quantity: dict[str, list[Limit]] = {}
+        labelled: dict[str, list[tuple[str, Limit]]] = {}
+        for number, row in enumerate(self.rows, 1):
+            self._by_quantity.setdefault(row.quantity, []).append(row)
+            labelled.setdefault(row.quantity, []).append((f"row {number}", row))
+        for quantity, pairs in labelled.items():
+            must_be_ordered(pairs, f"limits.toml, limit, {quantity}")
 
     def find(
         self,
@@ -84,7 +111,7 @@ class Limits:
         *,
         axle: Axle | None = None,
         bench: Bench | None = None,
-        load: Load | None = None,
+        load: Load = "unladen",
     ) -> Limit | None:
         """The limit in force for this vehicle and business on the day of inspection; None: there is none."""
         case = Case(
@@ -94,6 +121,6 @@ class Limits:
             condition=self._conditions.get(business, ""),
             axle=axle or "",
             bench=bench or "",
-            load=load or "",
+            load=load,
         )
-        return narrowest((row for row in self.rows if row.quantity == quantity), case)
+        return narrowest(self._by_quantity.get(quantity, ()), case)

@@ -1,20 +1,21 @@
 """What an attempt still lacks before it can be judged, in words for officer and operator."""
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from msgspec import Struct
 
-from lanes.brakes import brake_problem
 from lanes.checklist import CheckItem, Checklist, Shot, axle_of
-from lanes.evidence import Answer, Evidence, answers
-from lanes.sideslip import sideslip_problem
-from lanes.weight import weighing_problem
+from lanes.evidence import Answer, Evidence, Numbered, answers
+from lanes.measured import problem as unusable
+from lanes.record import BrakeMeasured, Instrumental, SideslipMeasured
 
 QUESTIONS = {
     "plate": ("号牌", "plate"),
     "vin": ("车辆识别代号", "VIN"),
     "quality": ("照片质量", "photo quality"),
 }
+_Reading: TypeAlias = BrakeMeasured | SideslipMeasured | Instrumental
 
 
 class Missing(Struct, frozen=True, kw_only=True):
@@ -31,7 +32,16 @@ def missing(evidence: Evidence, checklist: Checklist) -> tuple[Missing, ...]:
         *(lack for item in checklist.checks for lack in _check(evidence, item)),
         *_instruments(evidence, checklist),
         *(lack for shot in checklist.shots for lack in _shot(evidence, shot)),
+        *_ending(evidence),
     )
+
+
+def _ending(evidence: Evidence) -> Iterator[Missing]:
+    """What an attempt that has ended without verdict lacks beside its items."""
+    if evidence.ended and not evidence.signed:
+        yield _lack("signature:officer", "查验员未签字", "the officer has not signed")
+    if evidence.ended == "aborted":
+        yield _lack("end:aborted", "检验已中止", "the inspection was stopped")
 
 
 def _check(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:
@@ -55,33 +65,29 @@ def _instruments(evidence: Evidence, checklist: Checklist) -> Iterator[Missing]:
     """Required items must be measured; what was measured must be usable, and be weighed for."""
     to_weigh: set[int] = set()
     for item in checklist.instruments:
-        if item.item == "A1":
-            yield from _sideslip(evidence, item)
-        elif item.required or item.item in evidence.brakes:
+        found = _readings(evidence, item.item)
+        if item.item.startswith("B") and (item.required or found):
             axle = axle_of(item.item)
             to_weigh |= set(range(1, evidence.vehicle.axles + 1)) if axle is None else {axle}
-            yield from _brake(evidence, item)
+        yield from _instrument(evidence, item, found)
     for axle in sorted(to_weigh):
         yield from _weight(evidence, axle)
 
 
-def _brake(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:
-    if item.item not in evidence.brakes:
+def _readings(evidence: Evidence, item: str) -> list[_Reading]:
+    """The measurements that count for an instrument item."""
+    slips = [evidence.sideslip] if evidence.sideslip is not None else []
+    pairs: list[Numbered[_Reading]] = [*evidence.brakes.values(), *slips, *evidence.measured.values()]
+    return [body for _, body in pairs if body.item == item]
+
+
+def _instrument(evidence: Evidence, item: CheckItem, found: list[_Reading]) -> Iterator[Missing]:
+    if item.required and not found:
         yield _lack(f"instrument:{item.item}", f"{item.zh}：未检测", f"{item.en}: not measured yet")
-        return
-    problem = brake_problem(evidence.brakes[item.item][1])
-    if problem is not None:
-        yield _again(f"instrument:{item.item}", item, problem)
-
-
-def _sideslip(evidence: Evidence, item: CheckItem) -> Iterator[Missing]:
-    if evidence.sideslip is None:
-        if item.required:
-            yield _lack("instrument:A1", f"{item.zh}：未检测", f"{item.en}: not measured yet")
-        return
-    problem = sideslip_problem(evidence.sideslip[1])
-    if problem is not None:
-        yield _again("instrument:A1", item, problem)
+    for body in found:
+        why = unusable(body, evidence.vehicle)
+        if why is not None:
+            yield _again(f"instrument:{item.item}", item, why)
 
 
 def _weight(evidence: Evidence, axle: int) -> Iterator[Missing]:
@@ -89,7 +95,7 @@ def _weight(evidence: Evidence, axle: int) -> Iterator[Missing]:
     if axle not in evidence.weights:
         yield _lack(code, f"{zh}：未称重", f"{en}: not weighed yet")
         return
-    problem = weighing_problem(evidence.weights[axle][1])
+    problem = unusable(evidence.weights[axle][1], evidence.vehicle)
     if problem is not None:
         yield _lack(code, f"{zh}：数据无效，须重新称重（{problem}）", f"{en}: weigh again ({problem})")
 

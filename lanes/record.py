@@ -7,7 +7,7 @@ names, no floats (``Decimal`` or integers), aware UTC times. ``docs/records.md``
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 
@@ -28,7 +28,11 @@ Business: TypeAlias = Annotated[str, Meta(min_length=1, max_length=40)]
 Result: TypeAlias = Literal["pass", "fail", "not_applicable"]
 Opinion: TypeAlias = Literal["agree", "disagree", "unsure"]
 Decision: TypeAlias = Literal["pass", "fail", "retake"]
-Verdict: TypeAlias = Literal["pass", "fail"]
+Verdict: TypeAlias = Literal["pass", "fail", "incomplete", "suspicious"]
+Severity: TypeAlias = Literal["reject", "reminder"]
+Mode: TypeAlias = Literal["full", "failed_only"]
+Load: TypeAlias = Literal["unladen", "laden"]
+BenchVerdict: TypeAlias = Literal["pass", "fail"] | None  # what an instrument itself thinks; kept, never used
 
 
 class Body(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -174,7 +178,11 @@ class Captured(Body, frozen=True, kw_only=True, tag="captured"):
 
 
 class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
-    """A vehicle was accepted for inspection (受理); opens it. ``lane``: where it was called to."""
+    """A vehicle was accepted for inspection (受理); opens it. ``lane``: where it was called to.
+
+    A re-inspection (复检) is ``again_of`` one before. With ``failed_only`` only ``redo`` is done anew; what
+    was found in ``stands`` stands, with its records, through the day ``stands_until``.
+    """
 
     vehicle: Vehicle
     business: Business
@@ -183,6 +191,11 @@ class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
     lane: Annotated[str, Meta(max_length=80)] = ""
     left_out: tuple[Name, ...] = ()
     left_out_why: Text = ""
+    again_of: Annotated[str, Meta(max_length=80)] = ""
+    mode: Mode = "full"
+    redo: tuple[Name, ...] = ()
+    stands: tuple["Finding", ...] = ()
+    stands_until: date | None = None
 
 
 class Listed(Body, frozen=True, kw_only=True, tag="listed"):
@@ -236,16 +249,23 @@ class ItemFailed(Body, frozen=True, kw_only=True, tag="item_failed"):
     why: Text
 
 
-class BrakeCurve(Struct, frozen=True, kw_only=True):
-    """Left and right brake force sampled every ``interval_ms``, in daN (10 N)."""
+class BrakeCurve(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Left and right brake force sampled every ``interval_ms``, in daN (10 N); plate benches add loads."""
 
     interval_ms: int
     left_dan: tuple[int, ...]
     right_dan: tuple[int, ...]
+    left_load_kg: tuple[int, ...] = ()
+    right_load_kg: tuple[int, ...] = ()
 
 
 class BrakeMeasured(Body, frozen=True, kw_only=True, tag="brake_measured"):
-    """Roller or plate bench: one axle (B1..B6) or the parking brake (B0), forces in daN (10 N)."""
+    """Roller or plate bench: one axle (B1..B6, laden L1..L4) or the parking brake (B0), forces in daN (10 N).
+
+    ``wheels`` 1: the axle has one wheel, which stands left; right is 0. ``pedal_ms``: when the pedal was
+    touched, by the curve's clock. ``left_load_kg``, ``right_load_kg``: what the bench itself weighed under
+    each wheel at its maximum force. ``coupled``: with its trailer, axles counted through the combination.
+    """
 
     lane: Name
     station: Name
@@ -258,10 +278,17 @@ class BrakeMeasured(Body, frozen=True, kw_only=True, tag="brake_measured"):
     left_drag_dan: int | None = None
     right_drag_dan: int | None = None
     curve: BrakeCurve
+    load: Load = "unladen"
+    wheels: Literal[1, 2] = 2
+    pedal_ms: int | None = None
+    left_load_kg: Decimal | None = None
+    right_load_kg: Decimal | None = None
+    coupled: bool = False
+    bench_verdict: BenchVerdict = None
 
 
 class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
-    """Wheel-load scale: static load of the two wheels of one axle, kg."""
+    """Wheel-load scale: static load of one axle's wheels, kg. ``wheels`` 1: it stands left, right is 0."""
 
     lane: Name
     station: Name
@@ -269,6 +296,8 @@ class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
     axle: int
     left_kg: Decimal
     right_kg: Decimal
+    wheels: Literal[1, 2] = 2
+    bench_verdict: BenchVerdict = None
 
 
 class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured"):
@@ -279,6 +308,126 @@ class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured")
     device: Name
     item: Name
     slip_m_per_km: Decimal
+    bench_verdict: BenchVerdict = None
+
+
+class HeadlampMeasured(Body, frozen=True, kw_only=True, tag="headlamp_measured"):
+    """Headlamp tester, one lamp: H1 left outer, H2 left inner, H3 right inner, H4 right outer.
+
+    Offsets in mm at 10 m, up and right positive; what the lamp does not have is left out.
+    """
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    main_intensity_cd: int | None = None
+    main_vertical_mm_per_10m: int | None = None
+    main_horizontal_mm_per_10m: int | None = None
+    dipped_vertical_mm_per_10m: int | None = None
+    dipped_horizontal_mm_per_10m: int | None = None
+    lamp_height_mm: int | None = None
+    dipped_lamp_height_mm: int | None = None
+    bench_verdict: BenchVerdict = None
+
+
+class SpeedometerMeasured(Body, frozen=True, kw_only=True, tag="speedometer_measured"):
+    """Speedometer bench (S1) or road (R3): what the vehicle indicates and how fast it is, km/h."""
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    indicated_kmh: Decimal
+    actual_kmh: Decimal
+    bench_verdict: BenchVerdict = None
+
+
+class OutlineMeasured(Body, frozen=True, kw_only=True, tag="outline_measured"):
+    """Outline gauge (M1), mm. ``coupled``: a combination was measured, and of which kind."""
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    length_mm: int
+    width_mm: int
+    height_mm: int
+    wheelbase_mm: int | None = None
+    side_board_mm: int | None = None
+    coupled: Literal["no", "semi_trailer", "full_trailer", "centre_axle_trailer"] = "no"
+    bench_verdict: BenchVerdict = None
+
+
+class KerbMassMeasured(Body, frozen=True, kw_only=True, tag="kerb_mass_measured"):
+    """Weighbridge or automatic scale (Z1): the whole vehicle, empty, kg."""
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    mass_kg: Decimal
+    bench_verdict: BenchVerdict = None
+
+
+class RoadTested(Body, frozen=True, kw_only=True, tag="road_tested"):
+    """Portable brake tester on the road (R1): one stop.
+
+    ``reach_80_pct_m``, ``reach_10_pct_m``: how far the vehicle ran until 80 and 10 % of its initial speed;
+    MFDD is worked out of them, else taken as reported. ``judged_by``: which judgement the tester chose.
+    """
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    initial_kmh: Decimal
+    brake: Literal["service", "emergency"] = "service"
+    load: Load = "unladen"
+    judged_by: Literal["mfdd", "distance"] = "mfdd"
+    mfdd_m_per_s2: Decimal | None = None
+    reach_80_pct_m: Decimal | None = None
+    reach_10_pct_m: Decimal | None = None
+    distance_m: Decimal | None = None
+    coordination_ms: int | None = None
+    control: Literal["foot", "hand"] = "foot"
+    control_force_n: int | None = None
+    pulled: Literal["no", "left", "right"] = "no"
+    left_channel: bool = False
+    coupled: bool = False
+    bench_verdict: BenchVerdict = None
+
+
+class RoadParked(Body, frozen=True, kw_only=True, tag="road_parked"):
+    """Parking brake on a slope (R2): its gradient, and how long it held in each direction."""
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    slope_pct: Decimal
+    uphill_s: int
+    downhill_s: int
+    bench_verdict: BenchVerdict = None
+
+
+class Tread(Struct, frozen=True, kw_only=True):
+    """Tread depth of one tyre, mm. ``wheel``: left or right, outer (or only) or inner tyre."""
+
+    axle: int
+    wheel: Literal["left", "right", "left_inner", "right_inner"]
+    depth_mm: Decimal
+
+
+class TyresMeasured(Body, frozen=True, kw_only=True, tag="tyres_measured"):
+    """Tread depth gauge: all tyres that were measured."""
+
+    lane: Name
+    station: Name
+    device: Name
+    item: Name
+    treads: tuple[Tread, ...]
+    bench_verdict: BenchVerdict = None
 
 
 class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
@@ -360,8 +509,41 @@ class Signed(Body, frozen=True, kw_only=True, tag="signed"):
     statement: Text = ""
 
 
+class Repeated(Body, frozen=True, kw_only=True, tag="repeated"):
+    """Items of the running attempt must be done again (W1: weighed); what was found before counts no more."""
+
+    items: tuple[Name, ...]
+    officer: Name
+    reason: Text
+
+
+class Referred(Body, frozen=True, kw_only=True, tag="referred"):
+    """An officer refers the vehicle as suspicious (嫌疑车辆): no pass until somebody else releases it.
+
+    ``signs``: codes of the rules. ``photos``: seqs of the photos that show them. ``hold``: where the vehicle
+    is held, or to whom it was handed over.
+    """
+
+    officer: Name
+    signs: tuple[Name, ...]
+    reason: Text
+    photos: tuple[int, ...] = ()
+    hold: Text = ""
+
+
+class Released(Body, frozen=True, kw_only=True, tag="released"):
+    """Another officer than the one who referred it found no ground for the suspicion."""
+
+    referred_seq: int
+    officer: Name
+    reason: Text
+
+
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One judged item: what was found, against which limit, by which clause, from which records."""
+    """One judged item: what was found, against which limit, by which clause, from which records.
+
+    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a model's doubt.
+    """
 
     item: Name
     result: Result
@@ -372,16 +554,22 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     clause: Text = ""
     arithmetic: Text = ""
     basis: tuple[int, ...] = ()
+    limit_source: Text = ""
+    confidence: Annotated[str, Meta(max_length=2)] = ""
+    effective_from: date | None = None
+    severity: Severity = "reject"
+    proposes: tuple[Name, ...] = ()
 
 
 class Judged(Body, frozen=True, kw_only=True, tag="judged"):
-    """All findings of an attempt and the verdict, with the rules that were used."""
+    """All findings of an attempt and the verdict, with the rules that were used, and what was lacking."""
 
     verdict: Verdict
     findings: tuple[Finding, ...]
     rules: Name
     rules_sha256: Sha256
     attempt: int = 1
+    missing: tuple[Name, ...] = ()
 
 
 class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
@@ -414,15 +602,39 @@ AnyBody: TypeAlias = (
     | BrakeMeasured
     | AxleWeighed
     | SideslipMeasured
+    | HeadlampMeasured
+    | SpeedometerMeasured
+    | OutlineMeasured
+    | KerbMassMeasured
+    | RoadTested
+    | RoadParked
+    | TyresMeasured
     | Photographed
     | Filmed
     | Checked
     | Reviewed
     | Ruled
     | Signed
+    | Repeated
+    | Referred
+    | Released
     | Judged
     | Aborted
 )
+
+
+#: what the newer instruments say: folded into one container, by item and what tells its tests apart
+Instrumental: TypeAlias = (
+    HeadlampMeasured
+    | SpeedometerMeasured
+    | OutlineMeasured
+    | KerbMassMeasured
+    | RoadTested
+    | RoadParked
+    | TyresMeasured
+)
+#: everything an instrument measured
+Measurement: TypeAlias = BrakeMeasured | AxleWeighed | SideslipMeasured | Instrumental
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -488,6 +700,15 @@ def link_all(head: bytes, rows: Sequence[bytes]) -> bytes:
 def kind_of(body: AnyBody) -> str:
     """The tag of a body as it stands in the journal."""
     return str(body.__struct_config__.tag)
+
+
+def place_of(body: Instrumental) -> str:
+    """Under which name a measurement counts until the next: its item, and what tells its tests apart."""
+    if isinstance(body, RoadTested):
+        return "/".join((body.item, body.brake, body.load, *(("coupled",) if body.coupled else ())))
+    if isinstance(body, OutlineMeasured) and body.coupled != "no":
+        return f"{body.item}/{body.coupled}"
+    return body.item
 
 
 def photos_of(body: AnyBody) -> tuple[tuple[str, str], ...]:

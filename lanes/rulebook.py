@@ -25,6 +25,7 @@ from lanes.tables import (
     must_know,
     rows,
 )
+from lanes.verdicts import Again, Standing, Verdicts
 from lanes.vin_rules import VinRule
 
 #: files (by stem) and the tables each must hold
@@ -48,7 +49,10 @@ FILES: dict[str, tuple[str, ...]] = {
     "defects": ("defect_item", "defect"),
     "plates": ("format", "open_kind"),
     "vins": ("vin_rule", "region", "country"),
+    "verdicts": ("sign", "again", "stands"),
 }
+#: files that editions from before them do not have
+LATER = ("verdicts",)
 #: what pages find in Rulebook.names, beside items, businesses and levels, and file and table it comes from
 _NAMES = {
     "groups": ("names", "group"),
@@ -121,7 +125,10 @@ _NO_ROWS = BusinessRows({}, {}, {})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rulebook:
-    """All rules in force. ``names``: items, shots, businesses, plate kinds, quantities … -> code -> Label."""
+    """All rules in force. ``names``: items, shots, businesses, plate kinds, quantities … -> code -> Label.
+
+    ``severities``: of defect codes; one that does not stand there rejects.
+    """
 
     name: str
     rules_sha256: str
@@ -139,7 +146,9 @@ class Rulebook:
     sources: Mapping[str, str]
     names: Mapping[str, Mapping[str, Label]]
     codes: Codes
+    verdicts: Verdicts
     by_business: Mapping[str, BusinessRows]
+    said: Mapping[tuple[str, ...], tuple[str, ...]]  # beginnings of cllx -> the names a row says them by
 
     def knows_class(self, code: str) -> bool:
         """Whether a vehicle class is named, or begins as one of a class group."""
@@ -156,7 +165,7 @@ class Rulebook:
 
         Raises RuleError naming file, table and row for anything unknown, missing, contradictory or undefined.
         """
-        docs = documents(tables, FILES)
+        docs = documents(tables, FILES, LATER)
         name = docs["rulebook"]["name"]
         if not isinstance(name, str) or not 0 < len(name) <= 80:
             raise RuleError("rulebook.toml: name must be a text of 1 to 80 characters")
@@ -215,7 +224,15 @@ class Rulebook:
                 )
                 for code in businesses
             },
+            said=read.said,
             codes=Codes.from_tables(docs, vin_rules, names, sources),
+            verdicts=Verdicts.from_tables(
+                docs,
+                read.scoped("verdicts", "again", Again),
+                read.scoped("verdicts", "stands", Standing),
+                {*items, *names["shots"]},
+                sources,
+            ),
         )
 
 
@@ -295,12 +312,18 @@ class _Reader:
         for label, row in labelled:
             must_know(label, "source", row.source.split(), sources)
         self.groups = by_code(labelled, lambda row: row.name)
+        self.said: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._prefixes = {name: row.classes for name, row in self.groups.items()}
 
     def scoped(self, stem: str, table: str, kind: type[_S]) -> _Labelled[_S]:
         """(where, row) of one table."""
-        labelled = each(rows(self._docs, stem, table, kind), lambda row: resolved(row, self._prefixes))
+        labelled = each(rows(self._docs, stem, table, kind), self._resolved)
         for label, row in labelled:
             must_know(label, "source", row.source.split(), self._sources)
             must_know(label, "business", row.businesses, self._businesses)
         return labelled
+
+    def _resolved(self, row: _S) -> _S:
+        done = resolved(row, self._prefixes)
+        self.said[done.classes] = row.classes
+        return done

@@ -180,17 +180,15 @@ def _coded(zh: str, en: str, codes: tuple[str, ...], names: Mapping[str, Label])
 
 
 def _class_words(prefixes: tuple[str, ...], rulebook: "Rulebook") -> list[tuple[Label, tuple[str, ...]]]:
-    """The largest class groups that these prefixes are made of, and the names of what is left."""
-    left = list(dict.fromkeys(prefixes))
-    words: list[tuple[Label, tuple[str, ...]]] = []
-    for group in sorted(rulebook.groups.values(), key=lambda group: -len(group.classes)):
-        if set(group.classes) <= set(left):
-            words.append((Label(zh=group.zh or group.name, en=group.en or group.name), group.classes))
-            left = [prefix for prefix in left if prefix not in group.classes]
+    """The class groups and codes as the row says them, each in words and with its beginnings of cllx."""
     known = rulebook.names["vehicle_classes"]
-    for prefix in left:
-        label = known.get(prefix, Label(zh=f"车辆类型 {prefix}…", en=f"class {prefix}…"))
-        words.append((label, (prefix,)))
+    words: list[tuple[Label, tuple[str, ...]]] = []
+    for name in rulebook.said.get(prefixes, prefixes):
+        group = rulebook.groups.get(name)
+        if group is not None:
+            words.append((Label(zh=group.zh or name, en=group.en or name), group.classes))
+        else:
+            words.append((known.get(name, Label(zh=f"车辆类型 {name}…", en=f"class {name}…")), (name,)))
     return words
 
 

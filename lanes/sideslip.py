@@ -1,6 +1,6 @@
 """Side-slip plate: slip of the steering axle in m/km, outward positive."""
 
-from lanes.quantity import Derived, plain
+from lanes.quantity import Derived, as_measured
 from lanes.record import SideslipMeasured
 
 WIDEST_M_PER_KM = 20  # plates read ±10 to ±15; beyond that the device is at fault (M)
@@ -16,5 +16,4 @@ def sideslip_problem(measured: SideslipMeasured) -> str | None:
 
 def sideslip(measured: SideslipMeasured) -> Derived:
     """The slip as measured; nothing is worked out."""
-    slip = measured.slip_m_per_km
-    return Derived(quantity="sideslip", value=slip, unit="m/km", working=plain(slip))
+    return as_measured("sideslip", measured.slip_m_per_km, "m/km")

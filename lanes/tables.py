@@ -50,24 +50,31 @@ class NameRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     confidence: Confidence
 
 
-def documents(tables: Mapping[str, object], wanted: Mapping[str, Collection[str]]) -> dict[str, Document]:
-    """The parsed files by stem; raises RuleError for missing or unknown files and tables."""
+def documents(
+    tables: Mapping[str, object], wanted: Mapping[str, Collection[str]], optional: Collection[str] = ()
+) -> dict[str, Document]:
+    """The parsed files by stem; raises RuleError for missing or unknown files and tables.
+
+    Files of ``optional`` may be absent: editions that were written before them have none.
+    """
     by_stem = {str(name).removesuffix(".toml"): document for name, document in tables.items()}
     _known(by_stem, wanted, "rules", "file")
     for stem, names in wanted.items():
         document = by_stem.get(stem)
+        if document is None and stem in optional:
+            continue
         if not isinstance(document, Mapping):
             raise RuleError(f"{stem}.toml is missing from the rules")
         _known(document, names, f"{stem}.toml", "table")
         absent = [name for name in names if name not in document]
         if absent:
             raise RuleError(f"{stem}.toml: table {absent[0]!r} is missing")
-    return {stem: document for stem in wanted if isinstance(document := by_stem[stem], Mapping)}
+    return {stem: document for stem in wanted if isinstance(document := by_stem.get(stem), Mapping)}
 
 
 def rows(docs: Mapping[str, Document], stem: str, table: str, kind: type[_T]) -> list[tuple[str, _T]]:
     """(where, row) of one table; raises RuleError for anything that is not a row of that kind."""
-    listed = docs[stem][table]
+    listed = docs[stem][table] if stem in docs else []
     if not isinstance(listed, list):
         raise RuleError(f"{stem}.toml, {table}: must be a list of rows, such as [[{table}]]")
     return [_row(f"{stem}.toml, {table}", i, raw, kind) for i, raw in enumerate(listed, 1)]

@@ -45,6 +45,8 @@ class Vehicle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     length_mm: Annotated[int, Meta(gt=0)] | None = None
     width_mm: Annotated[int, Meta(gt=0)] | None = None
     height_mm: Annotated[int, Meta(gt=0)] | None = None
+    wheelbase_mm: Annotated[int, Meta(gt=0)] | None = None
+    side_board_mm: Annotated[int, Meta(gt=0)] | None = None  # 栏板高度
     vin_series: Annotated[str, Meta(max_length=25)] = ""  # 公告 sbdhxl, with wildcards
 
 

@@ -354,7 +354,7 @@ def test_the_same_id_on_two_nodes_must_be_told_apart(dsn: str, tmp_path: Path) -
         stats = desk.get("/v1/stats")
         assert {n["node"]: n["through"] for n in stats["nodes"]} == {one.node: 11, two.node: 12}
         assert (stats["inspections"], stats["records"], stats["wanted"]) == (2, 23, 1 + 1)
-        assert stats["verdicts"] == {"pass": 2, "fail": 0}
+        assert stats["verdicts"] == {"pass": 2, "fail": 0, "incomplete": 0, "suspicious": 0}
         desk.client.close()
 
 

@@ -325,6 +325,12 @@ def test_targets_of_make_that_pages_name_exist() -> None:
         assert set(re.findall(r"`make ([a-z]+)", page(name))) <= targets, name
 
 
+def test_mutants_meet_every_test_of_the_rules() -> None:
+    told = tomllib.loads(page("pyproject.toml"))["tool"]["mutmut"]
+    assert told["pytest_add_cli_args_test_selection"] == tracked("tests/test_lanes_*.py")
+    assert set(told["only_mutate"]) <= set(tracked("lanes/*.py"))
+
+
 TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[site]": (settings.Site,),
     "[node]": (settings.Node,),
@@ -335,6 +341,7 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[journal]": (settings.JournalPolicy,),
     "[photos]": (settings.PhotoPolicy,),
     "[disk]": (settings.Disk,),
+    "[rules]": (settings.RulesPolicy,),
     "[bundles]": (settings.Bundles,),
     "[[officers]]": (settings.Officer,),
     "[[lanes]]": (Lane, Station),

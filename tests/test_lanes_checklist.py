@@ -157,6 +157,17 @@ def limit(number: int, **changes: Any) -> Callable[[dict[str, Any]], None]:
     return lambda files: files["limits"]["limit"][number].update(changes)
 
 
+def limit_of(quantity: str, **changes: Any) -> Callable[[dict[str, Any]], None]:
+    """Changes the last row of a quantity, the narrowest of those here."""
+
+    def change(files: dict[str, Any]) -> None:
+        rows = files["limits"]["limit"]
+        [*_, last] = [row for row in rows if row["quantity"] == quantity]
+        last.update(changes)
+
+    return change
+
+
 def without(stem: str, table: str, number: int, column: str) -> Callable[[dict[str, Any]], None]:
     return lambda files: files[stem][table][number].pop(column) and None
 
@@ -180,7 +191,7 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     (
         "typo in a column",
         limit(2, vlaue=60),
-        "limits.toml, limit, row 3 \\(whole_rate\\): unknown column 'vlaue'; nearest known: 'value'",
+        "limits.toml, limit, row 3 \\(axle_rate\\): unknown column 'vlaue'; nearest known: 'value'",
     ),
     (
         "no value",
@@ -191,8 +202,18 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
     ("no confidence", without("checklists", "item", 1, "confidence"), "item, row 2 \\(01\\): .*`confidence`"),
     ("wrong confidence", limit(0, confidence="sure"), "row 1 \\(axle_rate\\): Invalid enum value 'sure'"),
     ("not a number", limit(0, value="sixty"), "row 1 \\(axle_rate\\): "),
-    ("nan", limit(0, value=float("nan")), "row 1 \\(axle_rate\\): value and value_to must be numbers"),
-    ("turned range", limit(12, value_to=-6), "row 13 \\(sideslip\\): value_to = -6 is not above value = -5"),
+    (
+        "nan",
+        limit(0, value=float("nan")),
+        "row 1 \\(axle_rate\\): value, value_to and or_pct must be numbers",
+    ),
+    (
+        "turned range",
+        limit_of("sideslip", value_to=-6),
+        "row [0-9]+ \\(sideslip\\): value_to = -6 is not above value = -5",
+    ),
+    ("a share of nothing", limit(0, or_pct=3), 'or_pct belongs to bound = "within"'),
+    ("dynamic rollers", limit(0, over="dynamic"), 'over = "dynamic" belongs to bench = "plate"'),
     ("half a range", limit(0, bound="between"), 'value_to belongs to bound = "between"'),
     ("places", limit(0, places=-1), "row 1 \\(axle_rate\\): Expected `int` >= 0"),
     (
@@ -226,11 +247,15 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
         limit(0, gross_mass_from_kg=2, gross_mass_to_kg=1),
         "kg = 2 lies beyond",
     ),
-    ("two ratios", limit(11, mass_ratio_to="1.2"), "exclude each other"),
-    ("ratio", limit(11, mass_ratio_below="0"), "mass_ratio_below = 0 is not a positive number"),
+    ("two ratios", limit_of("parking_rate", mass_ratio_to="1.2"), "exclude each other"),
+    (
+        "ratio",
+        limit_of("parking_rate", mass_ratio_below="0"),
+        "mass_ratio_below = 0 is not a positive number",
+    ),
     (
         "ambiguous limit",
-        limit(1, axle="front"),
+        limit(0, axle="rear", classes=["K3", "K4"]),
         "limit, axle_rate: row 1 and row 2 can both be for the same vehicle",
     ),
     (

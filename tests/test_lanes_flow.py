@@ -416,6 +416,14 @@ def test_a_parking_brake_on_no_axle_is_measured_on_the_last_one() -> None:
     world.add(Sensed(lane="1", station="brake", sensor="axle", on=True))
     world.add(Sensed(lane="1", station="brake", sensor="beyond", on=True))
     (due,) = steps(LANE, world.book, {"i1": ("B0",)})
+    assert isinstance(due, Measure) and (due.item, due.axle) == ("W2", 2)  # its rate is of the whole weight
+    world.add(
+        AxleWeighed(
+            lane="1", station="brake", device="s", axle=2, left_kg=Decimal(300), right_kg=Decimal(300)
+        ),
+        "i1",
+    )
+    (due,) = steps(LANE, world.book, {"i1": ("B0",)})
     assert isinstance(due, Measure) and (due.item, due.axle) == ("B0", 2)
 
 

@@ -89,6 +89,9 @@ def test_a_good_car_passes_its_periodic_inspection() -> None:
         clause="GB 7258-2017 台试制动力",
         arithmetic="(240+228)×10 N ÷ (640 kg×9.8) = 74.6 %",
         basis=(401, 411),
+        limit_source="MFC VEH",
+        confidence="F",
+        effective_from=date(2021, 1, 1),
     )
     assert findings["B2", "axle_rate"].limit == "≥ 20 %"
     assert findings["whole", "whole_rate"].value == "64.1"
@@ -161,6 +164,7 @@ def test_a_vin_with_one_altered_character() -> None:
         limit=VIN,
         arithmetic="officer 001 ruled fail: last digit is 2 (model: disagree)",
         basis=(202, 302, 303),
+        proposes=("4-1",),
     )
 
 

@@ -518,3 +518,11 @@ def test_explain_says_why_it_cannot(words: tuple[str, ...], why: str) -> None:
 
 def test_explanations_can_be_written_as_json(saloon: Explanation) -> None:
     assert msgspec.json.decode(msgspec.json.encode(saloon))["who"]["words"]
+
+
+def test_the_example_in_the_docs_is_what_the_command_prints() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "rules.md").read_text(encoding="utf-8")
+    command, _, block = page.partition("## What a new officer reads")[2].partition("```text\n")
+    words = command.partition("`chayan rules ")[2].partition("`")[0].split()
+    _, out, _ = run(*words)
+    assert block.partition("\n```")[0].replace(" …\n", f" {rulebook().rules_sha256}\n") in out

@@ -227,7 +227,7 @@ def _add_questions(app: FastAPI, registry: Registry) -> None:
     @app.get("/v1/inspections", summary="Inspections, newest first")
     def list_inspections(
         q: Annotated[str, Query(max_length=100)] = "",
-        verdict: Literal["", "pass", "fail", "none"] = "",
+        verdict: Literal["", "pass", "fail", "incomplete", "suspicious", "none"] = "",
         business: Annotated[str, Query(max_length=80)] = "",
         limit: Annotated[int, Query(ge=1, le=search.LIMIT)] = 50,
         cursor: Annotated[str, Query(max_length=1000)] = "",

@@ -31,7 +31,7 @@ from lanes.record import (
     parse,
 )
 
-NO_INSTRUMENT = ("check", "review")  # quantities of findings that no instrument measured
+NO_INSTRUMENT = ("check", "review", "referral")  # quantities of findings that no instrument measured
 REVIEW = (
     "question", "opinion", "expected", "text", "confidence", "characters", "score", "reasons", "model",
 )  # fmt: skip

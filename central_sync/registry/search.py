@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from central_sync.registry.problems import Rejected
 from central_sync.registry.tables import heads, inspections, nodes, photos
+from lanes.record import Verdict
 
 LIMIT = 200
 AFTER_ALL = chr(0x10FFFF)  # greater than any character of a plate or VIN
@@ -91,7 +92,7 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
         "records": sum(row.records for row in rows),
         "photos": kept.get(True, 0),
         "wanted": kept.get(False, 0),
-        "verdicts": {"pass": judged.get("pass", 0), "fail": judged.get("fail", 0)},
+        "verdicts": {verdict: judged.get(verdict, 0) for verdict in get_args(Verdict)},
     }
 
 

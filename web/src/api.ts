@@ -1,7 +1,7 @@
 /** What the edge node and the registry say: types of both HTTP APIs and one way to ask them. */
 
 export type Result = "pass" | "fail" | "not_applicable";
-export type Verdict = "pass" | "fail";
+export type Verdict = "pass" | "fail" | "incomplete" | "suspicious";
 export type Opinion = "agree" | "disagree" | "unsure";
 export type Decision = "pass" | "fail" | "retake";
 export type Question = "plate" | "vin" | "quality";
@@ -243,6 +243,9 @@ export interface Finding {
   clause?: string;
   arithmetic?: string;
   basis?: number[];
+  /** A reminder passes; left out where a defect would reject. */
+  severity?: "reject" | "reminder";
+  proposes?: string[];
 }
 
 export interface RecordRow {
@@ -339,7 +342,7 @@ export interface Stats {
   records: number;
   photos: number;
   wanted: number;
-  verdicts: { pass: number; fail: number };
+  verdicts: Partial<Record<Verdict, number>>;
 }
 
 export const DEFAULT_SEATS = 5; // lanes/vehicle.py

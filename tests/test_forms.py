@@ -1,7 +1,7 @@
 """What stands on a form: the filling rules of the record form, the report's rows, the photo sheet."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,20 @@ from lanes.form_record import RecordForm, places_of, record_form
 from lanes.form_report import InstrumentReport, instrument_report
 from lanes.form_words import WORDS
 from lanes.forms import MARKS, is_school_bus
-from lanes.record import Aborted, Captured, Filmed, Moved, Photographed, Record, Ruled, Signed
+from lanes.record import (
+    Aborted,
+    Captured,
+    Filmed,
+    Finding,
+    Judged,
+    Moved,
+    Photographed,
+    Record,
+    Referred,
+    Released,
+    Ruled,
+    Signed,
+)
 from lanes.rulebook import FormName
 from lanes.scope import RuleError
 from tests.forms_parts import (
@@ -195,6 +208,41 @@ def test_an_aborted_inspection_is_a_draft_with_its_reason() -> None:
     form = record_form(dossier([*opened(), Aborted(by="001", reason="车主要求离开")]))
     assert [why.zh for why in form.drafts] == ["查验已终止"]
     assert "终止原因 aborted because：车主要求离开（张三 001）" in form.remarks
+
+
+def test_an_incomplete_verdict_is_final_though_it_was_aborted() -> None:
+    form = record_form(dossier([*opened(), Aborted(by="001", reason="车主要求离开"), verdict("incomplete")]))
+    assert form.drafts == () and form.conclusion.zh == "检验未完成" and form.mark == "open"
+
+
+def test_what_stands_of_the_attempt_before_is_marked_and_named() -> None:
+    before = (
+        Finding(item="01", result="pass"),
+        Finding(item="04", result="pass", value="A"),
+        Finding(item="B1", result="pass", quantity="axle_rate", value="70.0", unit="%"),
+    )
+    again = {"mode": "failed_only", "redo": ("03",), "stands": before, "stands_until": date(2026, 12, 1)}
+    form = record_form(dossier([*opened(attempt=2, **again), checked("03"), Signed(officer="001")]))
+    assert [lines(form)[n] for n in (1, 3, 4, 7)] == [("√", ""), ("√", ""), ("√", "A 白 white"), ("—", "")]
+    assert (
+        "沿用上次合格项，有效至 stand from the attempt before, until（2026-12-01）：01、04、B1"
+        in form.remarks
+    )
+
+
+def test_a_referral_and_its_release_are_told_and_are_no_instrument_result() -> None:
+    referral = Referred(officer="001", signs=("4-10",), reason="凿改痕迹")
+    found = Finding(item="suspicion", result="not_applicable", quantity="referral", value="4-10")
+    last = Judged(verdict="suspicious", findings=(found,), rules="r", rules_sha256="0" * 64)
+    bodies = [*opened(), referral, Signed(officer="001"), last]
+    form = record_form(dossier(bodies))
+    assert form.conclusion.zh == "嫌疑车辆" and form.drafts == ()
+    assert "移交嫌疑查处 referred as suspicious（张三 001）：4-10；凿改痕迹" in form.remarks
+    assert report(bodies).rows == ()
+    seq = next(r.seq for r in dossier(bodies).kept.records if isinstance(r.body, Referred))
+    released = Released(referred_seq=seq, officer="002", reason="厂家证明")
+    remarks = record_form(dossier([*opened(), referral, released])).remarks
+    assert "嫌疑解除 released（李四 002）：厂家证明" in remarks
 
 
 def test_records_that_cannot_be_read_make_it_a_draft() -> None:

@@ -1,0 +1,67 @@
+"""A recorded verdict beside a computed one: what differs, and whether it decides."""
+
+import msgspec
+import pytest
+
+from lanes.comparing import Difference, Outcome, differences, outcome, unfounded
+from lanes.evidence import Evidence
+from lanes.record import Finding, Judged
+from tests.lanes_parts import ON, attempt, car, rulebook
+
+
+def by_hand(verdict: str, *findings: Finding) -> Judged:
+    return Judged(verdict=verdict, findings=findings, rules="r", rules_sha256="0" * 64)  # type: ignore[arg-type]
+
+
+def test_findings_are_paired_in_order_and_the_odd_ones_named() -> None:
+    one = Finding(item="B1", quantity="rate", result="pass", value="1", unit="%", basis=(1,))
+    two = msgspec.structs.replace(one, value="2", basis=(1, 2))
+    found = differences(by_hand("pass", one, one), Outcome(verdict="pass", findings=(one, two)))
+    assert found == (
+        Difference(item="B1", quantity="rate", field="value", recorded="1", computed="2"),
+        Difference(item="B1", quantity="rate", field="basis", recorded="1", computed="1 2"),
+    )
+    assert all(each.deciding for each in found)
+    (lost,) = differences(by_hand("pass", one), Outcome(verdict="pass", findings=()))
+    assert lost.words == "B1 rate finding: 1% pass ≠ —"
+    (extra,) = differences(by_hand("pass"), Outcome(verdict="pass", findings=(one,)))
+    assert (extra.recorded, extra.computed, extra.deciding) == ("—", "1% pass", True)
+
+
+def test_a_field_that_an_older_record_does_not_have_is_not_compared() -> None:
+    old = Finding(item="vin", result="pass")
+    new = msgspec.structs.replace(old, severity="reminder", proposes=("4-1",))
+    assert differences(by_hand("pass", old), Outcome(verdict="pass", findings=(new,))) == ()
+    (gone, lesser) = differences(by_hand("pass", new), Outcome(verdict="pass", findings=(old,)))
+    assert (gone.field, gone.recorded, gone.computed) == ("severity", "reminder", "reject")
+    assert (lesser.field, lesser.recorded, lesser.computed, lesser.deciding) == (
+        "proposes",
+        "4-1",
+        "—",
+        False,
+    )
+    (cleared,) = differences(
+        by_hand("pass", msgspec.structs.replace(old, clause="c")), Outcome(verdict="pass", findings=(old,))
+    )
+    assert (cleared.field, cleared.computed) == ("clause", "—")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        (attempt(), ""),
+        (Evidence(vehicle=car(), business="periodic"), "verdict: pass ≠ none (VIN: not checked yet"),
+        (attempt(vehicle=car(vehicle_class="X99")), "verdict: pass ≠ none ("),
+    ],
+)
+def test_an_outcome_never_raises(evidence: Evidence, words: str) -> None:
+    computed = outcome(evidence, rulebook(), ON)
+    found = differences(by_hand("pass", *computed.findings), computed)
+    assert [each.words.startswith(words) for each in found] == ([True] if words else [])
+
+
+def test_what_stands_must_be_the_very_finding() -> None:
+    one = Finding(item="B1", quantity="rate", result="pass", value="1")
+    assert unfounded((one,), (one,)) == ()
+    (claim,) = unfounded((one,), (msgspec.structs.replace(one, value="2"),))
+    assert claim.deciding and claim.words == "B1 rate finding: taken over ≠ not in the attempt before"
