@@ -52,6 +52,7 @@ class Marshal:
         self._measuring: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[tuple[str, str], float] = {}
         self._tries: dict[tuple[str, str], int] = {}
+        self._uncovered: set[str] = set()  # ended, and the rules have no rows for them any more
         self._count = 0
 
     async def run(self) -> None:
@@ -98,7 +99,8 @@ class Marshal:
 
     async def _judge(self, inspection: Inspection) -> None:
         """The verdict once the officer has signed and nothing is missing, or the inspection has ended."""
-        if inspection.judged is not None or not (inspection.ending or self._signed(inspection)):
+        due = inspection.ending or self._signed(inspection)
+        if inspection.judged is not None or not due or inspection.inspection in self._uncovered:
             return
         rules, on = self.desk.rules.of(inspection.ordered_seq), self.desk.rules_day(inspection.ordered_at)
         found = evidence(inspection)
@@ -107,6 +109,7 @@ class Marshal:
         except RuleError as error:
             if not inspection.ending:
                 raise
+            self._uncovered.add(inspection.inspection)
             log.warning("no verdict", inspection=inspection.inspection, why=str(error))
             return
         body = Judged(

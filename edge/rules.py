@@ -254,11 +254,11 @@ def _entries(entries: tuple[Told, ...], language: str) -> Iterator[str]:
             yield f"[{group}]"
         yield f"- {each.code} {_in(each.name, language)}: {_in(each.need, language)}"
         yield from (f"    {_in(limit, language)}" for limit in each.limits)
-        if each.why is not None:
-            yield f"    {_because(each.why, language)}"
+        for why in (each.why,) if each.why is not None else ():
+            yield f"    {_because(why, language)}"
             yield from (
                 ("    优先于 " if language == "zh" else "    goes before ") + _in(wider, language)
-                for wider in each.why.wider
+                for wider in why.wider
             )
 
 

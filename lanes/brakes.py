@@ -20,6 +20,8 @@ from operator import add, sub
 
 from lanes.quantity import EXACT, Derived, percent, plain
 from lanes.record import AxleWeighed, BrakeCurve, BrakeMeasured
+from lanes.vehicle import Vehicle
+from lanes.weight import wheels_of
 
 STANDARD_GRAVITY = Decimal("9.8")  # m/s²; F: the stations' ×0.98 on daN
 WEAK_AXLE_PCT = Decimal(60)  # F: below this share of the axle load, imbalance is taken of the load
@@ -29,6 +31,16 @@ PARKING_ITEM = "B0"
 STRONGEST_WHEEL_DAN = 10_000  # n6 ×10 N in the platform's field; no bench measures 100 kN at a wheel (M)
 HEAVIEST_WHEEL_KG = 10_000  # as lanes.weight (M)
 READY_PCT = Decimal(75)  # F: GB 7258, the share of the demanded force at which co-ordination time ends
+
+BY_AXLE_ONLY = ("M", "N")  # motorcycles and three-wheelers: no rate of the whole vehicle is asked (M)
+SIDECAR = "M15"  # its two rear wheels are not asked to brake alike (M)
+
+
+def is_asked(quantity: str, vehicle: Vehicle, axle: int | None) -> bool:
+    """Whether the standard asks a quantity of this vehicle's axle: one wheel pulls to no side."""
+    if quantity.startswith("imbalance"):
+        return axle is None or (wheels_of(vehicle, axle) == 2 and vehicle.vehicle_class != SIDECAR)
+    return quantity != "whole_rate" or not vehicle.vehicle_class.startswith(BY_AXLE_ONLY)
 
 
 def axle_rate(measured: BrakeMeasured, load_kg: Decimal) -> Derived:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from lanes.brakes import is_asked
 from lanes.limits import Axle, Bench
 from lanes.needs import ItemKind, Outside, Question
-from lanes.record import Listed
+from lanes.record import Listed, Load
 from lanes.scope import Case, Confidence, RuleError, narrowest
 from lanes.tables import Label
 from lanes.vehicle import Vehicle
@@ -109,6 +110,11 @@ def axle_of(item: str) -> int | None:
     """Axle number of a service-brake item (B1…B6); None for every other item."""
     number = item.removeprefix("B")
     return int(number) if item != number and number.isdigit() and number != "0" else None
+
+
+def load_of(item: str) -> Load:
+    """How a vehicle is loaded for an item: L1…L4 are brakes of a laden axle."""
+    return "laden" if item.startswith("L") else "unladen"
 
 
 def position(axle: int) -> Axle:
@@ -381,9 +387,11 @@ def unlimited(
     items: Iterable[str], vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook"
 ) -> Iterator[tuple[str, Axle | None, Bench]]:
     """(quantity, axle, bench) of each limit without which these instrument items cannot be judged."""
+    find = rulebook.limits.find
     for item in items:
         axle = axle_of(item)
         at = None if axle is None else position(axle)
-        for quantity, bench in product(rulebook.items[item].quantities, BENCHES):
-            if rulebook.limits.find(quantity, vehicle, business, on, axle=at, bench=bench) is None:
+        named = (each for each in rulebook.items[item].quantities if is_asked(each, vehicle, axle))
+        for quantity, bench in product(named, BENCHES):
+            if find(quantity, vehicle, business, on, axle=at, bench=bench, load=load_of(item)) is None:
                 yield quantity, at, bench

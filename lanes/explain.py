@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from lanes.authority import Requirement, requirement
-from lanes.checklist import BENCHES, NOTHING, CheckItem, Checklist, Given, axle_of, listing, position
+from lanes.checklist import (
+    BENCHES,
+    NOTHING,
+    CheckItem,
+    Checklist,
+    Given,
+    axle_of,
+    listing,
+    load_of,
+    position,
+)
 from lanes.limits import Axle, Bench
+from lanes.record import Load
 from lanes.rulewords import (
     BROUGHT,
     NEEDS,
@@ -176,7 +187,8 @@ class _Explainer:
             yield Label(zh="这些规则没有判定它的量", en="no quantity of these rules judges it")
         for quantity in named.quantities if named is not None else ():
             said = [
-                self._limit(quantity, None if axle is None else position(axle), bench) for bench in BENCHES
+                self._limit(quantity, None if axle is None else position(axle), bench, load_of(item.item))
+                for bench in BENCHES
             ]
             name = self.rulebook.names["quantities"][quantity]
             if said[0] == said[1]:
@@ -187,9 +199,9 @@ class _Explainer:
                     en=f"{name.en}: roller bench {said[0].en}; plate bench {said[1].en}",
                 )
 
-    def _limit(self, quantity: str, axle: Axle | None, bench: Bench) -> Label:
+    def _limit(self, quantity: str, axle: Axle | None, bench: Bench, load: Load) -> Label:
         row = self.rulebook.limits.find(
-            quantity, self.vehicle, self.business, self.on, axle=axle, bench=bench
+            quantity, self.vehicle, self.business, self.on, axle=axle, bench=bench, load=load
         )
         if row is None:
             return Label(zh="没有限值，不判定", en="no limit, not judged")

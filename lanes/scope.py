@@ -141,10 +141,8 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (
             _within_classes(self.classes, other.classes)
             and all(_inside(self._set(n), other._set(n)) for n in self.SETS)
-            and all(a[0] >= b[0] and a[1] <= b[1] for a, b in zip(self._dates(), other._dates(), strict=True))
-            and all(
-                a[0] >= b[0] and a[1] <= b[1] for a, b in zip(self._ranges(), other._ranges(), strict=True)
-            )
+            and all(map(_encloses, other._dates(), self._dates()))
+            and all(map(_encloses, other._ranges(), self._ranges()))
             and self._ratio() <= other._ratio()
         )
 
@@ -153,10 +151,8 @@ class Scope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (
             (not self.classes or not other.classes or _share(self.classes, other.classes))
             and all(_meet(self._set(n), other._set(n)) for n in self.SETS)
-            and all(a[0] <= b[1] and b[0] <= a[1] for a, b in zip(self._dates(), other._dates(), strict=True))
-            and all(
-                a[0] <= b[1] and b[0] <= a[1] for a, b in zip(self._ranges(), other._ranges(), strict=True)
-            )
+            and all(map(_touch, other._dates(), self._dates()))
+            and all(map(_touch, other._ranges(), self._ranges()))
         )
 
     def _set(self, name: str) -> frozenset[str]:

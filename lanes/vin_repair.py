@@ -63,8 +63,8 @@ def repairs(
     if len(text) == LENGTH:
         return _best(_exchanged(text, wanted), most)
     shifted = _grown(text) if len(text) == LENGTH - 1 else _shrunk(text) if len(text) == LENGTH + 1 else ()
-    sound = (repair for repair in shifted if _sound(repair.vin, wanted))
-    return _best(iter([sorted({repair.vin: repair for repair in sound}.values(), key=_order)]), most)
+    sound = {repair.vin: repair for repair in shifted if _sound(repair.vin, wanted)}
+    return _best(iter([list(sound.values())]), most)
 
 
 def _best(levels: Iterator[list[Repair]], most: int) -> tuple[Repair, ...]:

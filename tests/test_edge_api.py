@@ -47,7 +47,7 @@ def test_an_order_repeated_is_the_same_inspection(tmp_path: Path) -> None:
         ({"vehicle": {"vin": "X"}}, 422, "malformed"),
         ({"vehicle": vehicle() | {"kerb_mass_kg": -5}}, 422, "malformed"),
         ({"business": "repainting"}, 422, "no-rules"),
-        ({"vehicle": vehicle() | {"vehicle_class": "Z99"}}, 422, "no-rules"),
+        ({"vehicle": vehicle() | {"vehicle_class": "Y99"}}, 422, "no-rules"),
         ({"lane": "9"}, 422, "no-lane"),
         ({"vehicle": vehicle(plate="浙a·12345")}, 422, "plate"),
         ({"vehicle": vehicle() | {"parking_axles": []}}, 422, "axles"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanes.brakes import bench_load_kg, brake_problem, coordination_time, rise, widest
+from lanes.brakes import bench_load_kg, brake_problem, coordination_time, is_asked, rise, widest
 from lanes.checklist import CheckItem, Checklist
 from lanes.evidence import Evidence
 from lanes.headlamps import headlamp, headlamp_problem
@@ -121,6 +121,25 @@ def test_a_motorcycle_has_one_wheel_an_axle_and_no_imbalance() -> None:
 def test_wheels_by_class(code: str, front: int, rear: int) -> None:
     vehicle = car(vehicle_class=code)
     assert [wheels_of(vehicle, axle) for axle in (1, 2)] == [front, rear]
+
+
+@pytest.mark.parametrize(
+    ("code", "quantity", "axle", "asked"),
+    [
+        ("K33", "imbalance", 1, True),
+        ("K33", "whole_rate", 1, True),
+        ("M21", "imbalance_of_load", 2, False),
+        ("M11", "imbalance", 1, False),
+        ("M11", "imbalance", 2, True),
+        ("M15", "imbalance", 2, False),
+        ("M21", "whole_rate", None, False),
+        ("N11", "whole_rate", 2, False),
+        ("N11", "imbalance", None, True),
+        ("M21", "axle_rate", 1, True),
+    ],
+)
+def test_what_is_asked_of_an_axle(code: str, quantity: str, axle: int | None, asked: bool) -> None:
+    assert is_asked(quantity, car(vehicle_class=code), axle) is asked
 
 
 def test_an_axle_measured_with_other_wheels_than_it_has_is_measured_again() -> None:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from lanes.checklist import Checklist, Given, checklist, listing
 from lanes.record import Listed
+from lanes.rulebook import Rulebook
 from lanes.samples import classes, ordinary
 from lanes.scope import Case, RuleError, narrowest
 from lanes.vehicle import Vehicle
-from tests.lanes_parts import ON, car, rulebook
+from tests.lanes_parts import ON, car, rulebook, tables
 
 MADE = date(2024, 3, 1)
 FORM = [f"{n:02}" for n in range(1, 21)]
@@ -339,6 +340,17 @@ def test_artefacts(business: str) -> None:
     found = {each.artefact: each.required for each in made("K33", business).artefacts}
     assert found.get("vin_rubbing") == RUBBING.get(business)
     assert ("standard_photo" in found) is (business in STANDARD_PHOTO)
+
+
+def test_an_artefact_may_be_taken_out_for_a_narrower_scope() -> None:
+    files = tables()
+    row = {"artefact": "vin_rubbing", "businesses": ["transfer"], "classes": ["M"], "need": "none"}
+    files["checklists"]["artefact"].append({**files["checklists"]["artefact"][0], **row})
+    files["checklists"]["artefact"][0]["businesses"] = ["transfer"]
+    files["checklists"]["artefact"] = [files["checklists"]["artefact"][i] for i in (0, -1)]
+    book = Rulebook.from_tables(files)
+    assert [a.artefact for a in listing(car(), "transfer", ON, book).artefacts] == ["vin_rubbing"]
+    assert listing(ordinary("M21", MADE), "transfer", ON, book).artefacts == ()
 
 
 def shots(found: Checklist) -> set[str]:

@@ -75,8 +75,8 @@ def test_limits_stand_beside_the_item_they_judge(saloon: Explanation) -> None:
 
 def test_limits_of_the_two_benches_are_told_apart() -> None:
     def strict_plate(files: dict[str, Any]) -> None:
-        row = {**files["limits"]["limit"][0], "bench": "plate", "value": 66}
-        files["limits"]["limit"].append(row)
+        plates = [row for row in files["limits"]["limit"] if row.get("over") and row["axle"] == "front"]
+        plates[0]["value"] = 66
 
     told = explain(car(), "periodic", ON, book(strict_plate))
     said = of(told.items, "B1").limits[0]

@@ -8,8 +8,10 @@ import pytest
 from firmware_bridge.virtual.glyphs import (
     DOUBLE,
     NEW_ENERGY,
+    RED_CHARACTERS,
     SINGLE,
     STROKES,
+    STYLES,
     glyph,
     plate_face,
     plate_layout,
@@ -17,6 +19,7 @@ from firmware_bridge.virtual.glyphs import (
     strokes,
 )
 from lanes.vin import ALPHABET
+from tests.lanes_parts import rulebook
 
 
 def test_single_layer_cells_are_45_by_90_with_12_mm_gaps_and_34_at_the_dot() -> None:
@@ -79,6 +82,14 @@ def test_kinds_have_their_colours() -> None:
     green = ground("52", "浙AD84345")
     assert green[0].min() > 200, "white above"
     assert green[-1][1] > green[-1][0] + 30, "green below"
+
+
+def test_plates_are_drawn_in_the_colours_of_the_rules() -> None:
+    forms = rulebook().codes.plates.by_kind
+    for hpzl, style in STYLES.items():
+        assert {form.row.ground for form in forms[hpzl]} == {style.name}
+    marked = {c for kind in forms.values() for form in kind if form.row.mark == "red" for c in form.places}
+    assert set(RED_CHARACTERS) <= marked
 
 
 @pytest.mark.parametrize(("hpzl", "hphm", "says"), [("99", "浙A8G345", "99"), ("02", "浙A8", "3 characters")])
