@@ -13,13 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from central_sync.registry.accept import Policy, accept
-from central_sync.registry.api import build_app
-from central_sync.registry.engines import open_engine
+from central_sync.registry.api import RegistrySettings, build_app
+from central_sync.registry.engines import create_all, open_engine
 from edge.__main__ import app
 from edge.centre import printer
 from edge.rulebook import default_folder, pack, unpack
 from lanes.record import Judged, NodeStarted, Signed
-from tests.central_parts import Lane, dsn_of, settings_for
+from tests.central_parts import Lane, Serving, dsn_of, enrolled, settings_for
 from tests.edge_parts import Edge, edge_at, site_file
 from tests.forms_parts import bare, codes, jpeg, text
 
@@ -195,24 +195,20 @@ def test_what_cannot_be_printed_is_said_in_one_line(
 # ---- the registry --------------------------------------------------------------------------------
 
 
-def ask(settings: Any, *paths: str) -> list[httpx.Response]:
-    application = build_app(settings)
-
-    async def run() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(app=application)
-        async with httpx.AsyncClient(transport=transport, base_url="http://centre.test") as client:
-            return [await client.get(path) for path in paths]
-
-    return asyncio.run(run())
+def ask(settings: RegistrySettings, *paths: str) -> list[httpx.Response]:
+    with Serving(build_app(settings)) as served, httpx.Client(base_url=served.url, timeout=60) as client:
+        return [client.get(path) for path in paths]
 
 
 def test_the_registry_prints_the_same_forms_from_what_it_holds(tmp_path: Path) -> None:
     lane = Lane()
     lane.inspect("a1")
     settings = settings_for(dsn_of("sqlite", tmp_path), tmp_path, lane)
-    build_app(settings)
     engine = open_engine(settings.dsn)
+    create_all(engine)
+    enrolled(engine, lane)
     accept(engine, lane.batch(), Policy(allow_simulated=True))
+    engine.dispose()
     form = "/v1/inspections/a1/forms/{}.pdf"
     paths = [form.format(each) for each in FORMS]
     answers = ask(
@@ -229,7 +225,6 @@ def test_the_registry_prints_the_same_forms_from_what_it_holds(tmp_path: Path) -
             == f"chayan:record:1:site-1:{lane.node}:a1:{len(lane.rows)}:{lane.head.hex()}"
         )
     assert "本机没有这张照片" in text(answers[2].content)
-    engine.dispose()
 
 
 def test_a_registry_without_printer_has_no_forms(tmp_path: Path) -> None:
