@@ -233,6 +233,12 @@ class Volume:
         query = sa.select(records.c.data).where(records.c.inspection == inspection).order_by(records.c.seq)
         return [data for (data,) in self._ask(query)]
 
+    def last_of(self, kind: str, through_seq: int) -> bytes | None:
+        """Bytes of the last record of a kind up to ``through_seq``."""
+        query = sa.select(records.c.data).where(records.c.kind == kind, records.c.seq <= through_seq)
+        found = self._ask(query.order_by(records.c.seq.desc()).limit(1))
+        return found[0][0] if found else None
+
     def find(self, source: str, source_key: str) -> bytes | None:
         """Bytes of the record of a (source, source_key), if it is here."""
         mine = (records.c.source == source, records.c.source_key == source_key)
@@ -321,6 +327,15 @@ class JournalReader:
             self._look()
             found = rows_of(self.volumes, after_seq, limit)
         return found
+
+    def of_inspection(self, inspection: str) -> list[bytes]:
+        """Bytes of one inspection's records, in order."""
+        return [data for volume in self.volumes for data in volume.of_inspection(inspection)]
+
+    def last_of(self, kind: str, through_seq: int) -> bytes | None:
+        """Bytes of the last record of a kind up to ``through_seq``."""
+        found = (volume.last_of(kind, through_seq) for volume in reversed(self.volumes))
+        return next((data for data in found if data is not None), None)
 
     def heads(self, after_seq: int = 0) -> Iterator[SignedHead]:
         """Signed heads after ``after_seq``, in order."""

@@ -14,6 +14,7 @@ from edge.bundles import bundle_app
 from edge.giving import direct_app
 from edge.journals import journal_app
 from edge.judging import judge_command
+from edge.papers import print_command
 from edge.rules import left_out_warnings, must_know_left_out, rules_app
 from edge.verifying import verify_command
 
@@ -33,6 +34,7 @@ app.add_typer(direct_app, name="direct")
 app.add_typer(journal_app, name="journal")
 app.add_typer(rules_app, name="rules")
 app.command("verify")(verify_command)
+app.command("print")(print_command)
 app.command("judge")(judge_command)
 
 SiteArgument = Annotated[

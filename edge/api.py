@@ -20,6 +20,7 @@ from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
+from edge.form_routes import add_forms
 from edge.orders import OrderPost, place
 from edge.permits import ActError
 from lanes.inspection import Inspection
@@ -117,6 +118,7 @@ def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path |
     _reading_routes(app, desk, link)
     _writing_routes(app, desk, acts)
     _review_routes(app, desk, token)
+    add_forms(app, desk)
     _pages(app, pages)
     return app
 

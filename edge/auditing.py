@@ -19,6 +19,7 @@ from central_sync.history import History, verify_history
 from central_sync.trust import Seen, Trust
 from central_sync.verdicts import Findings
 from central_sync.verify import verify_journal
+from lanes.form_digest import SCHEME, seen_in
 
 TIMEOUT_S = 60.0
 MAX_CHECKPOINTS = 20_000  # of one node: fifty years of days
@@ -67,7 +68,9 @@ def _at_registry(url: str, trust: Trust, ca_file: Path | None) -> Findings:
 
 
 def witness_of(place: str, ca_file: Path | None = None) -> Seen:
-    """What a file or URL says that somebody else has seen. Raises TargetError."""
+    """What a file, a URL or the QR code of a form says that somebody else has seen. Raises TargetError."""
+    if place.startswith(SCHEME):
+        return _on_paper(place)
     text = _content(place, ca_file)
     if not text.lstrip().startswith(b"{"):
         try:
@@ -83,6 +86,15 @@ def witness_of(place: str, ca_file: Path | None = None) -> Seen:
     if not numbers:
         raise TargetError(f"--against {place}: does not say how far the chain was seen")
     return Seen(seq=numbers[0], head=held.head, where=place)
+
+
+def _on_paper(text: str) -> Seen:
+    """What the QR code of a printed form says."""
+    try:
+        said = seen_in(text)
+    except ValueError as trouble:
+        raise TargetError(f"--against: {trouble}") from trouble
+    return Seen(seq=said.seq, head=said.head, where=f"form of {said.inspection}, {said.site}/{said.node}")
 
 
 def _content(place: str, ca_file: Path | None) -> bytes:

@@ -11,10 +11,13 @@ import structlog
 from central_sync.photos import Photos
 from central_sync.registry.api import Enrolled, RegistrySettings, build_app
 from central_sync.registry.engines import DsnError
+from central_sync.registry.form_routes import Printer
 from central_sync.seal import KeyTrouble, NodeKey
 from central_sync.sweep import sweep_broken
 from edge.agent import Tls, bind, keep_running, serve, stop_on_signals
 from edge.compose import pages_folder
+from edge.rulebook import RulesError, read_rulebook
+from lanes.forms import FormKind, Kept
 
 KEY_FILE = "registry.key"
 SWEEP_S = 86_400.0
@@ -38,6 +41,19 @@ def enrolled(text: str, allow_simulated: bool) -> Enrolled:
 def registry_key(photos: Path) -> NodeKey:
     """The key with which the registry of a photo folder countersigns; made once. Raises KeyTrouble."""
     return NodeKey.load_or_create(photos / KEY_FILE)
+
+
+def printer() -> Printer:
+    """Draws forms by the rules installed here, in the time zone of China. Raises RulesError."""
+    rulebook = read_rulebook()
+
+    def draw(kind: FormKind, kept: Kept, photos: Photos, by: str) -> bytes:
+        from edge.printing import Office, printed, source_of  # 50 MB that a registry need not
+
+        office = Office(rulebook=rulebook)
+        return printed(kind, kept, office, source_of(photos), by)
+
+    return draw
 
 
 def tls_of(certificate: Path | None, key: Path | None) -> Tls | None:
@@ -73,10 +89,11 @@ async def run_centre(
             key_file=photos / KEY_FILE,
             allow_simulated=allow_simulated,
             nodes=tuple(enrolled(text, allow_simulated) for text in nodes),
+            printer=printer(),
         )
         photos.mkdir(parents=True, exist_ok=True)
         app = await asyncio.to_thread(build_app, settings)
-    except (DsnError, KeyTrouble, ValueError, OSError) as error:
+    except (DsnError, KeyTrouble, RulesError, ValueError, OSError) as error:
         raise CentreError(str(error)) from error
     except sa.exc.SQLAlchemyError as error:
         why = " ".join(str(getattr(error, "orig", None) or error).split())  # PostgreSQL says it on many lines

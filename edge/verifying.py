@@ -25,7 +25,9 @@ def verify_command(
     ] = None,
     against: Annotated[
         list[str] | None,
-        typer.Option(help="What somebody else holds of this journal: a receipt, note or mark file, or a URL"),
+        typer.Option(
+            help="What somebody else holds: a receipt, note or mark file, a URL, or a form's QR text"
+        ),
     ] = None,
     ca_file: Annotated[
         Path | None, typer.Option(help="Certificate of the registry's own authority, for https URLs")

@@ -27,6 +27,7 @@ from central_sync.registry.detail import detail
 from central_sync.registry.directive_routes import add_directives
 from central_sync.registry.engines import create_all, open_engine
 from central_sync.registry.evidence_routes import add_evidence
+from central_sync.registry.form_routes import Printer, add_forms
 from central_sync.registry.guard import SecurityHeaders, read_body
 from central_sync.registry.nodes import enroll, note_keys, standing
 from central_sync.registry.pages import add_pages
@@ -55,7 +56,10 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySettings:
-    """Everything the registry needs to start. ``pages_dir`` holds ``office/index.html`` and ``assets/``."""
+    """Everything the registry needs to start. ``pages_dir`` holds ``office/index.html`` and ``assets/``.
+
+    ``printer``: draws forms; without one there are none.
+    """
 
     dsn: str
     photos_dir: Path
@@ -63,6 +67,7 @@ class RegistrySettings:
     key_file: Path | None = None
     allow_simulated: bool = False
     nodes: tuple[Enrolled, ...] = ()
+    printer: Printer | None = None
 
 
 class Registry:
@@ -102,6 +107,8 @@ def build_app(settings: RegistrySettings) -> FastAPI:
     add_photos(app, registry)
     add_evidence(app, registry)
     add_directives(app, registry)
+    if settings.printer is not None:
+        add_forms(app, registry, settings.printer)
     _add_questions(app, registry)
     add_pages(app, settings.pages_dir)
     return app

@@ -75,8 +75,8 @@ def detail(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]
     """Everything of one inspection, as the office shows it."""
     with engine.connect() as connection:
         row = one(connection, inspection, node)
-        stored = _records_of(connection, row)
-        told = Told(list(_parsed(stored)))
+        stored = records_of(connection, row)
+        told = Told(list(parsed(stored)))
         pictures = [*_captures(connection, row, told), *_photographs(told)]
         held = _held(connection, row, [photo for _, _, photo, _ in pictures])
     return brief(row) | {
@@ -156,14 +156,22 @@ def _photographs(told: Told) -> Iterable[tuple[int, str, str, Any]]:
 
 
 def _captures(connection: sa.Connection, row: sa.Row[Any], told: Told) -> Iterable[tuple[int, str, str, Any]]:
-    """The gate camera's picture by which the vehicle was recognised; its record belongs to no inspection."""
-    wanted = [body.capture_seq for _, body in told.of(Arrived) if body.capture_seq is not None]
+    record = capture_of(connection, row, told.records)
+    if record is not None and isinstance(record.body, Captured) and record.body.photo is not None:
+        yield record.seq, "capture", record.body.photo, record.body.taken_at or record.at
+
+
+def capture_of(connection: sa.Connection, row: sa.Row[Any], told: Sequence[Record]) -> Record | None:
+    """The gate camera's record by which the vehicle was recognised; it belongs to no inspection."""
+    bodies = [record.body for record in told]
+    wanted = [
+        body.capture_seq for body in bodies if isinstance(body, Arrived) and body.capture_seq is not None
+    ]
     if not wanted:
-        return
-    query = sa.select(records).where(*_of_node(records, row), records.c.seq.in_(wanted))
-    for record in _parsed(connection.execute(query.where(records.c.refused.is_(None))).all()):
-        if isinstance(record.body, Captured) and record.body.photo is not None:
-            yield record.seq, "capture", record.body.photo, record.body.taken_at or record.at
+        return None
+    query = sa.select(records).where(*_of_node(records, row), records.c.seq == wanted[-1])
+    found = parsed(connection.execute(query.where(records.c.refused.is_(None))).all())
+    return next((record for record in found if isinstance(record.body, Captured)), None)
 
 
 def _picture(told: Told, picture: tuple[int, str, str, Any], held: set[str]) -> dict[str, Any]:
@@ -190,7 +198,8 @@ def _held(connection: sa.Connection, row: sa.Row[Any], wanted: Sequence[str]) ->
     return set(connection.execute(query).scalars())
 
 
-def _records_of(connection: sa.Connection, row: sa.Row[Any]) -> Sequence[sa.Row[Any]]:
+def records_of(connection: sa.Connection, row: sa.Row[Any]) -> Sequence[sa.Row[Any]]:
+    """Stored records of an inspection that were not refused, in order."""
     query = sa.select(records).where(
         *_of_node(records, row), records.c.inspection == row.inspection, records.c.refused.is_(None)
     )
@@ -201,7 +210,7 @@ def _of_node(table: sa.Table, row: sa.Row[Any]) -> tuple[sa.ColumnElement[bool],
     return table.c.site == row.site, table.c.node == row.node
 
 
-def _parsed(stored: Iterable[sa.Row[Any]]) -> Iterable[Record]:
+def parsed(stored: Iterable[sa.Row[Any]]) -> Iterable[Record]:
     """Records that this version can read; those of a newer one are shown but not interpreted."""
     for row in stored:
         try:

@@ -2,7 +2,7 @@ import { beforeAll, expect, it } from "vitest";
 import { bareLimit, latestReadings } from "../src/board/show";
 import { gapName, nearestFirst } from "../src/codes";
 import { locale, word } from "../src/i18n";
-import { addressOf, hrefOf, placeOf, proofOf } from "../src/office/address";
+import { addressOf, formOf, hrefOf, placeOf, proofOf } from "../src/office/address";
 
 beforeAll(() => (locale.value = "zh-CN"));
 
@@ -45,6 +45,7 @@ it("finds one inspection again by its address, with the node where it is known",
   expect(placeOf("#/")).toBeNull();
   expect(addressOf(place)).toBe("../v1/inspections/2026%2F11%2022?node=jx-1");
   expect(proofOf(addressOf(place))).toBe("../v1/inspections/2026%2F11%2022/proof?node=jx-1");
+  expect(formOf(addressOf(place), "record")).toBe("../v1/inspections/2026%2F11%2022/forms/record.pdf?node=jx-1");
   expect(proofOf(addressOf({ ...place, node: null }))).toBe("../v1/inspections/2026%2F11%2022/proof");
 });
 

@@ -29,6 +29,17 @@ export function addressOf({ inspection, node }: Place): string {
 }
 
 export function proofOf(address: string): string {
+  return below(address, "proof");
+}
+
+export const FORMS = ["record", "instruments", "photos"] as const;
+
+/** Address of a printed form (PDF). */
+export function formOf(address: string, form: (typeof FORMS)[number]): string {
+  return below(address, `forms/${form}.pdf`);
+}
+
+function below(address: string, what: string): string {
   const [path = "", query] = address.split("?");
-  return `${path}/proof${query ? `?${query}` : ""}`;
+  return `${path}/${what}${query ? `?${query}` : ""}`;
 }
