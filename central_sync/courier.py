@@ -50,7 +50,7 @@ class Pace:
     longest_pause: float = 30.0
     recheck: float = 60.0  # idle: ask the centre whether it still holds everything
     max_records: int = wire.MAX_RECORDS
-    photos_at_once: int = 16  # at most; the centre waits for its disk, the line for its round trip
+    photos_at_once: int = 8  # at most; the centre waits for its disk, the line for its round trip
 
 
 class Courier:
