@@ -53,7 +53,7 @@ class Pace:
     max_records: int = wire.MAX_RECORDS
     withhold_tries: int = 8  # a record that is turned down so often alone …
     withhold_s: float = 600.0  # … over so long gives way to its digest
-    photos_at_once: int = 16  # at most; the centre waits for its disk, the line for its round trip
+    photos_at_once: int = 8  # at most; the centre waits for its disk, the line for its round trip
 
 
 class Courier:
