@@ -270,6 +270,22 @@ def test_a_courier_that_went_back_goes_on_when_the_way_is_retired_meanwhile() ->
         assert machine.node.journal.first_seq() > 1
 
 
+def test_what_a_late_request_brought_back_is_settled_too() -> None:
+    with played() as machine:
+        machine.append([("sensed", 0, False)] * 6, 0)
+        for _ in range(3):
+            machine.to_the_centre([(0, 1, "true", True)])
+        machine.catches_up(CENTRE)
+        machine.registry_is_restored(CENTRE, 0, True)
+        machine.time_passes()
+        machine.to_the_centre([NO_TROUBLE, NO_TROUBLE])
+        settled = machine.node.journal.receipts()[CENTRE]
+        assert settled == 4, "sent again"
+        for _ in range(3):
+            machine.old_request_arrives(CENTRE, 0)
+        assert machine.world.registries[CENTRE].through() > settled
+
+
 def test_photos_that_were_removed_once_are_no_trouble_after_a_restart() -> None:
     with played() as machine:
         machine.append([("photographed", 0, False)], 0)
