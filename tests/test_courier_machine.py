@@ -284,6 +284,7 @@ def test_what_a_late_request_brought_back_is_settled_too() -> None:
         for _ in range(3):
             machine.old_request_arrives(CENTRE, 0)
         assert machine.world.registries[CENTRE].through() > settled
+        machine.to_the_centre([(0, 0, "lost", False)])
 
 
 def test_photos_that_were_removed_once_are_no_trouble_after_a_restart() -> None:
