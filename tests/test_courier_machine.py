@@ -25,7 +25,7 @@ from tests.central_parts import digest, photo
 from tests.machine_line import FATES
 from tests.machine_world import CENTRE, MIRROR, NAMES, NO_TROUBLE, Trouble, World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # s; half a minute on two idle cores
 
 NAME = st.sampled_from(NAMES)
 ANY = st.integers(0, 7)  # which of what there is
@@ -221,7 +221,7 @@ class CourierMachine(RuleBasedStateMachine):
 
 BOUNDED = settings(
     max_examples=20,
-    stateful_step_count=35,
+    stateful_step_count=30,
     derandomize=True,
     deadline=None,
     database=None,
