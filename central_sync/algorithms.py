@@ -18,6 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 SM2_ORDER = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123  # n, GB/T 32918.5
 
+OTHER_KIND = (
+    "holds a key of another kind; from PEM an Ed25519 key is read, an SM2 key from a file that chayan made"
+)
+
 
 class AlgorithmError(Exception):
     """A key cannot be used; the text says why and what is needed."""
@@ -55,10 +59,12 @@ class Ed25519:
         """From PKCS#8 PEM; raises AlgorithmError."""
         try:
             private = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as trouble:
+        except UnsupportedAlgorithm as trouble:
+            raise AlgorithmError(f"{OTHER_KIND} ({trouble})") from trouble
+        except (ValueError, TypeError) as trouble:
             raise AlgorithmError(f"is no private key in PEM form: {trouble}") from trouble
         if not isinstance(private, Ed25519PrivateKey):
-            raise AlgorithmError("holds a key of another kind; an Ed25519 key is needed")
+            raise AlgorithmError(OTHER_KIND)
         return cls(private)
 
     def encode(self) -> bytes:
@@ -106,7 +112,11 @@ class Sm2:
         if match is None:
             raise AlgorithmError("is no SM2 key file of this version")
         key = cls(bytes.fromhex(match[1].decode()), bytes.fromhex(match[2].decode()))
-        if not cls.verify(key.public, b"self-test", key.sign(b"self-test")):
+        try:
+            belong_together = cls.verify(key.public, b"self-test", key.sign(b"self-test"))
+        except AlgorithmError as trouble:
+            raise AlgorithmError(f"holds an SM2 key, but {trouble}") from trouble
+        if not belong_together:
             raise AlgorithmError("holds an SM2 key whose halves do not belong together")
         return key
 

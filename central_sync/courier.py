@@ -80,7 +80,7 @@ class Courier:
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
         settled = journal.receipt(destination)
-        self._through = self._furthest = 0 if settled is None else settled[0]
+        self._through = self._receipt = 0 if settled is None else settled[0]
         self._room = pace.max_records
         self._patience = Patience(tries=pace.withhold_tries, seconds=pace.withhold_s)
         self._suspicion = Suspicion()  # of one record that is turned down, and all behind it with it
@@ -193,8 +193,8 @@ class Courier:
             )
 
     def _settled(self, through: int, held: int) -> int:
-        """What was settled before it went back is settled again as far as the centre proves to hold it."""
-        return max(through, min(held, self._furthest))
+        """After going back: what the last receipt says needs no second batch where the centre holds it."""
+        return max(through, min(held, self._receipt))
 
     def _lost_before(self, through: int) -> bool:
         """Whether a mended journal cannot send all that lies between its last receipt and ``through``."""
@@ -305,7 +305,7 @@ class Courier:
         # not further: what is refused beyond it is not known yet
         through = self._settled(batch.last_seq, receipt.accepted_through)
         await self._journal.settle(self._destination, through, wire.encode_receipt(receipt))
-        self._through, self._furthest, self._went_back = through, max(self._furthest, through), False
+        self._through, self._receipt, self._went_back = through, through, False
         self._suspicion = self._suspicion.taken(through)
         self._teller.calm("blocked")
         self._room = min(self._room + max(1, self._room // 8), self._pace.max_records)

@@ -45,7 +45,7 @@ class NodeKey:
     """The private key of a node or of a registry."""
 
     def __init__(self, private: PrivateKey) -> None:
-        self._private = private
+        self._private, self.algorithm = private, private.name
         self.public = _text(private.name, private.public)
 
     def sign(self, message: bytes) -> str:
@@ -132,9 +132,9 @@ def is_public_key(text: str) -> bool:
     return kind is not None and _bytes(text, kind.key_bytes) is not None
 
 
-def must_be_usable(public_key: str) -> None:
-    """Raises KeyTrouble unless signatures by this key can be checked here."""
-    kind = _kind(public_key)
+def must_be_usable(key: str) -> None:
+    """Raises KeyTrouble where what a key needs is not installed; ``key``: a public one, or its kind."""
+    kind = _kind(key)
     try:
         if kind is not None:
             kind.must_be_installed()

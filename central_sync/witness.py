@@ -17,7 +17,7 @@ import msgspec
 from central_sync import batch as wire
 from central_sync import merkle, note
 from central_sync.centre import Trouble, nonsense
-from central_sync.seal import SealedRow, Signer
+from central_sync.seal import KeyTrouble, SealedRow, Signer
 from central_sync.volumes import KeptCheckpoint
 
 LOOK_S = 60.0
@@ -134,9 +134,14 @@ class Witness:
         return KeptCheckpoint(size=size, frontier=frontier.encode(), note=str(own), at=at)
 
     def _is_cosigned(self, text: str) -> bool:
-        """By the pinned key; without one, by the key that has signed the last receipt."""
+        """By the pinned key; without one, by the key that has signed the last receipt. Raises Trouble."""
         key = self._registry_key or self._receipts_key()
-        return bool(key) and note.witnessed_at(note.parse(text), note.WITNESS, key) is not None
+        try:
+            return bool(key) and note.witnessed_at(note.parse(text), note.WITNESS, key) is not None
+        except KeyTrouble as trouble:
+            raise Trouble(
+                f"无法验证登记库签名：{trouble}", f"the registry's signature cannot be checked: {trouble}"
+            ) from trouble
 
     def _receipts_key(self) -> str:
         settled = self._journal.receipt(self._destination)

@@ -40,6 +40,10 @@ app.command("judge")(judge_command)
 SiteArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A site file, see configs/site.example.toml")
 ]
+Signature = Annotated[
+    Literal["ed25519", "sm2"] | None,
+    typer.Option(help="Kind of the registry's key, made at first use; sm2 needs chayan[gm]"),
+]
 Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files (JPEG, PNG …)")]
 
 
@@ -177,6 +181,7 @@ def central(
     ] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM file: serve HTTPS with this certificate")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM file: the certificate's private key")] = None,
+    signature: Signature = None,
 ) -> None:
     """Run the central registry: takes batches and photos, serves the office pages."""
     from edge.agent import AddressTaken
@@ -185,7 +190,7 @@ def central(
     log_to_stderr()
     try:
         tls = tls_of(tls_cert, tls_key)
-        asyncio.run(run_centre(dsn, photos, host, port, tuple(node or ()), allow_simulated, tls))
+        asyncio.run(run_centre(dsn, photos, host, port, tuple(node or ()), allow_simulated, tls, signature))
     except (AddressTaken, CentreError) as error:
         fail(str(error))
 
@@ -207,13 +212,14 @@ def node_key_command(file: SiteArgument) -> None:
 @app.command("registry-key")
 def registry_key_command(
     photos: Annotated[Path, typer.Option(help="Folder of the photos, as `chayan central` has it")],
+    signature: Signature = None,
 ) -> None:
     """Print a registry's public key, making it at first use; nodes pin it as [registry] key."""
     from central_sync.seal import KeyTrouble
     from edge.centre import registry_key
 
     try:
-        typer.echo(registry_key(photos).public)
+        typer.echo(registry_key(photos, signature).public)
     except (OSError, KeyTrouble) as error:
         fail(f"--photos {photos}: {error}")
 

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from functools import partial
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import sqlalchemy as sa
 import structlog
@@ -12,7 +13,7 @@ from central_sync.photos import Photos
 from central_sync.registry.api import Enrolled, RegistrySettings, build_app
 from central_sync.registry.engines import DsnError
 from central_sync.registry.form_routes import Printer
-from central_sync.seal import KeyTrouble, NodeKey
+from central_sync.seal import ALGORITHM, KeyTrouble, NodeKey
 from central_sync.sweep import sweep_broken
 from edge.agent import Tls, bind, keep_running, serve, stop_on_signals
 from edge.compose import pages_folder
@@ -23,6 +24,8 @@ KEY_FILE = "registry.key"
 SWEEP_S = 86_400.0
 
 log = structlog.get_logger("chayan.registry")
+
+Signature: TypeAlias = Literal["ed25519", "sm2"]
 
 
 class CentreError(Exception):
@@ -38,9 +41,19 @@ def enrolled(text: str, allow_simulated: bool) -> Enrolled:
     return Enrolled(site=site, node=node, public_key=key, allow_simulated=allow_simulated)
 
 
-def registry_key(photos: Path) -> NodeKey:
-    """The key with which the registry of a photo folder countersigns; made once. Raises KeyTrouble."""
-    return NodeKey.load_or_create(photos / KEY_FILE)
+def registry_key(photos: Path, signature: Signature | None = None) -> NodeKey:
+    """The key with which the registry of a photo folder countersigns; made once, of the kind asked for.
+
+    Raises KeyTrouble, also when the key that is there is of another kind.
+    """
+    path = photos / KEY_FILE
+    key = NodeKey.load_or_create(path, signature or ALGORITHM)
+    if signature not in (None, key.algorithm):
+        raise KeyTrouble(
+            f"{path} holds a key of the kind {key.algorithm}, not {signature}. Nodes have pinned it: leave "
+            f"--signature out to go on with it, or move it away and pin the new one at every node"
+        )
+    return key
 
 
 def printer() -> Printer:
@@ -77,6 +90,7 @@ async def run_centre(
     nodes: tuple[str, ...],
     allow_simulated: bool,
     tls: Tls | None = None,
+    signature: Signature | None = None,
 ) -> None:
     """Serves the registry until SIGINT or SIGTERM."""
     stop = asyncio.Event()
@@ -91,7 +105,7 @@ async def run_centre(
             nodes=tuple(enrolled(text, allow_simulated) for text in nodes),
             printer=printer(),
         )
-        photos.mkdir(parents=True, exist_ok=True)
+        registry_key(photos, signature)
         app = await asyncio.to_thread(build_app, settings)
     except (DsnError, KeyTrouble, RulesError, ValueError, OSError) as error:
         raise CentreError(str(error)) from error

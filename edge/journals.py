@@ -21,19 +21,20 @@ def status_command(
 ) -> None:
     """Walk the whole journal and say how far it holds; the node may be running."""
     from central_sync import mark, mending
+    from central_sync.seal import KeyTrouble
     from central_sync.volumes import numbers_at, volume_path
     from edge.compose import JOURNAL_FILE
     from edge.settings import SettingsError, load
 
     try:
         site = load(file)
-    except SettingsError as error:
+        path = site.node.folder / JOURNAL_FILE
+        noted = mark.read(path, site.node.name)
+    except (SettingsError, KeyTrouble) as error:
         _fail(str(error))
-    path = site.node.folder / JOURNAL_FILE
     if not numbers_at(path):
         _fail(f"{path} is not there: the node has not run yet, or its files were moved")
     stands = mending.sound(path, site.node.name)
-    noted = mark.read(path, site.node.name)
     rolled_back = noted is not None and noted.seq > stands.seq
     facts = {
         "ok": not stands.why and not rolled_back,
@@ -71,6 +72,7 @@ def mend_command(
 ) -> None:
     """Set a damaged or rolled back journal aside, keep what holds, go on without contradiction."""
     from central_sync import mending
+    from central_sync.seal import KeyTrouble
     from central_sync.volumes import JournalError, numbers_at
     from edge.compose import JOURNAL_FILE
     from edge.settings import SettingsError, load
@@ -85,7 +87,7 @@ def mend_command(
             heads += asyncio.run(_asked(file))
         source = "virtual+agent" if site.site.simulated else "agent"
         mended = mending.mend(path, site.node.name, heads, source)
-    except (SettingsError, JournalError) as error:
+    except (SettingsError, JournalError, KeyTrouble) as error:
         _fail(str(error))
     typer.echo(f"保留至第 {mended.kept} 条 · kept through record {mended.kept}")
     if mended.goes_on_after > mended.kept:

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 import msgspec
 from msgspec import Meta, Struct
 
-from central_sync.seal import is_public_key
+from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
 from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
@@ -336,11 +336,9 @@ def _road_problems(site: SiteFile) -> list[str]:
         f"destination {name!r} is named twice; receipts are kept by name"
         for name in sorted({name for name in names if names.count(name) > 1})
     ]
-    problems += [
-        f"{each.name}: key = {each.key!r} is no public key such as ed25519:BASE64, see chayan central"
-        for each in ends
-        if each.key and not is_public_key(each.key)
-    ]
+    problems += [f"{each.name}: {why}" for each in ends if each.key and (why := _key_problem(each.key))]
+    if why := _unusable(site.node.signature):
+        problems.append(f"[node] signature = {site.node.signature!r}: {why}")
     if site.destinations and site.registry is None:
         problems.append("[[destinations]] without [registry]: name the own centre in [registry] first")
     stay, photos_stay = site.journal.keep_days, site.photos.keep_days
@@ -355,6 +353,22 @@ def _road_problems(site: SiteFile) -> list[str]:
             f"[disk] refuse_mb = {site.disk.refuse_mb} must be less than warn_mb = {site.disk.warn_mb}"
         )
     return problems
+
+
+def _key_problem(key: str) -> str:
+    """Why no signature by this key could be checked on this node; empty: nothing."""
+    if not is_public_key(key):
+        return f"key = {key!r} is no public key such as ed25519:BASE64, see chayan registry-key"
+    why = _unusable(key)
+    return f"key = {key!r} cannot be checked: {why}" if why else ""
+
+
+def _unusable(key: str) -> str:
+    try:
+        must_be_usable(key)
+    except KeyTrouble as trouble:
+        return str(trouble)
+    return ""
 
 
 def _unwired(site: SiteFile) -> list[str]:

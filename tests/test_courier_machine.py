@@ -25,7 +25,7 @@ from tests.central_parts import digest, photo
 from tests.machine_line import FATES
 from tests.machine_world import CENTRE, MIRROR, NAMES, NO_TROUBLE, Trouble, World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # s; half a minute on two idle cores
 
 NAME = st.sampled_from(NAMES)
 ANY = st.integers(0, 7)  # which of what there is
@@ -221,7 +221,7 @@ class CourierMachine(RuleBasedStateMachine):
 
 BOUNDED = settings(
     max_examples=20,
-    stateful_step_count=35,
+    stateful_step_count=30,
     derandomize=True,
     deadline=None,
     database=None,
@@ -268,6 +268,23 @@ def test_a_courier_that_went_back_goes_on_when_the_way_is_retired_meanwhile() ->
         assert "sending again" in machine.world.said(MIRROR)["restored"]
         machine.retire(at_rest=False)
         assert machine.node.journal.first_seq() > 1
+
+
+def test_what_a_late_request_brought_back_is_settled_too() -> None:
+    with played() as machine:
+        machine.append([("sensed", 0, False)] * 6, 0)
+        for _ in range(3):
+            machine.to_the_centre([(0, 1, "true", True)])
+        machine.catches_up(CENTRE)
+        machine.registry_is_restored(CENTRE, 0, True)
+        machine.time_passes()
+        machine.to_the_centre([NO_TROUBLE, NO_TROUBLE])
+        settled = machine.node.journal.receipts()[CENTRE]
+        assert settled == 4, "sent again"
+        for _ in range(3):
+            machine.old_request_arrives(CENTRE, 0)
+        assert machine.world.registries[CENTRE].through() > settled
+        machine.to_the_centre([(0, 0, "lost", False)])
 
 
 def test_photos_that_were_removed_once_are_no_trouble_after_a_restart() -> None:

@@ -89,6 +89,16 @@ class Rejected(Exception):
         return cls(501, "no-key", "This registry has no key", "登记库没有密钥", detail)
 
     @classmethod
+    def no_algorithm(cls, detail: str) -> "Rejected":
+        return cls(
+            503,
+            "no-algorithm",
+            "Signatures of this kind cannot be checked here",
+            "本库无法验证此类签名",
+            detail,
+        )
+
+    @classmethod
     def clock(cls, node: str) -> "Rejected":
         detail = f"the time that {node} signed is more than ten minutes from this registry's, see Chayan-Time"
         return cls(401, "clock", "The clocks are too far apart", "时钟相差过大", detail)
