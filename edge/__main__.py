@@ -214,7 +214,7 @@ def registry_key_command(
     photos: Annotated[Path, typer.Option(help="Folder of the photos, as `chayan central` has it")],
     signature: Signature = None,
 ) -> None:
-    """Print a registry's public key, making it at first use; nodes pin it as [registry] key."""
+    """Print a registry's public key, making it at first use; nodes pin it in their site files."""
     from central_sync.seal import KeyTrouble
     from edge.centre import registry_key
 
