@@ -98,7 +98,7 @@ class Ferrying:
 @bundle_app.command("export")
 def export_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The site file of the node")],
-    out: Annotated[Path | None, typer.Option(help="Folder; default: that of [bundles] out")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; default: that of the site file")] = None,
 ) -> None:
     """Write everything that is new into bundles; the node may be running."""
     from central_sync.photos import Photos
