@@ -9,6 +9,7 @@ import msgspec
 import structlog
 import typer
 
+from central_sync.batch import encode_receipt
 from central_sync.bundle import BundleError, open_bundle
 from central_sync.centre import Trouble
 from central_sync.courier import PHOTOS
@@ -84,7 +85,7 @@ class Ferrying:
         if drafts := refusals(source, name, came.receipt, self._record):
             await journal.append(*drafts)
         if through > settled.get(name, 0):
-            await journal.settle(name, through, json.dumps({"bundle": path.name}).encode())
+            await journal.settle(name, through, encode_receipt(came.receipt))
         if not came.wanted and through > settled.get(f"{name}{PHOTOS}", 0):
             await journal.settle(f"{name}{PHOTOS}", through, b"{}")
         await asyncio.to_thread(self._export.want, came.wanted)

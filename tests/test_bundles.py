@@ -27,6 +27,8 @@ from central_sync.registry.accept import Policy
 from central_sync.registry.ferry import import_all, write_receipt
 from central_sync.registry.nodes import standing
 from central_sync.seal import NodeKey
+from central_sync.trust import Trust
+from central_sync.verify import verify_journal
 from central_sync.volumes import JournalReader
 from edge.__main__ import app as chayan
 from edge.bundles import Ferrying
@@ -260,6 +262,10 @@ def test_receipts_come_back_settle_once_and_lost_photos_go_again(engine: sa.Engi
             assert await ferry() == ["taken"]
             settled = edge.desk.journal.receipts()
             assert settled["bundles"] == settled["bundles#photos"] == held(engine, lane)[0]
+            trust = Trust(registry_keys=[REGISTRY.public])
+            findings = verify_journal(edge.desk.journal.path, trust)
+            confirmed = f"bundles has confirmed through record {settled['bundles']}"
+            assert confirmed in {line.en for line in findings.good}, findings.bad
             with engine.begin() as connection:
                 connection.execute(sa.update(tables.photos).values(held=False))
             shutil.rmtree(tmp_path / "centre")
