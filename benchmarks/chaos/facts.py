@@ -7,7 +7,7 @@ from lanes.record import AnyBody, Draft, Judged, Photographed, Sensed
 
 PHOTO_EVERY, VERDICT_EVERY = 8, 50  # facts of one device
 PHOTO_BYTES = 3000
-LARGE_EVERY, LARGE_BYTES = 512, 400_000  # goes in parts when the line breaks
+LARGE_EVERY, LARGE_BYTES = 64, 400_000  # goes in parts when the line breaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
