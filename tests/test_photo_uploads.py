@@ -267,6 +267,18 @@ def test_uploads_that_nobody_goes_on_with_are_swept(tmp_path: Path) -> None:
     assert (stale.offset(), fresh.offset()) == (0, 5)
 
 
+@pytest.mark.slow
+def test_a_registry_sweeps_what_was_left_before_it_began(tmp_path: Path) -> None:
+    store = Photos(tmp_path / "photos")
+    stale, fresh = (Upload(store, f"node-{n}", SHA) for n in (1, 2))
+    for upload in (stale, fresh):
+        upload.append(0, b"begun")
+    os.utime(stale._path, (0, 0))
+    with central(tmp_path, Lane()):
+        waited(lambda: not stale.offset())
+        assert fresh.offset() == 5
+
+
 # ---- what is killed, and what is full ------------------------------------------------------------------
 
 
