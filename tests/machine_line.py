@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from central_sync import batch as wire
 from central_sync.seal import SealedRow
 from lanes.record import genesis
 
@@ -59,6 +60,7 @@ class Line(httpx.AsyncBaseTransport):
         self.open: list[Exchange] = []
         self.astray: list[Request] = []
         self.past: list[Answer] = []  # true answers to questions how far the registry is
+        self.offended_at = 0  # a box on the way lets nothing pass that holds this record
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         content = await request.aread()
@@ -71,6 +73,14 @@ class Line(httpx.AsyncBaseTransport):
             self.open.remove(exchange)
             if exchange.back.cancelled() and exchange.answer is None:
                 self.astray.append(sent)  # who sent it waits no longer
+
+    def is_blocked(self, request: Request) -> bool:
+        """Whether the box takes offence at a request."""
+        if not self.offended_at or not request.url.endswith("/v1/batches"):
+            return False
+        batch = wire.decode_batch(request.content)
+        at = self.offended_at - batch.first_seq
+        return 0 <= at < len(batch.records) and isinstance(batch.records[at], str)
 
 
 class _Torn(httpx.AsyncByteStream):
@@ -110,6 +120,7 @@ def _numbered(answer: Answer, exchange: Exchange, _: Chain) -> Answer:
 LIES: dict[str, Callable[[Answer, Exchange, Chain], Answer]] = {
     "html": lambda *_: Answer(200, b"<html>log in</html>", {"Content-Type": "text/html"}),
     "nothing": lambda *_: Answer(200, b""),
+    "blocked": lambda *_: Answer(403, b"<html>an attack was prevented</html>"),
     "500": lambda *_: Answer(500, b"oops"),
     "503": lambda *_: Answer(503, b"", {"Retry-After": "7"}),
     "too large": lambda *_: Answer(413, b"<html>413</html>"),

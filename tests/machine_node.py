@@ -24,7 +24,7 @@ from tests.machine_line import Line
 from tests.virtual_time import VirtualLoop
 
 SITE, NODE, KEY = "site-1", "lane-1", NodeKey.generate()
-PACE = Pace(max_records=4, photos_at_once=2)
+PACE = Pace(max_records=4, photos_at_once=2, withhold_tries=2, withhold_s=60.0)
 
 Settled = Callable[[str, int, bytes], None]
 
@@ -69,13 +69,14 @@ class WatchedJournal(Journal):
 
 
 class Keeper:
-    """What ``Keeping`` needs of a desk: a site that keeps nothing for long, and no inspection open."""
+    """What ``Keeping`` needs of a desk: a site that keeps nothing longer than it must, no inspection open."""
 
     own, own_all = Desk.own, Desk.own_all
 
-    def __init__(self, journal: Journal, photos: Photos, prefix: str) -> None:
+    def __init__(self, journal: Journal, photos: Photos, prefix: str, keeps_refused: bool) -> None:
         self.journal, self.photos, self.prefix = journal, photos, prefix
-        self.site = SimpleNamespace(photos=SimpleNamespace(keep_days=0), journal=SimpleNamespace(keep_days=0))
+        policy = SimpleNamespace(keep_days=0, keep_refused_days=None if keeps_refused else 0)
+        self.site = SimpleNamespace(photos=policy, journal=policy)
 
     def needed_from(self) -> int:
         return self.journal.head()[0] + 1
@@ -93,10 +94,12 @@ class Node:
         settled: Settled,
         *,
         simulated: bool,
+        keeps_refused: bool,
         roll_records: int,
     ) -> None:
         self._root, self._loop, self._lines, self._keys, self._settled = root, loop, lines, keys, settled
-        self._simulated, self._roll = simulated, Roll(records=roll_records)
+        self._simulated, self._keeps_refused = simulated, keeps_refused
+        self._roll = Roll(records=roll_records)
         self._incarnation = 0
         self.photos = Photos(root / "photos")
 
@@ -122,7 +125,8 @@ class Node:
             source=f"{self.prefix}agent",
         )
         self.journal.loop, self.journal.settled = self._loop, self._settled
-        self.keeping = Keeping(Keeper(self.journal, self.photos, self.prefix), list(self._lines))  # type: ignore[arg-type]
+        keeper = Keeper(self.journal, self.photos, self.prefix, self._keeps_refused)
+        self.keeping = Keeping(keeper, list(self._lines))  # type: ignore[arg-type]
         self._clients = {
             name: httpx.AsyncClient(transport=line, base_url=f"http://{name}", timeout=None)
             for name, line in self._lines.items()

@@ -31,7 +31,14 @@ class World:
     """``chain``: every record that was ever durable. ``restored``: who lacks what it once had."""
 
     def __init__(
-        self, *, simulated: bool, mirror_refuses: bool, pinned: bool, roll_records: int, sign_s: float
+        self,
+        *,
+        simulated: bool,
+        mirror_refuses: bool,
+        pinned: bool,
+        keeps_refused: bool,
+        roll_records: int,
+        sign_s: float,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="chayan-machine-")
         root = Path(self._folder.name)
@@ -54,6 +61,7 @@ class World:
             self._keys,
             self._settled,
             simulated=simulated,
+            keeps_refused=keeps_refused,
             roll_records=roll_records,
         )
         self.loop.run_until_complete(self._begin())
@@ -96,6 +104,8 @@ class World:
         """A request arrives so often, and its answer meets its fate."""
         which, arrives, fate, again_later = trouble
         exchange, line = self.asks(name, which), self.lines[name]
+        if line.is_blocked(exchange.request):
+            arrives, fate, again_later = 0, "blocked", False
         for _ in range(arrives):
             self.arrives(name, exchange)
         if again_later or (not arrives and fate == "too late"):

@@ -57,6 +57,7 @@ class CourierMachine(RuleBasedStateMachine):
         simulated=st.booleans(),
         mirror_refuses=st.booleans(),
         pinned=st.booleans(),
+        keeps_refused=st.booleans(),
         roll_records=st.sampled_from([1000, 6]),
         sign_s=st.sampled_from([0.0, 1e6]),  # heads are signed with each commit, or with verdicts only
     )
@@ -65,6 +66,7 @@ class CourierMachine(RuleBasedStateMachine):
         simulated: bool = False,
         mirror_refuses: bool = False,
         pinned: bool = False,
+        keeps_refused: bool = False,
         roll_records: int = 1000,
         sign_s: float = 0.0,
     ) -> None:
@@ -73,6 +75,7 @@ class CourierMachine(RuleBasedStateMachine):
             simulated=simulated,
             mirror_refuses=mirror_refuses,
             pinned=pinned,
+            keeps_refused=keeps_refused,
             roll_records=roll_records,
             sign_s=sign_s,
         )
@@ -166,6 +169,15 @@ class CourierMachine(RuleBasedStateMachine):
     def old_request_arrives(self, name: str, which: int) -> None:
         if astray := self.world.lines[name].astray:
             self.world.run(self.world.registries[name].ask(astray.pop(which % len(astray))))
+
+    @rule(name=NAME, which=ANY)
+    def a_box_takes_offence(self, name: str, which: int) -> None:
+        """From now on it lets nothing pass to this registry that holds one of the next records."""
+        self.world.lines[name].offended_at = self.world.registries[name].through() + 1 + which
+
+    @rule(name=NAME)
+    def the_box_is_gone(self, name: str) -> None:
+        self.world.lines[name].offended_at = 0
 
     @rule()
     def time_passes(self) -> None:
