@@ -56,9 +56,7 @@ class PhotoRoad:
         self._unwelcome: set[str] = set()  # refused for good
         self._handed: set[str] = set()  # taken; not sent again before the next recheck
         self._begun: set[str] = set()  # broke off: some of it may be there
-        self._again: set[str] = (
-            set()
-        )  # the whole was wrong though it was sent right; once more from its begin
+        self._again: set[str] = set()  # the whole was wrong though sent right: once more from its begin
         self._unsure = at_once  # the first ones may have been begun by a courier that was killed
         self._ask = False  # whether the centre must be asked what it wants
 

@@ -5,12 +5,13 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import structlog
 import typer
 
 from edge.bundles import bundle_app
+from edge.failing import fail
 from edge.giving import direct_app
 from edge.journals import journal_app
 from edge.judging import judge_command
@@ -45,12 +46,6 @@ Signature = Annotated[
     typer.Option(help="Kind of the registry's key, made at first use; sm2 needs chayan[gm]"),
 ]
 Photos = Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files (JPEG, PNG …)")]
-
-
-def fail(text: str) -> NoReturn:
-    """Ends the command with one clear error."""
-    typer.echo(text, err=True)
-    raise typer.Exit(1)
 
 
 def log_to_stderr() -> None:

@@ -17,6 +17,7 @@ from central_sync.ferry import Export, must_match, receipt_of
 from central_sync.refusals import courier_source, refusals, words
 from central_sync.seal import NodeKey
 from edge.desk import Desk
+from edge.failing import fail
 from edge.settings import Bundles, SiteFile
 
 log = structlog.get_logger("chayan.bundles")
@@ -124,7 +125,7 @@ def export_command(
         )
         paths = export.export()
     except (SettingsError, JournalError, KeyTrouble, BundleError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
     for path in paths:
         typer.echo(str(path))
     if not paths:
@@ -173,7 +174,7 @@ def import_command(
                 write_receipt(engine, key, site, node, number, back)
         engine.dispose()
     except (DsnError, KeyTrouble, BundleError, OSError, sa.exc.SQLAlchemyError) as error:
-        _fail(str(error))
+        fail(str(error))
     for each in results:
         typer.echo(f"{each.path.name}: {each.zh}\n  {each.en}")
     raise typer.Exit(0 if all(each.outcome in ("taken", "held") for each in results) else 1)
@@ -202,12 +203,7 @@ def show_command(
         bundle = open_bundle(path)
         bundle.check()
     except BundleError as error:
-        _fail(str(error))
+        fail(str(error))
     shown = bundle.manifest
     facts = {name: getattr(shown, name) for name in shown.__struct_fields__ if name != "parts"}
     typer.echo(json.dumps(facts | {"parts": len(shown.parts), "signed": bundle.is_by([shown.public_key])}))
-
-
-def _fail(text: str) -> None:
-    typer.echo(text, err=True)
-    raise typer.Exit(1)

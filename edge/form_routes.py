@@ -7,7 +7,7 @@ from fastapi import FastAPI, Query, Response
 
 from edge.desk import Desk
 from edge.permits import ActError
-from lanes.forms import KINDS, FormKind
+from lanes.forms import KINDS, FormKind, form_kind
 from lanes.scope import RuleError
 
 
@@ -16,7 +16,7 @@ def add_forms(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/v1/inspections/{inspection}/forms/{form}.pdf")
     async def form_of(inspection: str, form: str, by: Annotated[str, Query(max_length=80)] = "") -> Response:
-        kind = next((each for each in KINDS if each == form), None)
+        kind = form_kind(form)
         if kind is None:
             known = ", ".join(KINDS)
             raise ActError(404, "no-form", f"没有表单 {form}（{known}）", f"no form {form} (known: {known})")

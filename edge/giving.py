@@ -2,9 +2,11 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from edge.failing import fail
 
 direct_app = typer.Typer(help="What the centre tells its nodes.", no_args_is_help=True)
 
@@ -30,7 +32,7 @@ def order_command(file: File, dsn: Dsn, photos: Photos, node: Nodes) -> None:
     try:
         post = msgspec.json.decode(content, type=OrderPost)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        _fail(f"{file}: is no order: {error}")
+        fail(f"{file}: is no order: {error}")
     _give(dsn, photos, node, "order", post.key[:80], content)
 
 
@@ -45,7 +47,7 @@ def blacklist_command(file: File, dsn: Dsn, photos: Photos, node: Nodes) -> None
     try:
         listed = parse(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        _fail(f"{file}: is no black list: {error}")
+        fail(f"{file}: is no black list: {error}")
     _give(dsn, photos, node, "blacklist", listed.version, content)
 
 
@@ -65,7 +67,7 @@ def rules_command(
     try:
         content = b"{}" if folder is None else pack(folder)
     except RulesError as error:
-        _fail(str(error))
+        fail(str(error))
     _give(dsn, photos, node, "rules", version or ("" if folder else "installed"), content)
 
 
@@ -78,7 +80,7 @@ def models_command(file: File, dsn: Dsn, photos: Photos, node: Nodes, version: V
     try:
         overridden(content)
     except WeightsError as error:
-        _fail(f"{file}: {error}")
+        fail(f"{file}: {error}")
     _give(dsn, photos, node, "models", version, content)
 
 
@@ -91,7 +93,7 @@ def configuration_command(file: File, dsn: Dsn, photos: Photos, version: Version
     try:
         site = read(content, file)
     except SettingsError as error:
-        _fail(str(error))
+        fail(str(error))
     _give(dsn, photos, [f"{site.site.id}/{site.node.name}"], "configuration", version, content)
 
 
@@ -115,7 +117,7 @@ def list_command(
         finally:
             engine.dispose()
     except (DirectiveError, DsnError, OSError, sa.exc.SQLAlchemyError) as error:
-        _fail(str(error))
+        fail(str(error))
     for row in rows:
         state, why = row["outcome"] or "waiting", row["why"] or ""
         place = f"{row['site']}/{row['node']} {row['number']}"
@@ -141,16 +143,11 @@ def _give(dsn: str, photos: Path, patterns: list[str], subject: str, version: st
         finally:
             engine.dispose()
     except (DirectiveError, DsnError, KeyTrouble, OSError, sa.exc.SQLAlchemyError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        _fail(f"{file}: cannot be read: {error.strerror or error}")
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(1)
+        fail(f"{file}: cannot be read: {error.strerror or error}")

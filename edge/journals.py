@@ -3,9 +3,11 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from edge.failing import fail
 
 if TYPE_CHECKING:
     from central_sync.mending import Known
@@ -31,9 +33,9 @@ def status_command(
         path = site.node.folder / JOURNAL_FILE
         noted = mark.read(path, site.node.name)
     except (SettingsError, KeyTrouble) as error:
-        _fail(str(error))
+        fail(str(error))
     if not numbers_at(path):
-        _fail(f"{path} is not there: the node has not run yet, or its files were moved")
+        fail(f"{path} is not there: the node has not run yet, or its files were moved")
     stands = mending.sound(path, site.node.name)
     rolled_back = noted is not None and noted.seq > stands.seq
     facts = {
@@ -81,14 +83,14 @@ def mend_command(
         site = load(file)
         path = site.node.folder / JOURNAL_FILE
         if not numbers_at(path):
-            _fail(f"{path} is not there: nothing to mend")
+            fail(f"{path} is not there: nothing to mend")
         heads = [] if known is None else [_by_hand(known)]
         if not offline:
             heads += asyncio.run(_asked(file))
         source = "virtual+agent" if site.site.simulated else "agent"
         mended = mending.mend(path, site.node.name, heads, source)
     except (SettingsError, JournalError, KeyTrouble) as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo(f"保留至第 {mended.kept} 条 · kept through record {mended.kept}")
     if mended.goes_on_after > mended.kept:
         typer.echo(
@@ -137,8 +139,3 @@ async def _asked(file: Path) -> "list[Known]":
         if held.through:
             heads.append(Known(seq=held.through, head=bytes.fromhex(held.head), where=end.name))
     return heads
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(1)

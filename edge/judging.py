@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import typer
+
+from edge.failing import fail
 
 if TYPE_CHECKING:
     from edge.recomputing import Recomputation, Recomputed
@@ -55,9 +57,9 @@ def judge_command(
         finally:
             reader.close()
     except (JournalError, RulesError, RecomputeError) as error:
-        _fail(str(error))
+        fail(str(error), 2)
     if inspection and not tally.judged:
-        _fail(f"{target} holds no verdict of inspection {inspection}")
+        fail(f"{target} holds no verdict of inspection {inspection}", 2)
     raise typer.Exit(0 if tally.reproduced == tally.judged else 1)
 
 
@@ -174,17 +176,12 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        _fail(f"--timezone {name!r} is no time zone such as Asia/Shanghai")
+        fail(f"--timezone {name!r} is no time zone such as Asia/Shanghai", 2)
 
 
 def _day(as_of: datetime | None, today: bool, zone: ZoneInfo) -> date | None:
     if as_of is not None and today:
-        _fail("--as-of and --today exclude each other")
+        fail("--as-of and --today exclude each other", 2)
     if today:
         return datetime.now(UTC).astimezone(zone).date()
     return None if as_of is None else as_of.date()
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(2)

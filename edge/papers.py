@@ -3,12 +3,13 @@
 import getpass
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from lanes.forms import KINDS, Kept
+from edge.failing import fail
+from lanes.forms import KINDS, Kept, form_kind
 from lanes.record import Judged, NodeStarted, Record, parse
 from lanes.scope import RuleError
 
@@ -37,9 +38,9 @@ def print_command(
     from edge.rulebook import RulesError
     from edge.settings import SettingsError, load
 
-    kind = next((each for each in KINDS if each == form), None)
+    kind = form_kind(form)
     if kind is None:
-        _fail(f"--form {form!r}: write one of {', '.join(KINDS)}")
+        fail(f"--form {form!r}: write one of {', '.join(KINDS)}")
     try:
         settings = None if site is None else load(site)
         folder = journal if journal.is_dir() else journal.parent
@@ -53,14 +54,14 @@ def print_command(
         path = out or Path(f"{re.sub(r'[^A-Za-z0-9._-]', '_', inspection)}-{kind}.pdf")
         path.write_bytes(data)
     except NoForm:
-        _fail(
+        fail(
             f"{journal} holds no inspection {inspection!r}; the board, the office page and "
             "GET /api/v1/inspections?state=all list them"
         )
     except (JournalError, SettingsError, RulesError, RuleError) as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or out}: {error.strerror or error}")
+        fail(f"{error.filename or out}: {error.strerror or error}")
     typer.echo(str(path))
 
 
@@ -125,8 +126,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's nameless user
         return ""
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(1)

@@ -1,14 +1,16 @@
 """`chayan rules …`: look a folder of rules over, compare two, explain what one vehicle must pass and why."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import typer
 
+from edge.failing import fail
 from edge.rulebook import RulesError, read_rulebook
 from edge.settings import SettingsError, SiteFile, nearest
 from lanes.explain import Explanation, Told, Why, explain
@@ -25,6 +27,7 @@ rules_app = typer.Typer(
 )
 Language: TypeAlias = Literal["zh", "en", "both"]
 LEAVABLE = ("check", "instrument", "group")  # kinds of item that a site may leave out
+_CLASS = re.compile(r"[A-Z][A-Z0-9]{2}")
 _HEADS = {
     "who": Label(zh="谁可以查验", en="Who may inspect"),
     "items": Label(zh="项目", en="Items"),
@@ -49,16 +52,11 @@ Lang = Annotated[Language, typer.Option(help="Language; both: Chinese first, the
 OnDay = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day of the inspection")]
 
 
-def _fail(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(1)
-
-
 def _read(folder: Path | None) -> Rulebook:
     try:
         return read_rulebook(folder)
     except RulesError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _day(chosen: datetime | None) -> date:
@@ -193,7 +191,7 @@ def explain_command(
         )
         told = explain(vehicle, business, day, rulebook)
     except RuleError as error:
-        _fail(str(error))
+        fail(str(error))
     if as_json:
         _print_json({"vehicle": vehicle, "business": business, "on": day, "explanation": told})
         return
@@ -204,9 +202,9 @@ def explain_command(
 
 def _known(option: str, code: str, known: Iterable[str]) -> str:
     """The code, which must at least look like one: two to three capitals and digits."""
-    if len(code) == 3 and code.isascii() and code.isalnum() and code[0].isalpha() and code == code.upper():
-        return code
-    _fail(f"{option} {code!r} is no vehicle class of GA/T 16.4, such as K33{nearest(code, known)}")
+    if not _CLASS.fullmatch(code):
+        fail(f"{option} {code!r} is no vehicle class of GA/T 16.4, such as K33{nearest(code, known)}")
+    return code
 
 
 def _lines(

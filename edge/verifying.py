@@ -1,12 +1,13 @@
 """chayan verify: what a journal, a bundle, or the evidence of an inspection can prove, in plain words."""
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from edge.failing import fail
 
 
 def verify_command(
@@ -41,13 +42,13 @@ def verify_command(
 
     for each in [*(key or ()), *(registry_key or ())]:
         if not is_public_key(each):
-            _fail(f"{each!r} is no public key such as ed25519:BASE64; chayan node-key prints a node's")
+            fail(f"{each!r} is no public key such as ed25519:BASE64; chayan node-key prints a node's", 2)
     try:
         witnesses = [witness_of(each, ca_file) for each in against or ()]
         trust = Trust(keys=tuple(key or ()), registry_keys=tuple(registry_key or ()), witnesses=witnesses)
         findings = verified(target, trust, ca_file)
     except (TargetError, KeyTrouble) as error:
-        _fail(str(error))
+        fail(str(error), 2)
     if as_json:
         typer.echo(json.dumps(findings.as_json(), ensure_ascii=False))
     else:
@@ -65,8 +66,3 @@ def _print(findings: Any) -> None:
         typer.echo(f"{mark} {line.zh}\n  {line.en}")
     zh, en = ("全部成立", "all of it holds") if findings.holds else ("不成立", "it does not hold")
     typer.echo(f"{findings.target}: {zh} · {en}")
-
-
-def _fail(text: str) -> None:
-    typer.echo(text, err=True)
-    sys.exit(2)

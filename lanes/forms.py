@@ -36,6 +36,11 @@ NOT_INSTRUMENT = ("check", "review", "referral")  # quantities of findings that 
 AFTER_VERDICT = (Moved, Arrived, Filmed, Reviewed, Aborted, Judged)
 
 
+def form_kind(text: str) -> FormKind | None:
+    """The form of that name; None: there is none."""
+    return next((kind for kind in KINDS if kind == text), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """One inspection as a node, a registry or a folder keeps it: its records in order, the head after them.

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query, Response
 from central_sync.photos import Photos
 from central_sync.registry.detail import capture_of, one, parsed, records_of
 from central_sync.registry.problems import Rejected
-from lanes.forms import KINDS, FormKind, Kept
+from lanes.forms import KINDS, FormKind, Kept, form_kind
 from lanes.record import Ordered
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_forms(app: FastAPI, registry: "Registry", printer: Printer) -> None:
         node: str = "",
         by: Annotated[str, Query(max_length=80)] = "",
     ) -> Response:
-        kind = next((each for each in KINDS if each == form), None)
+        kind = form_kind(form)
         if kind is None:
             raise Rejected.not_found(f"no form {form!r} (known: {', '.join(KINDS)})")
         kept = kept_of(registry.engine, inspection, node.replace("\0", ""))
