@@ -19,7 +19,8 @@ from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
 
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
-Role: TypeAlias = Literal["camera", "pda", "io", "weigh", "brake", "sideslip"]
+Measuring: TypeAlias = Literal["weigh", "brake", "sideslip", "speed", "headlamp", "outline", "mass"]
+Role: TypeAlias = Measuring | Literal["camera", "pda", "io", "sign", "obd", "scanner", "tag", "card", "video"]
 
 
 class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

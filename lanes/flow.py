@@ -30,7 +30,6 @@ Output: TypeAlias = tuple[str, str, str]  # lane, station, actuator
 ENDED_KEPT = 200  # ended inspections a node keeps in memory
 CAPTURES_KEPT = 50  # unused captures a lane remembers
 CAPTURE_LAG = timedelta(seconds=15)  # a capture comes a moment after the vehicle; later it is missing
-CAPTURE_LAG = timedelta(seconds=15)  # a capture comes a moment after its vehicle; later it is missing
 CAPTURE_LEAD = timedelta(seconds=30)  # a capture may be recorded this long before its vehicle is sensed
 
 

@@ -85,16 +85,6 @@ def test_a_side_slip_map_too_wide_for_one_read_is_refused() -> None:
         KINDS["side-slip-modbus"].build("slip", config, {})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_page_names_every_kind_and_every_key(kind: str) -> None:
-    page = (ROOT / "docs" / "devices.md").read_text("utf-8")
-    _, found, rest = page.partition(f"### `{kind}`\n")
-    section = rest.partition("\n## ")[0].partition("\n### ")[0]
-    assert found
-    missing = [key for key in KINDS[kind].config.__struct_fields__ if f"`{key}`" not in section]
-    assert missing == []
-
-
 ONLY = {
     "serial": "link.py",
     "serial_asyncio_fast": "link.py",

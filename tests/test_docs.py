@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import math
 import re
 import subprocess
 import tomllib
@@ -383,37 +384,38 @@ def check_range(cell: str, field: Any) -> None:
             assert cell == f"{meta.ge:.10g}–{meta.le:.10g}", field.name
 
 
-def device_rows() -> dict[str, dict[str, list[str]]]:
-    """kind -> key -> row of the table of devices' keys."""
-    found: dict[str, dict[str, list[str]]] = {}
-    kind = ""
-    for row in cells(sections(page("docs/operations.md"), 3)["Keys of each kind of device"]):
-        kind = (CODE.findall(row[0]) or [row[0]])[0] or kind
-        if kind in (*KINDS, "all"):
-            found.setdefault(kind, {}).update(dict.fromkeys(CODE.findall(row[1]), row))
-    return found
+def device_rows(kind: str) -> dict[str, list[str]]:
+    """Key -> row of the table of keys on the page of a kind of device."""
+    return {CODE.findall(row[0])[0]: row for row in cells(page(f"docs/devices/{kind}.md")) if len(row) == 4}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_key_of_a_kind_of_device_is_documented_with_its_range(kind: str) -> None:
-    rows = device_rows()
+def test_every_kind_of_device_has_a_page_with_its_keys_and_their_ranges(kind: str) -> None:
+    rows = device_rows(kind)
     known = {field.encode_name: field for field in msgspec.structs.fields(KINDS[kind].config)}
-    assert {*rows[kind], *rows["all"]} == set(known)
-    for key, row in rows[kind].items():
-        check_range(row[2], known[key])
-        first = row[3].split(",")[0].strip("`")
-        if known[key].required or (
-            isinstance(known[key].default, int | float) and len(CODE.findall(row[1])) == 1
-        ):
-            assert first in (shown(known[key]), shown(known[key]).removesuffix(".0")), key
+    assert set(rows) == set(known)
+    for key, (_, meaning, reach, default) in rows.items():
+        assert meaning
+        check_range(reach, known[key])
+        if known[key].required or isinstance(known[key].default, int | float):
+            said = default.split(",")[0].strip("`")
+            assert said in (shown(known[key]), shown(known[key]).removesuffix(".0")), key
+    for config in (kinds for field in known.values() for kinds in structs_in(field.type)):
+        told = " ".join(" ".join(row) for row in rows.values())
+        assert set(field_names(config)) <= set(CODE.findall(told))
 
 
-def test_parts_of_a_devices_lists_are_documented() -> None:
-    row = device_rows()["modbus-io"]
-    config = {field.name: field for field in msgspec.structs.fields(KINDS["modbus-io"].config)}
-    for key in ("inputs", "outputs"):
-        part = next(structs_in(config[key].type))
-        assert set(CODE.findall(row[key][2])) - {"false"} == set(field_names(part))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_of_a_kind_of_device_tells_its_names_and_rhythm(kind: str) -> None:
+    known, text = KINDS[kind], page(f"docs/devices/{kind}.md")
+    rhythm = "none" if known.rhythm_s == math.inf else f"{known.rhythm_s:g} s"
+    assert text.startswith(f"# `{kind}`: {known.zh}\n\n{known.en}. Rhythm: {rhythm}.")
+    listed = {row[0]: row[-1] for row in cells(sections(page("docs/devices.md"), 2)["Health"])}
+    assert listed[f"[`{kind}`](devices/{kind}.md)"] == rhythm
+
+
+def test_no_page_tells_of_a_kind_of_device_that_is_not_there() -> None:
+    assert {path.stem for path in (ROOT / "docs/devices").glob("*.md")} == set(KINDS)
 
 
 def test_sensors_and_outputs_of_stations_are_documented() -> None:
