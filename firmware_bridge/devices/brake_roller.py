@@ -7,10 +7,10 @@ maximum and left and right at the greatest difference, 4 digits each, in 20 byte
 between samples: M (the interval is that of GB 38900 curves). ``63``/``64`` move the lift up and down and
 are acknowledged with 4 bytes.
 
-``frames = "numbered"`` is our own extension for benches that can number their samples (docs/devices/brake-roller.md):
-start carries the item, a sample is ``41 10 53 NNNN LLLL RRRR CHECK`` with NNNN from 1, the end is ``41 0C
-45 NNNN EEEE CHECK`` with the last number, ``67`` stops. A missing number makes the measurement invalid.
-Without numbers, a sample that was lost whole shows only in the pace: see ``pace_slip_ms``.
+``frames = "numbered"`` is our own extension for benches that can number their samples (docs/devices/
+brake-roller.md): start carries the item, a sample is ``41 10 53 NNNN LLLL RRRR CHECK`` with NNNN from 1, the
+end is ``41 0C 45 NNNN EEEE CHECK`` with the last number, ``67`` stops. A missing number makes the measurement
+invalid. Without numbers, a sample that was lost whole shows only in the pace: see ``pace_slip_ms``.
 """
 
 import asyncio
