@@ -539,6 +539,12 @@ class Released(Body, frozen=True, kw_only=True, tag="released"):
     reason: Text
 
 
+#: quantity of a finding that only says that the site left its item out
+LEFT_OUT = "left_out"
+#: quantities of findings that no instrument measured
+NOT_MEASURED = ("check", "review", "referral", LEFT_OUT)
+
+
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One judged item: what was found, against which limit, by which clause, from which records.
 
@@ -562,7 +568,11 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Judged(Body, frozen=True, kw_only=True, tag="judged"):
-    """All findings of an attempt and the verdict, with the rules that were used, and what was lacking."""
+    """All findings of an attempt and the verdict, with the rules that were used, and what was lacking.
+
+    ``checklist_by``: whose list of items and photos it was, that of the rules or the platform's; empty in
+    records from before 2026-11-25.
+    """
 
     verdict: Verdict
     findings: tuple[Finding, ...]
@@ -570,6 +580,7 @@ class Judged(Body, frozen=True, kw_only=True, tag="judged"):
     rules_sha256: Sha256
     attempt: int = 1
     missing: tuple[Name, ...] = ()
+    checklist_by: Text = ""
 
 
 class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
