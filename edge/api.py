@@ -19,14 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
-from edge.calibrating import CheckPost
+from edge.checking import CheckPost, enter
 from edge.desk import Desk
 from edge.form_routes import add_forms
 from edge.orders import OrderPost, place
 from edge.permits import ActError
 from edge.watching import Watch, devices_view
 from lanes.inspection import Inspection
-from lanes.record import CalibrationChecked, Filmed, Key, Name, Reviewed
+from lanes.record import Filmed, Key, Name, Reviewed
 
 BODY_LIMIT = 256 * 1024
 BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
@@ -321,9 +321,8 @@ def _device_routes(app: FastAPI, desk: Desk, watch: Watch) -> None:
 
     @app.post("/api/v1/devices/{device}/checks")
     async def checked(device: str, request: Request) -> Response:
-        record, fresh = await desk.calibrations.check(device, await read_struct(request, CheckPost))
-        assert isinstance(record.body, CalibrationChecked)
-        return answer({"seq": record.seq, "passed": record.body.passed}, 201 if fresh else 200)
+        seq, passed, fresh = await enter(desk, device, await read_struct(request, CheckPost))
+        return answer({"seq": seq, "passed": passed}, 201 if fresh else 200)
 
 
 def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:
