@@ -13,6 +13,7 @@ import typer
 from edge.bundles import bundle_app
 from edge.capturing import capture_command
 from edge.checking import check_command
+from edge.doctor import doctor_command
 from edge.failing import fail
 from edge.giving import direct_app
 from edge.journals import journal_app
@@ -41,6 +42,7 @@ app.command("verify")(verify_command)
 app.command("print")(print_command)
 app.command("judge")(judge_command)
 app.command("device-check")(check_command)
+app.command("doctor")(doctor_command)
 app.command("capture")(capture_command)
 app.command("replay")(replay_command)
 
