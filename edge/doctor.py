@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import typer
 
 from central_sync.clock import HEADER, offset
 from edge.checking import api_of
-from edge.doctor_devices import ADVICE, examine
+from edge.doctor_devices import ADVICE, broker_words, examine
 from edge.failing import fail
 from edge.health import MB
 from edge.roads import client_of, ends_of
@@ -25,7 +25,7 @@ from edge.rules import left_out_warnings, must_know_left_out
 from edge.settings import DeviceEntry, Registry, SettingsError, SiteFile, load
 
 AT_ONCE = 8  # devices that are looked at in parallel
-API_S, REGISTRY_S = 3.0, 10.0
+API_S, REGISTRY_S, BROKER_S = 3.0, 10.0, 5.0
 CLOCK_MS = 2000  # a registry's clock that differs more is told
 
 Mark = Literal["ok", "note", "bad"]
@@ -149,6 +149,17 @@ def _pinned(subject: str, end: Registry, theirs: object) -> Line:
     )
 
 
+async def look_at_broker(site: SiteFile) -> list[Line]:
+    """Whether the broker takes this node, if a device speaks through it."""
+    if not any(hasattr(entry.config, "broker") for entry in site.devices):
+        return []
+    try:
+        ok, zh, en = await broker_words(site, BROKER_S)
+    except SettingsError as error:
+        ok, zh, en = False, str(error), str(error)
+    return [Line(subject="broker main", mark="ok" if ok else "bad", zh=zh, en=en)]
+
+
 # ---- devices -------------------------------------------------------------------------------------
 
 
@@ -209,11 +220,8 @@ async def look_at_devices(site: SiteFile, seconds: float | None) -> list[Line]:
 async def examine_site(path: Path, site: SiteFile, seconds: float | None) -> list[Line]:
     """Everything, the node's own first."""
     own = [look_at_folder(site), look_at_disk(site), look_at_rules(path, site)]
-    roads: list[Callable[[], Awaitable[list[Line]]]] = [
-        lambda end=end: look_at_registry(end)  # type: ignore[misc]
-        for end in ends_of(site)
-    ]
-    found = await asyncio.gather(*(road() for road in roads), look_at_devices(site, seconds))
+    roads = [look_at_registry(end) for end in ends_of(site)]
+    found = await asyncio.gather(*roads, look_at_broker(site), look_at_devices(site, seconds))
     return [*own, *(line for lines in found for line in lines)]
 
 

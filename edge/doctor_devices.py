@@ -25,7 +25,13 @@ from firmware_bridge.tap import TAP, Tap
 LONGEST_S, AFTER_RHYTHM_S = 40.0, 3.0
 TRY_S = 3.0  # for one guess: an instrument is asked at once and answers within 1.5 s
 REST_S = 0.2  # between two connections to one device server
-LIKELY = tuple((baud, parity) for parity in "NEO" for baud in (9600, 38400, 19200, 115200, 4800, 2400))
+#: line settings that instruments come with (M), the most usual first
+LIKELY = (
+    *((baud, "N") for baud in (9600, 38400, 19200, 115200, 4800, 2400)),
+    *((baud, "E") for baud in (9600, 19200, 38400)),
+    *((baud, "O") for baud in (9600, 19200)),
+)
+REFUSALS = ("not authori", "bad user", "identifier rejected", "password")
 UNITS = (1, 2, 3, 4, 5, 255)
 
 #: by the state a device told: what to check
@@ -93,11 +99,6 @@ def _words(entry: DeviceEntry, heard: Heard, listen_s: float) -> tuple[str, str]
         return (
             f"{listen_s:g} 秒内没有消息：请检查它是否向本 broker 发布、序列号是否正确",
             f"not heard within {listen_s:g} s: check that it publishes to this broker, and its serial number",
-        )
-    if "not authori" in why.lower() or "bad user" in why.lower():
-        return (
-            f"broker 拒绝登录（{why}）：请检查 [broker] username 和 password_file",
-            f"the broker refuses the login ({why}): check [broker] username and password_file",
         )
     if "exception code" in why:
         return (
@@ -176,8 +177,8 @@ def _tcp_words(error: LinkError) -> tuple[str, str]:
             f"nothing listens there ({text}): check the port, and whether the device server is on",
         )
     return (
-        f"连不上（{text}）：请检查电源、网线、IP 地址",
-        f"not reached ({text}): check power, cable, IP address",
+        f"连不上（{text}）：请检查电源、网线、地址",
+        f"not reached ({text}): check power, cable, address",
     )
 
 
@@ -228,6 +229,32 @@ async def _running(
         await asyncio.gather(running, *others, return_exceptions=True)
 
 
+async def broker_words(site: SiteFile, limit_s: float) -> tuple[bool, str, str]:
+    """(whether it takes us, in Chinese, in English) of the site's broker. Raises SettingsError."""
+    broker = _strangers(make_brokers(site)["main"])
+    running = asyncio.create_task(broker.run())
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(broker.up.wait(), limit_s)
+        up, why = broker.up.is_set(), broker.why
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    if up:
+        return True, f"{broker.address} 有应答", f"{broker.address} answers"
+    if any(word in why.lower() for word in REFUSALS):
+        return (
+            False,
+            f"拒绝登录（{why}）：请检查 [broker] username 和 password_file",
+            f"it refuses the login ({why}): check [broker] username and password_file",
+        )
+    return (
+        False,
+        f"无法使用（{why}）：请检查 broker 是否运行、地址和防火墙",
+        f"it cannot be used ({why}): check that it runs, its address, the firewall",
+    )
+
+
 def _strangers(broker: Broker) -> Broker:
     broker.identifier = f"chayan-doctor-{secrets.token_hex(4)}"
     broker.persistent = False
@@ -244,8 +271,8 @@ async def guessed(site: SiteFile, entry: DeviceEntry, config: Any) -> tuple[str,
         with suppress(SettingsError, AddressError, UnknownBroker, ValueError):
             if (await listen(site, other, TRY_S)).ok:
                 return (
-                    f"在 {words} 下有完整应答：请改站点文件",
-                    f"with {words} it answers: write that in the site file",
+                    f"用 {words} 有完整应答：请改站点文件",
+                    f"with {words} it answers: write that down",
                 )
     return None
 
