@@ -95,9 +95,10 @@ async def look_at_registry(end: Registry) -> list[Line]:
     try:
         async with client_of(end) as client:
             asked = time.time()
-            answer = await client.get("/v1/key", timeout=REGISTRY_S)
+            answer = (await client.get("/healthz", timeout=REGISTRY_S)).raise_for_status()
             answered = time.time()
-            said = answer.raise_for_status().json()
+            key = await client.get("/v1/key", timeout=REGISTRY_S)
+            theirs = key.json().get("public_key") if key.is_success else None
     except (httpx.HTTPError, SettingsError, ValueError) as error:
         what = str(error) or type(error).__name__
         return [
@@ -109,7 +110,7 @@ async def look_at_registry(end: Registry) -> list[Line]:
             )
         ]
     lines = [Line(subject=subject, mark="ok", zh=f"{end.url} 有应答", en=f"{end.url} answers")]
-    return [*lines, *_clock(subject, asked, answered, answer), _pinned(subject, end, said.get("public_key"))]
+    return [*lines, *_clock(subject, asked, answered, answer), _pinned(subject, end, theirs)]
 
 
 def _clock(subject: str, asked: float, answered: float, answer: httpx.Response) -> list[Line]:
@@ -132,6 +133,9 @@ def _clock(subject: str, asked: float, answered: float, answer: httpx.Response) 
 
 def _pinned(subject: str, end: Registry, theirs: object) -> Line:
     named = f"key, {subject}"
+    if theirs is None:
+        mark: Mark = "bad" if end.key else "note"
+        return Line(subject=named, mark=mark, zh="中心没有签名密钥", en="it has no key to sign with")
     if not end.key:
         return Line(
             subject=named,

@@ -16,13 +16,13 @@ from msgspec.structs import replace
 
 from edge.compose import make_brokers
 from edge.settings import DeviceEntry, SettingsError, SiteFile
-from firmware_bridge.catalog import KINDS, UnknownBroker
+from firmware_bridge.catalog import KINDS
 from firmware_bridge.device import Health, Said
 from firmware_bridge.link import AddressError, Link, LinkError, SerialPort, parse_address
 from firmware_bridge.mqtt import Broker
 from firmware_bridge.tap import TAP, Tap
 
-LONGEST_S, AFTER_RHYTHM_S = 40.0, 3.0
+LONGEST_S, AFTER_RHYTHM_S = 40.0, 6.0
 TRY_S = 3.0  # for one guess: an instrument is asked at once and answers within 1.5 s
 REST_S = 0.2  # between two connections to one device server
 #: line settings that instruments come with (M), the most usual first
@@ -32,7 +32,7 @@ LIKELY = (
     *((baud, "O") for baud in (9600, 19200)),
 )
 REFUSALS = ("not authori", "bad user", "identifier rejected", "password")
-UNITS = (1, 2, 3, 4, 5, 255)
+UNITS = (1, 2, 3, 4, 5)
 
 #: by the state a device told: what to check
 ADVICE = {
@@ -200,8 +200,10 @@ async def listen(site: SiteFile, entry: DeviceEntry, limit_s: float) -> Heard:
     with suppress(TimeoutError):
         async with _running(site, entry, tap, tell) as running, asyncio.timeout(limit_s):
             waiting = asyncio.ensure_future(well.wait())
-            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            try:
+                await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
             if running.done() and (fell := running.exception()) is not None:
                 last = Health(state="faulty", why=f"{type(fell).__name__}: {fell}")
     return Heard(last, tap.counts.frames, tap.counts.heard_at_ns > 0)
@@ -267,8 +269,8 @@ def _strangers(broker: Broker) -> Broker:
 async def guessed(site: SiteFile, entry: DeviceEntry, config: Any) -> tuple[str, str] | None:
     """Line settings, else a unit, under which the device lives; None: it lives under none."""
     for words, changed in (*_settings(config), *_units(config)):
-        other = replace(entry, config=msgspec.convert(changed, KINDS[entry.kind].config))
-        with suppress(SettingsError, AddressError, UnknownBroker, ValueError):
+        with suppress(SettingsError, ValueError):  # a device refuses what its kind does not know
+            other = replace(entry, config=msgspec.convert(changed, KINDS[entry.kind].config))
             if (await listen(site, other, TRY_S)).ok:
                 return (
                     f"用 {words} 有完整应答：请改站点文件",
