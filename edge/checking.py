@@ -58,7 +58,7 @@ async def enter(desk: Desk, device: str, post: CheckPost) -> tuple[int, bool, bo
     appended = await desk.calibrations.check(body, post.key)
     seq = appended.record.seq
     if appended.record.body != body:
-        raise ActError(409, "key", f"此键已用于记录 {seq}", f"this key already stands for record {seq}")
+        raise ActError(409, "key-reused", f"此键已用于记录 {seq}", f"this key stands for record {seq}")
     return seq, body.passed, appended.fresh
 
 

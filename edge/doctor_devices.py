@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from edge.compose import make_brokers
 from edge.settings import DeviceEntry, SettingsError, SiteFile
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.device import Health, Said
@@ -214,6 +213,8 @@ async def _running(
     site: SiteFile, entry: DeviceEntry, tap: Tap, tell: Any
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """A device at work, with brokers of its own name: the node's sessions stay untouched."""
+    from edge.compose import make_brokers
+
     mine = TAP.set(tap)
     try:
         brokers = {name: _strangers(broker) for name, broker in make_brokers(site).items()}
@@ -233,6 +234,8 @@ async def _running(
 
 async def broker_words(site: SiteFile, limit_s: float) -> tuple[bool, str, str]:
     """(whether it takes us, in Chinese, in English) of the site's broker. Raises SettingsError."""
+    from edge.compose import make_brokers  # brings the whole node: only when it is needed
+
     broker = _strangers(make_brokers(site)["main"])
     running = asyncio.create_task(broker.run())
     try:

@@ -20,6 +20,7 @@ from firmware_bridge.tap import Entry, Tap
 FRAME = struct.Struct(">II")
 LONGEST_FRAME = 64 << 20
 PARTS = 8  # files of a full ring
+MOST_FILES = 64  # every start begins one, however little is in it
 LEAST_PART_BYTES = 64 << 10
 
 _encoder = msgspec.msgpack.Encoder()
@@ -53,7 +54,7 @@ class Ring:
         here = parts(self.folder)
         number = int(here[-1].stem) + 1 if here else 1
         held = sum(path.stat().st_size for path in here)
-        while here and held > self._keep_bytes - self._part_bytes:
+        while here and (held > self._keep_bytes - self._part_bytes or len(here) >= MOST_FILES):
             oldest = here.pop(0)
             held -= oldest.stat().st_size
             oldest.unlink()

@@ -98,10 +98,10 @@ class Tap:
 
     def heard(self, channel: str, data: bytes) -> None:
         """Bytes came in."""
-        counts, tick = self.counts, time.monotonic_ns()
+        counts, tick_ns = self.counts, time.monotonic_ns()
         if counts.heard_tick_ns:
-            counts.gaps_s.append((tick - counts.heard_tick_ns) / 1e9)
-        counts.heard_tick_ns, counts.heard_at_ns = tick, time.time_ns()
+            counts.gaps_s.append((tick_ns - counts.heard_tick_ns) / 1e9)
+        counts.heard_tick_ns, counts.heard_at_ns = tick_ns, time.time_ns()
         self._note("in", channel, data)
 
     def sent(self, channel: str, data: bytes) -> None:

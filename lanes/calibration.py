@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from lanes.evidence import Evidence
 from lanes.record import Calibration, CalibrationChecked, Finding, Measurement
 
 Consequence: TypeAlias = Literal["block", "flag"]
@@ -130,6 +131,13 @@ _WORDS: Mapping[str, str] = {
     "failed": "measured after a failed zero or span check",
     "overdue": "measured with a zero or span check overdue",
 }
+
+
+def reminders(evidence: Evidence) -> tuple[Finding, ...]:
+    """What the verdict of an attempt says of devices that measured without calibration."""
+    slip = [] if evidence.sideslip is None else [evidence.sideslip]
+    others = (evidence.brakes, evidence.weights, evidence.measured)
+    return remarks([*slip, *(pair for each in others for pair in each.values())])
 
 
 def remarks(measured: Iterable[tuple[int, Measurement]]) -> tuple[Finding, ...]:

@@ -13,7 +13,17 @@ from firmware_bridge.device import Capture, Junk
 from firmware_bridge.link import Line
 from firmware_bridge.modbus import READ_INPUTS, ModbusClient, ModbusSilent, Tables, serve_tcp
 from firmware_bridge.mqtt import Broker
-from firmware_bridge.rawlog import LEAST_PART_BYTES, PARTS, RawLog, Ring, entries_of, frame, parts, read
+from firmware_bridge.rawlog import (
+    LEAST_PART_BYTES,
+    MOST_FILES,
+    PARTS,
+    RawLog,
+    Ring,
+    entries_of,
+    frame,
+    parts,
+    read,
+)
 from firmware_bridge.tap import BUFFER_BYTES, HEAD_BYTES, NOBODY, TAP, Entry, Tap
 from tests.bridge_parts import end
 
@@ -98,6 +108,14 @@ def test_a_ring_keeps_the_newest_and_stays_within_its_room(tmp_path: Path) -> No
     kept = [int(e.data[:6]) for e in read(tmp_path / "d")]
     assert kept == list(range(kept[0], 2000))
     assert len(kept) > 400
+
+
+def test_many_starts_leave_few_files(tmp_path: Path) -> None:
+    for number in range(MOST_FILES + 10):
+        ring = Ring(tmp_path, 10**7)
+        ring.write([entry(b"%d" % number)])
+        ring.close()
+    assert [int(e.data) for e in read(tmp_path)] == list(range(10, MOST_FILES + 10))
 
 
 def test_a_torn_tail_is_skipped_and_what_follows_is_read(tmp_path: Path) -> None:

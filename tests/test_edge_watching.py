@@ -337,7 +337,7 @@ def test_a_check_is_a_record_and_decides_who_may_measure_also_after_a_restart(tm
             again = await edge.client.post(url, json=check(measured="1.2"))
             assert (again.status_code, again.json()) == (200, failed.json())
             other = await edge.client.post(url, json=check(measured="0.2"))
-            assert (other.status_code, other.json()["type"]) == (409, "urn:chayan:problem:key")
+            assert (other.status_code, other.json()["type"]) == (409, "urn:chayan:problem:key-reused")
             seen = await device(edge, "wheels-1")
             assert (seen["calibration"]["word"], seen["calibration"]["blocks"]) == ("failed", True)
             assert seen["calibration"]["checks"]["zero"]["passed"] is False
