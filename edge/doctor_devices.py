@@ -134,7 +134,7 @@ def _serial_words(path: Path, error: LinkError) -> tuple[str, str]:
             f"没有此端口 {path}：请检查 USB 转接器和名称（现有 {there}）",
             f"no such port {path}: check the adapter and its name (there are {there})",
         )
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         group = _group(path)
         return (
             f"没有权限打开 {path}：请把用户加入 {group} 组 (usermod -aG {group}) 后重新登录",
@@ -150,10 +150,12 @@ def _serial_words(path: Path, error: LinkError) -> tuple[str, str]:
 
 
 def _group(path: Path) -> str:
+    """The group that may open a port; dialout where it is nobody's but root's."""
     try:
-        return grp.getgrgid(path.stat().st_gid).gr_name
+        group = grp.getgrgid(path.stat().st_gid).gr_name
     except (OSError, KeyError):
         return "dialout"
+    return "dialout" if group == "root" else group
 
 
 def holder_of(path: Path) -> str | None:

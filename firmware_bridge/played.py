@@ -18,13 +18,18 @@ from typing import Any
 from firmware_bridge.tap import Entry
 
 NUMBER = 2  # bytes of a Modbus TCP transaction number
+LATE_S = 1e-4  # no real loop wakes anybody at the very moment he asked for
+BEHIND_S = (
+    0.25  # who polls was held up a little each time; the recording's clock is kept up to so much a time
+)
 
 
 @dataclass
 class Turn:
-    """A command that was sent, and what was heard until the next: seconds after it, bytes."""
+    """A command that was sent, when (s), and what was heard until the next: seconds after it, bytes."""
 
     sent: bytes
+    at_s: float
     answers: list[tuple[float, bytes]] = field(default_factory=list)
 
 
@@ -56,17 +61,17 @@ class Side:
                 now, since = Connection(at_s), entry.tick_ns
                 self.connections.append(now)
             if now is not None:
-                since = _take(now, entry, since)
+                since = _take(now, entry, at_s, since)
 
     def key(self, sent: bytes) -> bytes:
         """What of a command tells it from another."""
         return sent[NUMBER:] if self.numbered else sent
 
 
-def _take(now: Connection, entry: Entry, since: int) -> int:
+def _take(now: Connection, entry: Entry, at_s: float, since: int) -> int:
     """Adds a chunk to a connection; the moment from which the next answer counts."""
     if entry.way == "out":
-        now.turns.append(Turn(entry.data))
+        now.turns.append(Turn(entry.data, at_s))
         return entry.tick_ns
     if entry.way == "in":
         after = (entry.tick_ns - since) / 1e9
@@ -113,6 +118,7 @@ class PlayedTransport(asyncio.Transport):
         if found is not None:
             self._turns.remove(found)
             self._last[key] = found
+            self._loop.keep_up(found.at_s)
         elif key in self._last:
             found = self._last[key]
         elif self._turns:
@@ -165,6 +171,11 @@ class PlayedLoop(asyncio.SelectorEventLoop):
         """Seconds of the recording."""
         return self.now
 
+    def keep_up(self, moment_s: float) -> None:
+        """It is as late as it was then, if that is hardly later."""
+        if moment_s - self.now < BEHIND_S:
+            self.now = max(self.now, moment_s)
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Any, *args: Any
     ) -> "asyncio.Future[Any]":
@@ -177,7 +188,7 @@ class PlayedLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         if not self._ready and not self._under_way:  # type: ignore[attr-defined]
             waits = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
-            self.now = max(self.now, min(waits, default=self.now))
+            self.now = max(self.now, min(waits, default=self.now) + LATE_S)
         super()._run_once()  # type: ignore[misc]
 
     async def create_connection(  # type: ignore[override]

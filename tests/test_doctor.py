@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -139,6 +141,25 @@ def test_a_port_that_another_program_holds_is_not_opened(tmp_path: Path) -> None
     ok, zh, _ = asyncio.run(main())
     assert not ok
     assert "未打开" in zh
+
+
+def test_a_port_that_may_not_be_opened_names_the_group() -> None:
+    me, folder = os.geteuid(), Path(tempfile.mkdtemp())
+    port = folder / "tty"
+    port.touch()
+    port.chmod(0o000)
+    folder.chmod(0o755)
+    asyncio.run(doctor_devices.unreachable(f"serial://{port}x"))  # imports what only root may read
+    try:
+        if me == 0:
+            os.seteuid(65534)  # root may open everything
+        words = asyncio.run(doctor_devices.unreachable(f"serial://{port}"))
+    finally:
+        os.seteuid(me)
+        shutil.rmtree(folder)
+    assert words is not None
+    assert f"没有权限打开 {port}" in words[0]
+    assert "usermod -aG " in words[1]
 
 
 def test_a_line_on_which_nobody_speaks_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

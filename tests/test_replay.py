@@ -20,9 +20,9 @@ from edge.capturing import (
 from edge.settings import load
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.devices import jx, vzenith, wheel_load
-from firmware_bridge.rawlog import Ring
+from firmware_bridge.rawlog import Ring, read
 from firmware_bridge.tap import Entry
-from tests.agent_parts import chayan
+from tests.agent_parts import IoSimulator, chayan, make_agent, until
 from tests.edge_parts import site_file
 
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.zst"))
@@ -206,3 +206,28 @@ def test_capture_and_replay_from_end_to_end(tmp_path: Path) -> None:
     differs = chayan("replay", str(out), "--expect", str(expected))
     assert differs.returncode == 1
     assert "differs at 1: then" in differs.stdout
+
+
+@pytest.mark.slow
+def test_a_running_node_is_captured_and_its_module_replayed(tmp_path: Path) -> None:
+    out = tmp_path / "io.zst"
+    with IoSimulator() as io:
+        agent = make_agent(tmp_path, io=io.address)
+        with agent:
+            agent.until_device("io-1", "ok")
+            for count, on in enumerate((True, False), 8):  # after the seven levels of the start
+                io.sense("exterior", on)
+                until(lambda count=count: len(agent.records("sensed")) >= count)
+            until(lambda: noted(agent.folder, "said") >= 10)  # these nine, and its health
+            captured = chayan("capture", str(agent.site), "--out", str(out), "--device", "io-1")
+            assert captured.returncode == 0, captured.stderr
+    (entries,) = read_recording(out).entries.values()
+    assert {"begun", "up", "in", "out", "said"} <= {each.way for each in entries}
+    played = chayan("replay", str(out))
+    assert played.returncode == 0, played.stdout[-2000:]
+    assert '"on": true, "sensor": "occupied", "station": "exterior"' in played.stdout
+
+
+def noted(folder: Path, way: str) -> int:
+    """How many notes of a way the raw log of io-1 holds by now."""
+    return sum(each.way == way for each in read(folder / "node" / "raw" / "io-1"))
