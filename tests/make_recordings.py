@@ -33,25 +33,12 @@ from firmware_bridge.virtual.twin_pda import PdaTwin
 from firmware_bridge.virtual.twin_slip import SlipTwin
 from firmware_bridge.virtual.twin_wheel import WheelTwin
 from lanes.layout import Lane, Title
+from tests.bridge_parts import end, ramp
 from tests.brokers import nats
 
 HERE = Path(__file__).parent / "recordings"
 JPEG = b"\xff\xd8\xff\xe0" + b"simulated photo " * 100 + b"\xff\xd9"
 SPEAKS_S = 0.1
-
-
-class Trace(NamedTuple):
-    """A brake curve as a bench shows it."""
-
-    left_dan: tuple[int, ...]
-    right_dan: tuple[int, ...]
-    interval_ms: int = 10
-
-
-def ramp(top: int, count: int = 80) -> Trace:
-    """A pedal that is pressed slowly."""
-    left = tuple(min(top, 8 + index * top // 40) for index in range(count))
-    return Trace(left, tuple(force * 9 // 10 for force in left))
 
 
 class Scene(NamedTuple):
@@ -106,9 +93,7 @@ async def record(
         await asyncio.sleep(0.5)
         await work(Scene(Watched(device, tap), Path("unused"), told))
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end(*running)
     header, entries = elsewhere(header_of(site, {name}), tap.fetch(), table)
     size = write_recording(HERE / f"{kind}.zst", Recorded(header=header, entries={name: entries}))
     print(f"{kind}: {len(entries)} entries, {size} bytes, told {len(told)}")
@@ -201,8 +186,7 @@ async def scale_xk3190(folder: Path) -> None:
     speaking = asyncio.create_task(speak())
     table = {"left": lines["left"].address, "right": lines["right"].address, "wait_s": 3.0}
     await record("scale-xk3190", "weigh", table, work)
-    speaking.cancel()
-    await asyncio.gather(speaking, return_exceptions=True)
+    await end(speaking)
     for line in lines.values():
         line.close()
 
@@ -273,9 +257,7 @@ async def _cars(scene: Scene, address: str) -> None:
     await twin.publish("", None)
     await plain.publish("device/virtual-cam-1/message/up/ivs_result", b'{"name": "ivs_result"}')
     await scene.until(3)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await end(*tasks)
 
 
 async def pda_mqtt(folder: Path) -> None:
@@ -294,9 +276,7 @@ async def _acts(scene: Scene, address: str) -> None:
         photo = JPEG if number == 0 else None
         tasks.append(asyncio.create_task(twin.post(f"k{number}", "i1", "officer-01", act, photo)))  # type: ignore[arg-type]
     await scene.until(2)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await end(*tasks)
 
 
 async def _on_broker(

@@ -2,11 +2,23 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from lanes.calibration import CALIBRATED, Certificate, Checked, Policy, passes, remarks, standing
-from lanes.record import AxleWeighed, CalibrationChecked, SideslipMeasured
+from lanes.calibration import (
+    CALIBRATED,
+    Certificate,
+    Checked,
+    Policy,
+    passes,
+    remarks,
+    reminders,
+    standing,
+)
+from lanes.record import AxleWeighed, CalibrationChecked, Measurement, SideslipMeasured, SpeedometerMeasured
+from tests.lanes_parts import attempt, brake
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 TODAY = date(2026, 11, 25)
@@ -117,3 +129,26 @@ def test_what_was_measured_without_calibration_is_a_reminder_for_each_device_and
     ]
     assert found[1].arithmetic == ("device wheels-1 measured after the verification certificate had expired")
     assert remarks([(1, weighed(1))]) == ()
+
+
+def test_every_measurement_of_an_attempt_is_looked_at() -> None:
+    def bare(body: Measurement) -> Any:
+        return replace(body, calibration="expired")
+
+    slip = bare(SideslipMeasured(lane="1", station="s", device="s", item="A1", slip_m_per_km=Decimal(1)))
+    speed = SpeedometerMeasured(
+        lane="1", station="v", device="v", item="S1", indicated_kmh=Decimal(40), actual_kmh=Decimal(39)
+    )
+    found = attempt(
+        brakes={"B1": (1, bare(brake("B1", 300, 290, device="b")))},
+        weights={1: (2, weighed(1, "expired")), 2: (3, weighed(2))},
+        sideslip=(4, slip),
+        measured={"S1": (5, bare(speed))},
+    )
+    assert [(each.arithmetic.split()[1], each.basis) for each in reminders(found)] == [
+        ("b", (1,)),
+        ("s", (4,)),
+        ("v", (5,)),
+        ("wheels-1", (2,)),
+    ]
+    assert reminders(attempt()) == ()
