@@ -87,6 +87,10 @@ def _replay(device: RecordedDevice, entries: list[Entry], result: Replayed) -> N
     if lost:
         result.notes.append(f"{lost} entries found no room when it was recorded")
     sides = _sides(entries)
+    known = json.dumps(device.config)
+    for side in sides:
+        if side.channel.removeprefix("modbus:") not in known:
+            result.notes.append(f"what came over {side.channel} cannot be replayed")
     loop = PlayedLoop(dict(enumerate(sides, 1)))
     try:
         result.now += loop.run_until_complete(_play(device, kept, sides))

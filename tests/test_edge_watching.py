@@ -20,6 +20,7 @@ from firmware_bridge.rawlog import read as read_raw
 from firmware_bridge.tap import TAP, Tap
 from lanes.calibration import CALIBRATED, Standing
 from lanes.record import AxleWeighed, CalibrationChecked, DeviceCertified, DeviceChanged
+from tests.agent_parts import chayan, make_agent
 from tests.edge_parts import Edge, changed_site, edge_at, site_file
 
 CERTIFICATE = """
@@ -222,6 +223,16 @@ def test_a_raw_log_that_cannot_be_written_is_an_alarm_and_nothing_else(tmp_path:
             assert not edge.desk.full
 
     asyncio.run(main())
+
+
+def test_without_room_there_is_no_raw_log_and_counts_go_on(tmp_path: Path) -> None:
+    path = site_file(tmp_path)
+    path.write_text(path.read_text("utf-8") + "\n[raw]\nkeep_mb = 0\n", "utf-8")
+    watch = Watch(load(path))
+    watch.of("wheels-1").heard("c", b"x")
+    watch.of("wheels-1").framed(1)
+    assert watch.of("wheels-1").fetch() == []
+    assert watch.of("wheels-1").counts.frames == 1
 
 
 # ---- what measures -------------------------------------------------------------------------------
@@ -427,3 +438,38 @@ def test_expiry_is_by_the_sites_own_date(tmp_path: Path) -> None:
             assert of("wheels-1", datetime(2027, 1, 1, 16, 0, tzinfo=UTC)).word == "expired"
 
     asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_a_check_is_entered_by_command(tmp_path: Path) -> None:
+    agent = make_agent(tmp_path)
+
+    def enter(measured: str, device: str = "wheels-1") -> tuple[int, str]:
+        options = {
+            "check": "span",
+            "expected": "500",
+            "measured": measured,
+            "tolerance": "2.5",
+            "unit": "kg",
+            "by": "officer-01",
+        }
+        words = [word for name, text in options.items() for word in (f"--{name}", text)]
+        done = chayan("device-check", str(agent.site), device, *words)
+        return done.returncode, done.stdout + done.stderr
+
+    with agent:
+        status, said = enter("502.5")
+        assert (status, said.startswith("wheels-1: 合格 passed, record ")) == (0, True)
+        status, said = enter("502.6")
+        assert status == 1
+        assert "wheels-1: 不合格 failed, record " in said
+        status, said = enter("500", "camera-1")
+        assert (status, "no measuring device camera-1" in said) == (1, True)
+        assert enter("many")[0] == 1
+        agent.until_device("wheels-1", "lost")
+        assert agent.device("wheels-1")["marks"] == ["uncalibrated", "simulated"]
+        (good, bad) = agent.records("calibration_checked")
+    assert [record.body.passed for record in (good, bad)] == [True, False]
+    status, said = enter("500")
+    assert status == 1
+    assert "the node does not answer" in said

@@ -109,6 +109,17 @@ def test_what_could_not_be_kept_whole_is_noted(tmp_path: Path) -> None:
     assert device.now == []
 
 
+def test_what_came_another_way_is_noted(tmp_path: Path) -> None:
+    recorded = read_recording(BY_KIND["wheel-load-jx"])
+    (entries,) = recorded.entries.values()
+    pushed = replace(entries[-1], way="in", channel="http:/alarm")
+    path = tmp_path / "pushed.zst"
+    write_recording(path, replace_entries(recorded, [*entries, pushed]))
+    (device,) = replaying.replay_file(path)[1]
+    assert device.notes == ["what came over http:/alarm cannot be replayed"]
+    assert device.difference() is None
+
+
 # ---- the file ------------------------------------------------------------------------------------
 
 
