@@ -24,7 +24,7 @@ from firmware_bridge.rawlog import entries_of, frame, parts, read
 from firmware_bridge.tap import Entry
 
 FORMAT: Literal["chayan recording 1"] = "chayan recording 1"
-LONGEST_BYTES = 4 << 30  # of an unpacked recording
+LONGEST_BYTES = 1 << 30  # of an unpacked recording
 SECRET = re.compile(r"pass|secret|token|pwd|(^|_)key$", re.IGNORECASE)
 USER = re.compile(r"(?<=://)[^/@\s]*@")
 
@@ -122,7 +122,9 @@ def read_recording(path: Path) -> Recorded:
     """Reads a recording whole. Raises RecordingError."""
     try:
         with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as unpacked:
-            content = unpacked.read(LONGEST_BYTES)
+            content = unpacked.read(LONGEST_BYTES + 1)
+        if len(content) > LONGEST_BYTES:
+            raise RecordingError(f"{path}: more than {LONGEST_BYTES} bytes unpacked; capture fewer --seconds")
         line, _, rest = content.partition(b"\n")
         header = msgspec.json.decode(line, type=Recording)
     except (OSError, zstandard.ZstdError, msgspec.DecodeError, UnicodeDecodeError) as error:

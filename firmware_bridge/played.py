@@ -8,6 +8,7 @@ and the recording does not hold is said (``strange``) and stays unanswered.
 """
 
 import asyncio
+import heapq
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -86,7 +87,7 @@ class PlayedTransport(asyncio.Transport):
         self._socket = socket.socket()  # never connected: links set options on it
         super().__init__({"socket": self._socket, "peername": ("played", 0), "sockname": ("played", 0)})
         self._loop, self._protocol, self._side, self._connection = loop, protocol, side, connection
-        self._turns = list(connection.turns)
+        self._turns = deque(connection.turns)
         self._last: dict[bytes, Turn] = {}
         self._closing = False
 
@@ -186,9 +187,12 @@ class PlayedLoop(asyncio.SelectorEventLoop):
         return future
 
     def _run_once(self) -> None:
-        if not self._ready and not self._under_way:  # type: ignore[attr-defined]
-            waits = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
-            self.now = max(self.now, min(waits, default=self.now) + LATE_S)
+        timers = self._scheduled  # type: ignore[attr-defined]
+        while timers and timers[0].cancelled():  # as the loop itself does, but before its clock is set
+            heapq.heappop(timers)._scheduled = False
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+        if timers and not self._ready and not self._under_way:  # type: ignore[attr-defined]
+            self.now = max(self.now, timers[0].when() + LATE_S)
         super()._run_once()  # type: ignore[misc]
 
     async def create_connection(  # type: ignore[override]

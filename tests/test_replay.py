@@ -5,9 +5,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import zstandard
 from msgspec.structs import replace
 
-from edge import replaying
+from edge import capturing, replaying
 from edge.capturing import (
     Recorded,
     RecordingError,
@@ -242,3 +243,11 @@ def test_a_running_node_is_captured_and_its_module_replayed(tmp_path: Path) -> N
 def noted(folder: Path, way: str) -> int:
     """How many notes of a way the raw log of io-1 holds by now."""
     return sum(each.way == way for each in read(folder / "node" / "raw" / "io-1"))
+
+
+def test_a_recording_that_does_not_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capturing, "LONGEST_BYTES", 10_000)
+    path = tmp_path / "bomb.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(b" " * 10**7))
+    with pytest.raises(RecordingError, match="more than 10000 bytes unpacked"):
+        read_recording(path)
