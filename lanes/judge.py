@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator
 from datetime import date
 
 from lanes.again import remaining
+from lanes.calibration import reminders
 from lanes.checklist import Checklist, checklist
 from lanes.evidence import Answer, Evidence, answers
 from lanes.missing import Missing, missing
@@ -42,6 +43,7 @@ def judge(evidence: Evidence, rulebook: Rulebook, on: date) -> tuple[tuple[Findi
         *_checks(evidence, rulebook),
         *measured(evidence, rulebook, on),
         *_photos(evidence, wanted, rulebook),
+        *reminders(evidence),
     )
     anew = {finding.item for finding in fresh}
     stands = (finding for finding in evidence.stands if finding.item not in anew)

@@ -581,7 +581,7 @@ class Released(Body, frozen=True, kw_only=True, tag="released"):
 #: quantity of a finding that only says that the site left its item out
 LEFT_OUT = "left_out"
 #: quantities of findings that no instrument measured
-NOT_MEASURED = ("check", "review", "referral", LEFT_OUT)
+NOT_MEASURED = ("check", "review", "referral", "calibration", LEFT_OUT)
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
