@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -21,8 +21,10 @@ from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
 from edge.form_routes import add_forms
+from edge.obd import Obd, ObdPost
 from edge.orders import OrderPost, place
 from edge.permits import ActError
+from firmware_bridge.device import ObdReader
 from lanes.inspection import Inspection
 from lanes.record import Filmed, Key, Name, Reviewed
 
@@ -43,6 +45,8 @@ NO_PAGES = (
     "<!doctype html><meta charset=utf-8><title>Chayan</title><h1>页面尚未构建 · pages not built</h1>"
     "<p>在源码目录运行 <code>make pages</code>。Run <code>make pages</code> in the checkout.</p>"
 )
+
+NO_READERS: Mapping[str, ObdReader] = {}
 
 T = TypeVar("T")
 
@@ -110,13 +114,21 @@ async def read_struct(request: Request, kind: type[T]) -> T:
         raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed body: {error}") from error
 
 
-def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path | None) -> FastAPI:
-    """The node's application."""
+def build_api(
+    desk: Desk,
+    acts: Acts,
+    link: LinkState,
+    token: str,
+    pages: Path | None,
+    readers: Mapping[str, ObdReader] = NO_READERS,
+) -> FastAPI:
+    """The node's application. ``readers``: its OBD adapters by name."""
     app = FastAPI(title="Chayan edge", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     _errors(app)
     app.add_middleware(_Secure)
     _reading_routes(app, desk, link)
     _writing_routes(app, desk, acts)
+    _obd_routes(app, Obd(acts, readers))
     _review_routes(app, desk, token)
     add_forms(app, desk)
     _pages(app, pages)
@@ -307,6 +319,13 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
         _held(desk, digest)
         kept, fresh = await acts.put_photo(await read_body(request, PHOTO_LIMIT), digest)
         return answer({"photo": kept}, 201 if fresh else 200)
+
+
+def _obd_routes(app: FastAPI, obd: Obd) -> None:
+    @app.post("/api/v1/inspections/{inspection}/obd")
+    async def ask(inspection: str, request: Request) -> Response:
+        seq, fresh = await obd.ask(inspection, await read_struct(request, ObdPost))
+        return answer({"seq": seq}, 201 if fresh else 200)
 
 
 def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:

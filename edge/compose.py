@@ -31,7 +31,7 @@ from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
 from edge.settings import Measuring, SettingsError, SiteFile, load
 from firmware_bridge.catalog import KINDS, UnknownBroker
-from firmware_bridge.device import Device
+from firmware_bridge.device import Device, ObdReader
 from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
 from lanes.record import NodeStarted
@@ -126,6 +126,11 @@ def lane_devices(site: SiteFile, devices: Mapping[str, Device], lane: str) -> La
     )
 
 
+def obd_readers(site: SiteFile, devices: Mapping[str, Device]) -> dict[str, ObdReader]:
+    """The OBD adapters of a site by name."""
+    return {entry.name: devices[entry.name] for entry in site.devices if entry.role == "obd"}  # type: ignore[misc]
+
+
 def open_journal(site: SiteFile, key: NodeKey) -> Journal:
     """The node's journal. Raises SettingsError, JournalError."""
     try:
@@ -177,7 +182,8 @@ async def run_node(path: Path) -> None:
             link = Links(couriers)
             if site.bundles is not None:
                 loops["bundles"] = Ferrying(desk, key, site.bundles).run
-            app = build_api(desk, acts, link, worker_token(folder), pages_folder())
+            readers = obd_readers(site, devices)
+            app = build_api(desk, acts, link, worker_token(folder), pages_folder(), readers)
             started = NodeStarted(
                 version=version("chayan"),
                 boot=f"{boot_id()}-{secrets.token_hex(4)}",

@@ -284,6 +284,8 @@ def evidence(inspection: Inspection) -> Evidence:
         reviews=tuple(each for _, reviews in sorted(inspection.reviews.items()) for each in reviews),
         rulings=dict(inspection.rulings),
         photos=inspection.latest_photos(),
+        obd=inspection.obd,
+        films=tuple(inspection.films),
         redo=inspection.redo,
         stands=inspection.stands,
         referrals=dict(inspection.referrals),

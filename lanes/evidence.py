@@ -9,8 +9,10 @@ from lanes.record import (
     AxleWeighed,
     BrakeMeasured,
     Checked,
+    Filmed,
     Finding,
     Instrumental,
+    ObdRead,
     Photographed,
     Referred,
     Released,
@@ -45,6 +47,8 @@ class Evidence:
     reviews: tuple[Numbered[Reviewed], ...] = ()
     rulings: Mapping[int, Numbered[Ruled]] = field(default_factory=dict)
     photos: Mapping[str, Numbered[Photographed]] = field(default_factory=dict)
+    obd: Numbered[ObdRead] | None = None
+    films: tuple[Numbered[Filmed], ...] = ()
     redo: tuple[str, ...] | None = None
     stands: tuple[Finding, ...] = ()
     referrals: Mapping[int, Referred] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from lanes.record import (
     Judged,
     Listed,
     Moved,
+    ObdRead,
     Ordered,
     Photographed,
     Record,
@@ -81,6 +82,7 @@ class Inspection:
     sideslip: tuple[int, SideslipMeasured] | None = None
     measured: dict[str, tuple[int, Instrumental]] = field(default_factory=dict)
     photos: dict[str, list[tuple[int, Photographed]]] = field(default_factory=dict)
+    obd: tuple[int, ObdRead] | None = None
     films: list[tuple[int, Filmed]] = field(default_factory=list)
     reviews: dict[int, list[tuple[int, Reviewed]]] = field(default_factory=dict)
     rulings: dict[int, tuple[int, Ruled]] = field(default_factory=dict)
@@ -125,6 +127,8 @@ class Inspection:
                 self.checks[body.item] = (seq, body)
             case Photographed():
                 insort(self.photos.setdefault(body.shot, []), (seq, body), key=_seq)
+            case ObdRead():
+                self.obd = (seq, body)
             case Filmed():
                 insort(self.films, (seq, body), key=_seq)
             case Reviewed():

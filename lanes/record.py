@@ -174,6 +174,25 @@ class Captured(Body, frozen=True, kw_only=True, tag="captured"):
     replayed: bool = False
 
 
+class Scanned(Body, frozen=True, kw_only=True, tag="scanned"):
+    """A code was scanned. ``text`` as the scanner told it; what it means is for its reader to say."""
+
+    lane: Name
+    station: Name
+    device: Name
+    text: Text
+
+
+class TagRead(Body, frozen=True, kw_only=True, tag="tag_read"):
+    """A UHF tag came into a reader's field: its EPC in upper-case hex, and how strongly it was heard."""
+
+    lane: Name
+    station: Name
+    device: Name
+    epc: Annotated[str, Meta(pattern="^(?:[0-9A-F]{4})+$", max_length=124)]
+    rssi_dbm: int | None = None
+
+
 # ---- the inspection ------------------------------------------------------------------------------
 
 
@@ -430,6 +449,32 @@ class TyresMeasured(Body, frozen=True, kw_only=True, tag="tyres_measured"):
     bench_verdict: BenchVerdict = None
 
 
+class ObdRead(Body, frozen=True, kw_only=True, tag="obd_read"):
+    """What the vehicle's control units say of themselves, asked through its OBD socket.
+
+    ``no_obd``: the adapter is there and no unit answered; ``no_vin``: units answered and none holds a VIN;
+    ``why`` says it in words. ``other_vins``: of further units, where they hold another than ``vin``.
+    ``mil``: the malfunction lamp is commanded on. ``ready``, ``not_ready``: monitors by name.
+    """
+
+    lane: Name
+    station: Name
+    device: Name
+    outcome: Literal["read", "no_vin", "no_obd"] = "read"
+    why: Text = ""
+    vin: Annotated[str, Meta(max_length=80)] = ""
+    other_vins: tuple[Name, ...] = ()
+    calids: tuple[Name, ...] = ()
+    cvns: tuple[Name, ...] = ()
+    mil: bool | None = None
+    dtc_count: int | None = None
+    ready: tuple[Name, ...] = ()
+    not_ready: tuple[Name, ...] = ()
+    protocol: Annotated[str, Meta(max_length=80)] = ""
+    adapter: Annotated[str, Meta(max_length=80)] = ""
+    officer: Annotated[str, Meta(max_length=80)] = ""
+
+
 class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
     """An inspection photo is durable on this node; its bytes lie beside the journal under ``photo``."""
 
@@ -593,6 +638,8 @@ AnyBody: TypeAlias = (
     | Sensed
     | Switched
     | Captured
+    | Scanned
+    | TagRead
     | Ordered
     | Listed
     | Arrived
@@ -609,6 +656,7 @@ AnyBody: TypeAlias = (
     | RoadTested
     | RoadParked
     | TyresMeasured
+    | ObdRead
     | Photographed
     | Filmed
     | Checked
