@@ -111,6 +111,36 @@ class ObdReader(Device, Protocol):
         ...
 
 
+class Picture(Struct, frozen=True, kw_only=True):
+    """A still of a video camera, JPEG, and when it arrived."""
+
+    jpeg: bytes
+    at: datetime
+
+
+class Film(Struct, frozen=True, kw_only=True):
+    """A clip of a video camera, MP4, and what it covers."""
+
+    mp4: bytes
+    from_at: datetime
+    to_at: datetime
+
+
+class Filmer(Device, Protocol):
+    """A video camera that holds what it has shown last."""
+
+    before_s: int
+    after_s: int
+
+    async def picture(self) -> Picture:
+        """What it shows now; raises MeasureError."""
+        ...
+
+    async def film(self, begin: datetime, end: datetime) -> Film:
+        """What is held from ``begin`` to ``end``, which may be less; raises MeasureError."""
+        ...
+
+
 class Card(Struct, frozen=True, kw_only=True):
     """What a reader of resident identity cards gives: personal data, shown and never recorded as it is.
 
