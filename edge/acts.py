@@ -180,6 +180,8 @@ class Acts:
                 raise ActError(
                     404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}"
                 )
+            for still in film.stills:
+                self._stored(still)
             appended = await self.desk.append(source, key, film, inspection)
         return appended.record.seq, appended.fresh
 

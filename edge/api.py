@@ -16,10 +16,12 @@ from fastapi.staticfiles import StaticFiles
 from msgspec import Meta, Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from central_sync.photos import Photos
 from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
+from edge.filming import add_clips
 from edge.form_routes import add_forms
 from edge.obd import Obd, ObdPost
 from edge.orders import OrderPost, place
@@ -121,13 +123,16 @@ def build_api(
     token: str,
     pages: Path | None,
     readers: Mapping[str, ObdReader] = NO_READERS,
+    clips: Photos | None = None,
 ) -> FastAPI:
-    """The node's application. ``readers``: its OBD adapters by name."""
+    """The node's application. ``readers``: its OBD adapters by name; ``clips``: what its cameras filmed."""
     app = FastAPI(title="Chayan edge", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     _errors(app)
     app.add_middleware(_Secure)
     _reading_routes(app, desk, link)
     _writing_routes(app, desk, acts)
+    if clips is not None:
+        add_clips(app, clips)
     _obd_routes(app, Obd(acts, readers))
     _review_routes(app, desk, token)
     add_forms(app, desk)

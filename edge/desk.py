@@ -286,6 +286,7 @@ def evidence(inspection: Inspection) -> Evidence:
         photos=inspection.latest_photos(),
         obd=inspection.obd,
         films=tuple(inspection.films),
+        spans=dict(inspection.spans),
         redo=inspection.redo,
         stands=inspection.stands,
         referrals=dict(inspection.referrals),

@@ -14,6 +14,7 @@ from firmware_bridge.devices import (
     io_module,
     listener,
     pda,
+    rtsp_camera,
     scale_xk3190,
     scanner,
     side_slip,
@@ -125,5 +126,12 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=listener.RHYTHM_S,
         zh="超高频电子标签读写器 (ISO 18000-6C)",
         en="UHF tag reader, ISO 18000-6C",
+    ),
+    "rtsp-camera": Kind(
+        config=rtsp_camera.Config,
+        build=_on_wire(rtsp_camera.RtspCamera),
+        rhythm_s=rtsp_camera.RHYTHM_S,
+        zh="视频摄像机 (RTSP)",
+        en="Video camera over RTSP",
     ),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias, TypeVar
 
 from lanes.checklist import NOTHING, Given
@@ -28,6 +29,20 @@ Numbered: TypeAlias = tuple[int, _B]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """When an item was measured at a station, by the records of its beginning and its end."""
+
+    item: str
+    lane: str
+    station: str
+    to_film: bool
+    from_at: datetime
+    from_seq: int
+    to_at: datetime | None = None
+    to_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Facts of one attempt as (seq, body), the latest of each; all reviews; rulings by review seq.
 
@@ -49,6 +64,7 @@ class Evidence:
     photos: Mapping[str, Numbered[Photographed]] = field(default_factory=dict)
     obd: Numbered[ObdRead] | None = None
     films: tuple[Numbered[Filmed], ...] = ()
+    spans: Mapping[str, Span] = field(default_factory=dict)
     redo: tuple[str, ...] | None = None
     stands: tuple[Finding, ...] = ()
     referrals: Mapping[int, Referred] = field(default_factory=dict)

@@ -250,12 +250,13 @@ class Moved(Body, frozen=True, kw_only=True, tag="moved"):
 
 
 class ItemStarted(Body, frozen=True, kw_only=True, tag="item_started"):
-    """An instrument item began (检验项目开始)."""
+    """An instrument item began (检验项目开始). ``to_film``: the site films this station, so must this be."""
 
     lane: Name
     station: Name
     item: Name
     device: Name
+    to_film: bool = False
 
 
 class ItemFailed(Body, frozen=True, kw_only=True, tag="item_failed"):
@@ -487,7 +488,11 @@ class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
 
 
 class Filmed(Body, frozen=True, kw_only=True, tag="filmed"):
-    """Where the video of an inspection lies: recorder or body camera, from, to, and the clip's digest."""
+    """Where the video of an inspection lies: recorder or body camera, from, to, and the clip's digest.
+
+    ``item``: what was filmed at ``station``; empty: whatever happened meanwhile. ``stills``: photos of its
+    beginning and end.
+    """
 
     device: Name
     from_at: datetime
@@ -495,6 +500,10 @@ class Filmed(Body, frozen=True, kw_only=True, tag="filmed"):
     clip: Sha256 | None = None
     size_bytes: int | None = None
     place: Text = ""
+    lane: Annotated[str, Meta(max_length=80)] = ""
+    station: Annotated[str, Meta(max_length=80)] = ""
+    item: Annotated[str, Meta(max_length=80)] = ""
+    stills: tuple[Sha256, ...] = ()
 
 
 class Checked(Body, frozen=True, kw_only=True, tag="checked"):
@@ -768,6 +777,8 @@ def photos_of(body: AnyBody) -> tuple[tuple[str, str], ...]:
             pairs = ((body.photo, "capture"), (body.crop, "crop"))
         case Signed():
             pairs = ((body.photo, "signature"),)
+        case Filmed():
+            pairs = tuple((digest, "still") for digest in body.stills)
         case _:
             pairs = ()
     return tuple((digest, shot) for digest, shot in pairs if digest)

@@ -97,7 +97,7 @@ async def edge_at(
     journal = Journal(folder / "journal.sqlite", site.node.name)
     try:
         desk = Desk(site, journal, Photos(folder / "photos"), read_rulebook())
-        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, readers)
+        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, readers, Photos(folder / "clips"))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://edge.test") as client:
             yield Edge(desk=desk, client=client)

@@ -27,6 +27,7 @@ LEAST: dict[str, dict[str, object]] = {
     "obd-elm327": {"address": "tcp://192.0.2.1:35000"},
     "scanner": {"address": "serial:///dev/ttyUSB2"},
     "uhf-reader": {"address": "tcp://192.0.2.1:4004"},
+    "rtsp-camera": {"address": "rtsp://192.0.2.1:554/stream"},
 }
 
 WRONG = [
@@ -47,6 +48,7 @@ WRONG = [
     ("scanner", {"prefix": "查"}, "prefix"),
     ("uhf-reader", {"frame": "other"}, "frame"),
     ("uhf-reader", {"times": 0}, "times"),
+    ("rtsp-camera", {"keep_s": 1}, "keep_s"),
 ]
 
 
@@ -100,6 +102,7 @@ ONLY = {
     "pymodbus": "modbus.py",
     "aiomqtt": "mqtt.py",
     "paho": "mqtt.py",
+    "av": "video.py",
 }
 
 

@@ -341,6 +341,7 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[[destinations]]": (settings.Registry,),
     "[journal]": (settings.JournalPolicy,),
     "[photos]": (settings.PhotoPolicy,),
+    "[video]": (settings.VideoPolicy,),
     "[disk]": (settings.Disk,),
     "[rules]": (settings.RulesPolicy,),
     "[bundles]": (settings.Bundles,),
