@@ -101,8 +101,14 @@ class Filming:
             )
             key = f"{inspection}/{span.item}/{span.from_seq}/{camera.name}"
             await self.desk.append(camera.source, key, body, inspection)
+            self.desk.calm("clips")
         except (MeasureError, JournalError, OSError) as error:
             log.warning("not filmed", device=camera.name, item=span.item, why=str(error))
+            self.desk.alarm(
+                "clips",
+                f"{span.item} 的录像未能保存：{error}",
+                f"the film of {span.item} was not kept: {error}",
+            )
 
 
 def add_clips(app: FastAPI, clips: Photos) -> None:

@@ -37,35 +37,52 @@ class Obd:
         lane, station = known.lane or "", known.station or ""
         if post.read is not None:
             source = f"{self.desk.prefix}officer/{post.officer}"
-            read = _placed(post.read, lane, station, post.officer)
-            return await self.acts.once(source, post.key, read, inspection)
-        reader = self._reader(known, post.device)
-        kept = self._kept(reader.source, post.key, inspection)
+        else:
+            reader = self._reader(known, post.device)
+            source = reader.source
+        kept = self._kept(source, post.key, inspection, post.read)
         if kept is not None:
             return kept, False
-        must_be_permitted(self.desk, known, ObdRead(lane=lane, station=station, device=reader.name))
+        if not lane or not station:
+            raise ActError(409, "not-open", "车辆不在工位上", "the vehicle stands at no station")
+        told = post.read
+        if told is None:
+            must_be_permitted(self.desk, known, ObdRead(lane=lane, station=station, device=reader.name))
+            told = await self._told(reader, known, lane, station)
+        read = msgspec.structs.replace(told, lane=lane, station=station, officer=post.officer)
+        return await self.acts.once(source, post.key, read, inspection)
+
+    async def _told(self, reader: ObdReader, known: Inspection, lane: str, station: str) -> ObdRead:
+        """What the vehicle says; raises ActError, also when it has driven off meanwhile."""
         try:
             told = await reader.read_vehicle(lane, station)
         except MeasureError as error:
             raise ActError(
                 503, "no-reading", f"OBD 未读成，请重试：{error}", f"try again: {error}"
             ) from error
-        if self.acts.known(inspection).station != station:
+        if self.acts.known(known.inspection).station != station:
             raise ActError(409, "left", "车辆已离开该工位", f"the vehicle has left {station}")
-        read = _placed(told, lane, station, post.officer)
-        return await self.acts.once(reader.source, post.key, read, inspection)
+        return told
 
-    def _kept(self, source: str, key: str, inspection: str) -> int | None:
-        """Seq of the reading that this key already stands for."""
+    def _kept(self, source: str, key: str, inspection: str, read: ObdRead | None) -> int | None:
+        """Seq of the reading that this key already stands for; raises ActError for another one."""
         try:
             record = self.desk.journal.find(source, key)
         except RetiredError as error:
             return error.seq
-        if record is not None and record.inspection != inspection:
+        if record is None:
+            return None
+        stands = record.body
+        place = {name: getattr(stands, name, "") for name in ("lane", "station", "officer")}
+        same = read is None or stands == msgspec.structs.replace(read, **place)
+        if not isinstance(stands, ObdRead) or not same or record.inspection != inspection:
             raise ActError(
-                409, "key-reused", "同一键值已用于另一流水", "this key already stands for another inspection"
+                409,
+                "key-reused",
+                f"同一键值已用于另一内容（记录 {record.seq}）",
+                f"this key already stands for something else (record {record.seq}); use a new key",
             )
-        return None if record is None else record.seq
+        return record.seq
 
     def _reader(self, known: Inspection, device: str) -> ObdReader:
         """The adapter of the vehicle's station, of several the named one; raises ActError."""
@@ -87,10 +104,3 @@ def adapters(
 ) -> tuple[DeviceEntry, ...]:
     """The OBD adapters of a station."""
     return tuple(each for each in devices if (each.role, each.lane, each.station) == ("obd", lane, station))
-
-
-def _placed(read: ObdRead, lane: str, station: str, officer: str) -> ObdRead:
-    """A reading as this node has it: where the vehicle stands and who had it asked."""
-    if not lane or not station:
-        raise ActError(409, "not-open", "车辆不在工位上", "the vehicle stands at no station")
-    return msgspec.structs.replace(read, lane=lane, station=station, officer=officer)

@@ -139,6 +139,8 @@ class Stream:
             context = stream.codec_context
             if context.name not in CODECS:
                 raise VideoError(f"the stream is {context.name}: set the camera to H.264 or H.265")
+            if self._stopped.is_set():  # another thread may fill the ring by now
+                return
             self._ring.begin(context.name, bytes(context.extradata or b""))
             self._changed(True, "")
             for packet in source.demux(stream):

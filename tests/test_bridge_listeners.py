@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.device import Health, Junk, Scan, Tag
+from firmware_bridge.device import Health, Junk, Said, Scan, Tag
 from firmware_bridge.devices import scanner, text_lines, uhf_reader
 from firmware_bridge.devices.listener import GAP_S, Listener, Once
 from firmware_bridge.devices.scanner import Scanner
@@ -198,6 +198,31 @@ def test_a_line_that_was_torn_is_not_joined_to_the_next(tmp_path: Path) -> None:
         assert isinstance(scan, Scan)
         assert scan.text == VIN
         assert told.of(Junk) == []
+
+    asyncio.run(main())
+
+
+def test_a_scan_that_could_not_be_kept_is_offered_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        twin = ScannerTwin(tmp_path / "scanner")
+        await twin.start()
+        device = Scanner("scanner-1", scanner.Config(address=twin.line.address))
+
+        async def full(said: Said) -> None:
+            if isinstance(said, Health):
+                twin.scan(VIN)
+            else:
+                raise OSError("no space left")
+
+        try:
+            with pytest.raises(ExceptionGroup):
+                await device.run(full)
+            async with running(device) as told:
+                (scan,) = await told.count(Scan, 1)
+        finally:
+            await twin.stop()
+        assert isinstance(scan, Scan)
+        assert scan.text == VIN
 
     asyncio.run(main())
 

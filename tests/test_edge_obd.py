@@ -120,6 +120,8 @@ def test_an_adapter_at_the_pda_may_have_read_it(tmp_path: Path) -> None:
                 "pda-7",
                 "officer-01",
             )
+            await edge.desk.append("virtual+agent", "m2", Moved(lane="1", station="brake"), inspection)
+            assert (await ask(edge, inspection, read=read)).status_code == 200  # answered late, posted again
             changed = read | {"vin": OTHER}
             assert refused(await ask(edge, inspection, read=changed)) == (409, "key-reused")
 

@@ -12,7 +12,7 @@ from firmware_bridge.link import Line
 
 F = TypeVar("F")
 RHYTHM_S = float("inf")  # nobody scans for hours
-WAITING = 256  # frames that may wait for the journal; more are lost and told
+WAITING = 256  # frames that may wait for the journal; more are lost and counted
 GAP_S = 1.0  # s; a line that pauses longer is torn, not slow (M)
 
 
@@ -50,6 +50,7 @@ class Listener(Generic[F]):
         self._line = Line(address, self._hear)
         self._frames: asyncio.Queue[tuple[F, float]] = asyncio.Queue(WAITING)
         self._once = once
+        self._pending: Said | None = None
         self._heard_at = 0.0
         self._run, self._count = uuid4().hex[:12], 0
 
@@ -93,14 +94,22 @@ class Listener(Generic[F]):
                 self._frames.put_nowait((frame, now))
 
     async def _tell_on(self, tell: Tell) -> None:
+        """Tells on; what could not be kept is offered again when the device runs again."""
         while True:
-            frame, at = await self._frames.get()
-            try:
-                name = self.named(frame)
-            except ValueError as wrong:
-                data = self.bytes_of(frame)
-                await tell(Junk(channel=self.source, why=str(wrong), data=data, size_bytes=len(data)))
-                continue
-            if self._once.takes(name, at):
-                self._count += 1
-                await tell(self.said(f"{self._run}-{self._count}", frame))
+            if self._pending is None:
+                self._pending = self._made_of(*await self._frames.get())
+            if self._pending is not None:
+                await tell(self._pending)
+                self._pending = None
+
+    def _made_of(self, frame: F, at: float) -> Said | None:
+        """What is to be told of a frame; None: it was said before."""
+        try:
+            name = self.named(frame)
+        except ValueError as wrong:
+            data = self.bytes_of(frame)
+            return Junk(channel=self.source, why=str(wrong), data=data, size_bytes=len(data))
+        if not self._once.takes(name, at):
+            return None
+        self._count += 1
+        return self.said(f"{self._run}-{self._count}", frame)
