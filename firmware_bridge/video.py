@@ -109,10 +109,16 @@ class Stream:
         self._url, self._ring, self._silence_s, self._changed = url, ring, silence_s, changed
         self._stopped = threading.Event()
         self._backoff = Backoff()
+        self._thread = threading.Thread(target=self._run, name="video", daemon=True)
 
     def start(self) -> None:
         """Begins to read; the thread is a daemon, since nothing waits for a camera that hangs."""
-        threading.Thread(target=self._run, name="video", daemon=True).start()
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still reads; one that fell over a defect does not."""
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """The thread ends with the next picture, or once the camera has been silent for its time."""

@@ -596,7 +596,7 @@ class Released(Body, frozen=True, kw_only=True, tag="released"):
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One judged item: what was found, against which limit, by which clause, from which records.
 
-    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a model's doubt.
+    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a doubt.
     """
 
     item: Name

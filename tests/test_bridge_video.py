@@ -201,6 +201,22 @@ def test_a_camera_that_hangs_holds_up_nobody_and_gives_no_old_picture(
     asyncio.run(main())
 
 
+def test_a_defect_in_the_thread_ends_the_loop_that_the_agent_begins_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fallen: list[type[BaseException] | None] = []
+    monkeypatch.setattr("threading.excepthook", lambda told: fallen.append(told.exc_type))
+
+    def read(_: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("firmware_bridge.video.Stream._read", read)
+    camera = RtspCamera("cam-1", Config(address="rtsp://127.0.0.1:1/live"))
+    with pytest.raises(RuntimeError, match="cam-1: what reads the stream has fallen"):
+        asyncio.run(camera.run(Told()))
+    assert fallen == [ValueError]
+
+
 def test_a_camera_that_is_not_there_is_lost_and_its_password_is_not_told(tmp_path: Path) -> None:
     async def main() -> Health:
         secret = tmp_path / "secret"

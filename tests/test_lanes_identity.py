@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lanes import filmed, identity
+from lanes.forms import NOT_INSTRUMENT
 from lanes.identity import ecu_vins, identity_findings
 from lanes.record import Finding, ObdRead, Ruled
 from tests.lanes_parts import VIN, attempt, car, review, rulebook
@@ -89,6 +91,10 @@ def test_a_ruling_for_the_photo_ends_the_comparison_with_what_was_read() -> None
     against = {302: (310, Ruled(review_seq=302, decision="fail", officer="001", reason="another VIN"))}
     finding = found(read(vin=VIN), rulings=against, **doubted(OTHER))
     assert (finding.proposes, finding.basis) == (("4-23",), (500, 202, 302, 310))
+
+
+def test_what_no_instrument_measured_stands_on_no_instrument_report() -> None:
+    assert {identity.QUANTITY, filmed.QUANTITY} <= set(NOT_INSTRUMENT)
 
 
 def test_without_a_reading_there_is_no_finding() -> None:

@@ -65,7 +65,7 @@ class RtspCamera:
         stream.start()
         seen: datetime | None = None
         try:
-            while True:
+            while stream.alive:
                 newest = self.ring.newest
                 if self._up and newest != seen:
                     seen = newest
@@ -75,6 +75,7 @@ class RtspCamera:
                 elif self._why != "not connected yet":
                     await pulse.lost(self._why)
                 await asyncio.sleep(LOOK_S)
+            raise RuntimeError(f"{self.name}: what reads the stream has fallen: see the log")
         finally:
             stream.stop()
 
