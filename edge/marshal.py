@@ -155,7 +155,7 @@ class Marshal:
                 station=step.station,
                 item=step.item,
                 device=instrument.name,
-                to_film=self.desk.site.must_film(step.lane, step.station),
+                to_film=f"{step.lane}/{step.station}" in self.desk.site.video.must,
             )
             key = f"{step.inspection}/{step.item}/started/{self.run_id}-{self._count}"
             await self.desk.own(key, started, step.inspection)

@@ -1,5 +1,7 @@
 """A vehicle is asked through its OBD socket: by the station's adapter, or by one at an officer's PDA."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -29,6 +31,7 @@ class Obd:
 
     def __init__(self, acts: Acts, readers: Mapping[str, ObdReader]) -> None:
         self.acts, self.desk, self._readers = acts, acts.desk, readers
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def ask(self, inspection: str, post: ObdPost) -> tuple[int, bool]:
         """(seq, fresh) of the reading; a repetition asks no vehicle. Raises ActError."""
@@ -40,17 +43,18 @@ class Obd:
         else:
             reader = self._reader(known, post.device)
             source = reader.source
-        kept = self._kept(source, post.key, inspection, post.read)
-        if kept is not None:
-            return kept, False
-        if not lane or not station:
-            raise ActError(409, "not-open", "车辆不在工位上", "the vehicle stands at no station")
-        told = post.read
-        if told is None:
-            must_be_permitted(self.desk, known, ObdRead(lane=lane, station=station, device=reader.name))
-            told = await self._told(reader, known, lane, station)
-        read = msgspec.structs.replace(told, lane=lane, station=station, officer=post.officer)
-        return await self.acts.once(source, post.key, read, inspection)
+        async with self._turns[source]:  # the same key, posted again while the vehicle is asked, waits
+            kept = self._kept(source, post.key, inspection, post.read)
+            if kept is not None:
+                return kept, False
+            if not lane or not station:
+                raise ActError(409, "not-open", "车辆不在工位上", "the vehicle stands at no station")
+            told = post.read
+            if told is None:
+                must_be_permitted(self.desk, known, ObdRead(lane=lane, station=station, device=reader.name))
+                told = await self._told(reader, known, lane, station)
+            read = msgspec.structs.replace(told, lane=lane, station=station, officer=post.officer)
+            return await self.acts.once(source, post.key, read, inspection)
 
     async def _told(self, reader: ObdReader, known: Inspection, lane: str, station: str) -> ObdRead:
         """What the vehicle says; raises ActError, also when it has driven off meanwhile."""

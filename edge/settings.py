@@ -166,10 +166,6 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The lane of that name; raises KeyError."""
         return {lane.name: lane for lane in self.lanes}[name]
 
-    def must_film(self, lane: str, station: str) -> bool:
-        """Whether items of a station must be filmed."""
-        return f"{lane}/{station}" in self.video.must
-
 
 class SettingsError(Exception):
     """The site file is wrong; one problem a line, each naming file, table and key."""

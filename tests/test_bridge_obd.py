@@ -283,6 +283,18 @@ def test_a_bus_that_cannot_be_read_is_an_error_and_not_a_vehicle_without_obd(tmp
     asyncio.run(main())
 
 
+def test_a_vehicle_that_is_switched_off_meanwhile_is_not_one_without_vin(tmp_path: Path) -> None:
+    async def main() -> ObdRead:
+        async with plugged(tmp_path, CAR) as (device, twin):
+            reading = asyncio.create_task(device.read_vehicle("1", "exterior"))
+            await twin.was_asked("0101")
+            twin.vehicle = ObdVehicle(units={})
+            return await reading
+
+    found = asyncio.run(main())
+    assert (found.outcome, found.why) == ("no_obd", "no control unit answers: NO DATA")
+
+
 def test_the_late_answer_of_one_vehicle_is_not_the_next_ones(tmp_path: Path) -> None:
     async def main() -> None:
         async with plugged(tmp_path, CAR) as (device, twin):

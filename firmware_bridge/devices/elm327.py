@@ -93,6 +93,8 @@ class Elm327(SerialInstrument[Reply]):
         vins = await self._asked(session, obd_pids.VIN, obd_pids.read_vins)
         calids = await self._asked(session, obd_pids.CALID, obd_pids.read_calids)
         cvns = await self._asked(session, obd_pids.CVN, obd_pids.read_cvns)
+        if not _many(vins):
+            await self._still_there()
         found = None if isinstance(status, str) else status
         return told(
             outcome="read" if _many(vins) else "no_vin",
@@ -167,6 +169,14 @@ class Elm327(SerialInstrument[Reply]):
         session.protocol = "" if elm_text.trouble(described) else " ".join(described.lines)
         if session.headers:
             session.form = elm_text.form_of(session.protocol, reply)
+
+    async def _still_there(self) -> None:
+        """Raises MeasureError when no unit answers any more: then silence says nothing of their VIN."""
+        word = elm_text.trouble(await self._exchange(_request(SUPPORTED)))
+        if word:
+            raise MeasureError(
+                f"{self.name}: the vehicle has stopped answering ({word}): check plug, ignition"
+            )
 
     async def _asked(
         self, session: _Session, what: tuple[int, int], read: Callable[[Mapping[str, bytes]], T]
