@@ -20,12 +20,14 @@ from central_sync.photos import Photos
 from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
+from edge.checking import CheckPost, enter
 from edge.desk import Desk
 from edge.filming import add_clips
 from edge.form_routes import add_forms
 from edge.obd import Obd, ObdPost
 from edge.orders import OrderPost, place
 from edge.permits import ActError
+from edge.watching import Watch, devices_view
 from firmware_bridge.device import ObdReader
 from lanes.inspection import Inspection
 from lanes.record import Filmed, Key, Name, Reviewed
@@ -122,6 +124,7 @@ def build_api(
     link: LinkState,
     token: str,
     pages: Path | None,
+    watch: Watch | None = None,
     readers: Mapping[str, ObdReader] = NO_READERS,
     clips: Photos | None = None,
 ) -> FastAPI:
@@ -135,6 +138,7 @@ def build_api(
         add_clips(app, clips)
     _obd_routes(app, Obd(acts, readers))
     _review_routes(app, desk, token)
+    _device_routes(app, desk, watch or Watch(desk.site))
     add_forms(app, desk)
     _pages(app, pages)
     return app
@@ -331,6 +335,17 @@ def _obd_routes(app: FastAPI, obd: Obd) -> None:
     async def ask(inspection: str, request: Request) -> Response:
         seq, fresh = await obd.ask(inspection, await read_struct(request, ObdPost))
         return answer({"seq": seq}, 201 if fresh else 200)
+
+
+def _device_routes(app: FastAPI, desk: Desk, watch: Watch) -> None:
+    @app.get("/api/v1/devices")
+    async def devices() -> Response:
+        return answer({"devices": devices_view(desk, watch, datetime.now(UTC))})
+
+    @app.post("/api/v1/devices/{device}/checks")
+    async def checked(device: str, request: Request) -> Response:
+        seq, passed, fresh = await enter(desk, device, await read_struct(request, CheckPost))
+        return answer({"seq": seq, "passed": passed}, 201 if fresh else 200)
 
 
 def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:

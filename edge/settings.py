@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from zoneinfo import available_timezones
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
+from lanes.calibration import Certificate, Policy
 from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
 
@@ -75,6 +76,16 @@ class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ballast_mb: Annotated[int, Meta(ge=0, le=10_000)] = 64
 
 
+class RawPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[raw]: the raw log of each device: its room on the disk (0: none is kept), and how much of one message.
+
+    Of a message longer than ``whole_kb`` its digest and its first 4 KiB are kept.
+    """
+
+    keep_mb: Annotated[int, Meta(ge=0, le=10_000)] = 32
+    whole_kb: Annotated[int, Meta(ge=4, le=8192)] = 64
+
+
 class Bundles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[bundles]: the one-way road; ``out`` is written every ``every_s``, receipts come back in ``back``."""
 
@@ -133,13 +144,18 @@ class Officer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DeviceEntry(Struct, frozen=True, kw_only=True):
-    """[[devices]]: one device; the other keys of its table are those of its kind."""
+    """[[devices]]: one device; the other keys of its table are those of its kind.
+
+    ``certificate``, ``check_every_hours``: its calibration, and how often its zero or span must be checked.
+    """
 
     name: Word
     kind: str
     role: Role
     lane: str = ""
     station: str = ""
+    certificate: Certificate | None = None
+    check_every_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
     config: Any = None
 
 
@@ -157,6 +173,8 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     photos: PhotoPolicy = PhotoPolicy()
     video: VideoPolicy = VideoPolicy()
     disk: Disk = Disk()
+    raw: RawPolicy = RawPolicy()
+    calibration: Policy = Policy()
     rules: RulesPolicy = RulesPolicy()
     bundles: Bundles | None = None
     officers: tuple[Officer, ...] = ()
@@ -171,7 +189,7 @@ class SettingsError(Exception):
     """The site file is wrong; one problem a line, each naming file, table and key."""
 
 
-_COMMON = {"name", "kind", "role", "lane", "station"}
+_COMMON = {"name", "kind", "role", "lane", "station", "certificate", "check_every_hours"}
 
 
 def load(path: Path) -> SiteFile:
@@ -323,6 +341,8 @@ def _cross_problems(site: SiteFile) -> list[str]:
     problems += [f"[[devices]] {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})]
     stations = {lane.name: {station.name for station in lane.stations} for lane in site.lanes}
     for entry in site.devices:
+        if entry.role not in get_args(Measuring) and (entry.certificate or entry.check_every_hours):
+            problems.append(f"[[devices]] {entry.name}: only what measures is calibrated, not a {entry.role}")
         if entry.role == "pda":
             continue
         if entry.lane not in stations:

@@ -17,6 +17,7 @@ from edge.desk import Desk
 from edge.roads import Links
 from edge.rulebook import read_rulebook
 from edge.settings import load
+from edge.watching import Watch
 from firmware_bridge.device import ObdReader
 from lanes.record import Arrived, Moved
 
@@ -61,6 +62,7 @@ class Edge:
 
     desk: Desk
     client: httpx.AsyncClient
+    watch: Watch
 
     async def order(self, key: str = "k1", **changes: Any) -> str:
         body = {"key": key, "vehicle": vehicle(), "business": "periodic", "ordered_by": "clerk"} | changes
@@ -88,18 +90,23 @@ class Edge:
 
 @asynccontextmanager
 async def edge_at(
-    folder: Path, more: str = "", readers: Mapping[str, ObdReader] = NO_READERS
+    folder: Path, more: str = "", readers: Mapping[str, ObdReader] = NO_READERS, *, keep_site: bool = False
 ) -> AsyncIterator[Edge]:
-    """A node on a folder, whose devices do not run; ``more``: what its site file says beside the demo's."""
-    path = site_file(folder)
+    """A node on a folder, whose devices do not run; ``more``: what its site file says beside the demo's.
+
+    ``keep_site``: its site file lies there already.
+    """
+    path = folder / "site.toml" if keep_site else site_file(folder)
     path.write_text(path.read_text("utf-8") + more, "utf-8")
     site = load(path)
     journal = Journal(folder / "journal.sqlite", site.node.name)
     try:
         desk = Desk(site, journal, Photos(folder / "photos"), read_rulebook())
-        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, readers, Photos(folder / "clips"))
+        watch = Watch(site)
+        clips = Photos(folder / "clips")
+        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, watch, readers, clips)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://edge.test") as client:
-            yield Edge(desk=desk, client=client)
+            yield Edge(desk=desk, client=client, watch=watch)
     finally:
         journal.close()

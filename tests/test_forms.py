@@ -21,6 +21,7 @@ from lanes.record import (
     Filmed,
     Finding,
     Judged,
+    Listed,
     Moved,
     Photographed,
     Record,
@@ -327,6 +328,12 @@ def test_what_the_site_leaves_out_is_said_with_its_reason() -> None:
 def test_a_business_that_is_not_on_the_form_is_another_one() -> None:
     form = record_form(dossier(opened(TRUCK, "repainting")))
     assert ticked(form) == ["其他：repainting"]
+
+
+def test_a_list_that_the_platform_gave_is_named_in_the_remarks() -> None:
+    listed = Listed(by="platform", items=("01",), version="18C47/1")
+    (remark,) = [each for each in record_form(dossier([*opened(), listed])).remarks if "platform" in each]
+    assert remark == "项目清单由平台下发 items listed by the platform：platform 18C47/1"
 
 
 def test_a_long_value_stands_whole_in_the_remarks() -> None:

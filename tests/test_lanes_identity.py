@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanes import filmed, identity
-from lanes.forms import NOT_INSTRUMENT
 from lanes.identity import ecu_vins, identity_findings
-from lanes.record import Finding, ObdRead, Ruled
+from lanes.record import NOT_MEASURED, Finding, ObdRead, Ruled
 from tests.lanes_parts import VIN, attempt, car, review, rulebook
 
 OTHER = "LTEST1A25R0000002"
@@ -94,7 +93,7 @@ def test_a_ruling_for_the_photo_ends_the_comparison_with_what_was_read() -> None
 
 
 def test_what_no_instrument_measured_stands_on_no_instrument_report() -> None:
-    assert {identity.QUANTITY, filmed.QUANTITY} <= set(NOT_INSTRUMENT)
+    assert {identity.QUANTITY, filmed.QUANTITY} <= set(NOT_MEASURED)
 
 
 def test_without_a_reading_there_is_no_finding() -> None:

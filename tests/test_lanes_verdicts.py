@@ -214,6 +214,26 @@ def test_a_released_suspicion_does_not_stand() -> None:
     assert "suspicion" not in {finding.item for finding in again_of(judged).stands}
 
 
+def test_what_a_site_leaves_out_is_named_in_its_verdicts_and_never_stands() -> None:
+    judged = once_failed(**weak_parking())
+    named = [finding for finding in judged.findings if finding.quantity == "left_out"]
+    wanted = checklist(car(), "periodic", ON, rulebook(), SMALL_SITE)
+    assert [finding.item for finding in named] == [item.item for item in wanted.left_out] != []
+    assert {finding.result for finding in named} == {"not_applicable"}
+    assert {finding.arithmetic for finding in named} == {SMALL_SITE.left_out_why}
+    assert not {"left_out"} & {finding.quantity for finding in again_of(judged).stands}
+    case = Case(vehicle=car(), business="periodic", on=DAY)
+    full = checklist(car(), "periodic", DAY, rulebook())
+    again = failed_only(judged, ON, None, full, case, rulebook())  # elsewhere, where nothing is left out
+    assert {item.item for item in wanted.left_out if item.required} <= set(again.redo)
+
+
+def test_an_item_that_was_found_although_it_is_left_out_has_its_own_finding() -> None:
+    evidence = with_check(attempt(), "NQ1", Checked(item="NQ1", result="pass", officer="1"))
+    findings, _ = judge(evidence, rulebook(), ON)
+    assert one(findings, "NQ1").quantity == "check"
+
+
 def test_without_a_failed_verdict_or_a_rule_everything_is_done_again() -> None:
     for verdict in ("pass", "incomplete", "suspicious"):
         with pytest.raises(AgainError, match="did not fail") as refused:

@@ -87,7 +87,10 @@ class Listener(Generic[F]):
         if now - self._heard_at > GAP_S:
             self.deframer.drop()
         self._heard_at = now
-        for frame in filter(self.wanted, self.deframer.feed(chunk)):
+        skipped = self.deframer.skipped
+        frames = self.deframer.feed(chunk)
+        self._line.link.tap.framed(len(frames), self.deframer.skipped - skipped)
+        for frame in filter(self.wanted, frames):
             if self._frames.full():
                 self.lost_frames += 1
             else:
