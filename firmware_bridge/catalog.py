@@ -9,11 +9,16 @@ from msgspec import Struct
 from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_roller,
+    elm327,
     instrument,
     io_module,
+    listener,
     pda,
+    rtsp_camera,
     scale_xk3190,
+    scanner,
     side_slip,
+    uhf_reader,
     vzenith,
     wheel_load,
 )
@@ -100,5 +105,33 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=side_slip.RHYTHM_S,
         zh="侧滑检验台 (Modbus RTU)",
         en="Side-slip plate over Modbus RTU",
+    ),
+    "obd-elm327": Kind(
+        config=elm327.Config,
+        build=_on_wire(elm327.Elm327),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="OBD 适配器 (ELM327)",
+        en="OBD adapter, ELM327 and clones",
+    ),
+    "scanner": Kind(
+        config=scanner.Config,
+        build=_on_wire(scanner.Scanner),
+        rhythm_s=listener.RHYTHM_S,
+        zh="条码/二维码扫描器",
+        en="Bar-code and QR scanner",
+    ),
+    "uhf-reader": Kind(
+        config=uhf_reader.Config,
+        build=_on_wire(uhf_reader.UhfReader),
+        rhythm_s=listener.RHYTHM_S,
+        zh="超高频电子标签读写器 (ISO 18000-6C)",
+        en="UHF tag reader, ISO 18000-6C",
+    ),
+    "rtsp-camera": Kind(
+        config=rtsp_camera.Config,
+        build=_on_wire(rtsp_camera.RtspCamera),
+        rhythm_s=rtsp_camera.RHYTHM_S,
+        zh="视频摄像机 (RTSP)",
+        en="Video camera over RTSP",
     ),
 }

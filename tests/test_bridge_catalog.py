@@ -24,6 +24,10 @@ LEAST: dict[str, dict[str, object]] = {
     "wheel-load-jx": {"address": "serial:///dev/ttyUSB1?baud=38400&parity=N"},
     "scale-xk3190": {"left": "tcp://192.0.2.1:4001", "right": "tcp://192.0.2.1:4002"},
     "side-slip-modbus": {"address": "rtu+tcp://192.0.2.1:4003"},
+    "obd-elm327": {"address": "tcp://192.0.2.1:35000"},
+    "scanner": {"address": "serial:///dev/ttyUSB2"},
+    "uhf-reader": {"address": "tcp://192.0.2.1:4004"},
+    "rtsp-camera": {"address": "rtsp://192.0.2.1:554/stream"},
 }
 
 WRONG = [
@@ -38,6 +42,13 @@ WRONG = [
     ("wheel-load-jx", {"stable_readings": 1}, "stable_readings"),
     ("side-slip-modbus", {"range_m_per_km": 1000}, "range_m_per_km"),
     ("pda-mqtt", {"pda": "a/b"}, "pda"),
+    ("obd-elm327", {"protocol": "Z"}, "protocol"),
+    ("obd-elm327", {"search_s": 0}, "search_s"),
+    ("scanner", {"ends": ""}, "ends"),
+    ("scanner", {"prefix": "查"}, "prefix"),
+    ("uhf-reader", {"frame": "other"}, "frame"),
+    ("uhf-reader", {"times": 0}, "times"),
+    ("rtsp-camera", {"keep_s": 1}, "keep_s"),
 ]
 
 
@@ -91,6 +102,7 @@ ONLY = {
     "pymodbus": "modbus.py",
     "aiomqtt": "mqtt.py",
     "paho": "mqtt.py",
+    "av": "video.py",
 }
 
 
