@@ -9,12 +9,16 @@ from msgspec import Struct
 from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_roller,
+    dahua,
+    hikvision_push,
+    hikvision_stream,
     instrument,
     io_module,
     pda,
     scale_xk3190,
     side_slip,
     vzenith,
+    vzenith_http,
     wheel_load,
 )
 from firmware_bridge.mqtt import Broker
@@ -28,13 +32,14 @@ class UnknownBroker(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind: how its table decodes, how it is built, how often it must be heard (s)."""
+    """One kind: how its table decodes, how it is built, how often it is heard (s), whether it posts to us."""
 
     config: type[Struct]
     build: Build
     rhythm_s: float
     zh: str
     en: str
+    pushes: bool = False
 
 
 def _on_broker(make: Callable[[str, Any, Broker], Device]) -> Build:
@@ -100,5 +105,35 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=side_slip.RHYTHM_S,
         zh="侧滑检验台 (Modbus RTU)",
         en="Side-slip plate over Modbus RTU",
+    ),
+    "vzenith-http": Kind(
+        config=vzenith_http.Config,
+        build=_on_wire(vzenith_http.VzenithHttp),
+        rhythm_s=vzenith_http.RHYTHM_S,
+        zh="臻识车牌识别相机 (HTTP 推送)",
+        en="Vzenith plate camera that pushes over HTTP",
+        pushes=True,
+    ),
+    "hikvision-push": Kind(
+        config=hikvision_push.Config,
+        build=_on_wire(hikvision_push.HikvisionPush),
+        rhythm_s=hikvision_push.RHYTHM_S,
+        zh="海康威视车牌识别相机 (ISAPI 推送)",
+        en="Hikvision plate camera that pushes over ISAPI",
+        pushes=True,
+    ),
+    "hikvision-stream": Kind(
+        config=hikvision_stream.Config,
+        build=_on_wire(hikvision_stream.HikvisionStream),
+        rhythm_s=hikvision_stream.RHYTHM_S,
+        zh="海康威视车牌识别相机 (ISAPI 事件流)",
+        en="Hikvision plate camera whose stream of alerts is read",
+    ),
+    "dahua-stream": Kind(
+        config=dahua.Config,
+        build=_on_wire(dahua.DahuaStream),
+        rhythm_s=dahua.RHYTHM_S,
+        zh="大华车牌识别相机 (抓拍流)",
+        en="Dahua plate camera whose stream of snapshots is read",
     ),
 }

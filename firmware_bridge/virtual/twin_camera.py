@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from firmware_bridge.devices.vzenith import PLATE_TYPES
+from firmware_bridge.devices.vzenith_result import PLATE_TYPES
 from firmware_bridge.mqtt import Broker, BrokerLost
 
 KEEP_ALIVE_S = 10.0  # s; F
