@@ -35,7 +35,8 @@ class _Impatient(H11Protocol):
         super().connection_made(transport)
         self._late = self.loop.call_later(HEAD_S, self._abort_if_mute)
         host = self.client[0] if self.client else ""
-        if sum(each.client is not None and each.client[0] == host for each in self.connections) > PEER_LIMIT:
+        peers = [getattr(each, "client", None) for each in self.connections]
+        if sum(peer is not None and peer[0] == host for peer in peers) > PEER_LIMIT:
             transport.abort()
 
     def _abort_if_mute(self) -> None:
@@ -54,11 +55,11 @@ class PushDoor:
         self._address, self._devices = address, devices
         self._limit = address.body_limit_mb * MB
         self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in devices}
-        self._listener: socket.socket | None = bind(address.host, address.port)
+        self._listener: socket.socket | None = _listen(address)
 
     async def run(self) -> None:
         """Serves until cancelled; what was read by then is told and answered first."""
-        listener = self._listener or bind(self._address.host, self._address.port)
+        listener = self._listener or _listen(self._address)
         self._listener = None
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(self, listener, stop, http=_Impatient))
@@ -121,6 +122,13 @@ class PushDoor:
             size_bytes=size,
             torn=torn,
         )
+
+
+def _listen(address: PushAddress) -> socket.socket:
+    """A socket at which posts already wait while the node still starts; raises AddressTaken."""
+    listener = bind(address.host, address.port)
+    listener.listen()
+    return listener
 
 
 def _plain(status: int, text: str) -> Answer:

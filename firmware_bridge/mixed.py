@@ -1,7 +1,7 @@
 """Parts of a multipart body, of a request that ends and of a stream that never does.
 
-The library at hand (multipart) parses forms only: it wants a Content-Disposition in every part and ends a part
-at the next boundary, which in an endless stream (alertStream, snapManager) may be minutes away.
+The library at hand (multipart) parses forms only: it wants a Content-Disposition in every part and ends a
+part at the next boundary, which in an endless stream (alertStream, snapManager) may be minutes away.
 """
 
 import re
@@ -36,11 +36,13 @@ class Part(Struct, frozen=True, kw_only=True):
 def boundary_of(content_type: str) -> str:
     """The boundary that a Content-Type names; empty: none."""
     found = _BOUNDARY.search(content_type)
-    return found[1].removeprefix("--") if found else ""
+    return found[1] if found else ""
 
 
 class Mixed:
     """Deframer of parts. A part is handed out when the boundary after it proves that it is whole.
+
+    Some cameras announce a boundary with the two hyphens that belong before it (F1); both are understood.
 
     ``closed``: the last boundary was seen. ``skipped``: bytes that belonged to no part; ``spoiled``: the
     beginning of the last stretch of them.
@@ -48,6 +50,7 @@ class Mixed:
 
     def __init__(self, boundary: str, part_limit: int = PART_LIMIT) -> None:
         self._mark = b"--" + boundary.encode("utf-8", "replace")
+        self._alias = self._mark[2:] if boundary.startswith("--") else b""
         self._limit = part_limit
         self._held = bytearray()
         self._from = 0  # up to here the held bytes were searched for the next boundary
@@ -78,7 +81,7 @@ class Mixed:
         self._skip(len(self._held))
 
     def rest(self) -> list[Part]:
-        """The part that is whole by its Content-Length though nothing followed it; to be asked after a silence."""
+        """The part that is whole by its Content-Length though nothing followed it; asked after a silence."""
         part = self._sized()
         if part is None:
             return []
@@ -109,6 +112,9 @@ class Mixed:
 
     def _resynchronise(self) -> list[Part] | None:
         start = self._held.find(self._mark)
+        if start < 0 and self._alias and self._held.startswith(self._alias):
+            self._mark, self._alias = self._alias, b""
+            return []
         if start < 0:
             keep = len(self._mark) - 1
             self._skip(max(0, len(self._held) - keep))

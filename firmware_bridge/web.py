@@ -1,6 +1,6 @@
 """HTTP to a device: streams that never end, and single calls. The only file that imports httpx.
 
-Digest authentication is httpx's own. Proxies of the environment are not asked: cameras are on the lane's network.
+Digest authentication is httpx's own. No proxy of the environment is asked: a camera is on the lane's network.
 """
 
 from collections.abc import AsyncIterator

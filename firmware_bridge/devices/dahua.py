@@ -1,7 +1,7 @@
 """Dahua plate cameras: ``snapManager.cgi``, a stream of ``key=value`` events and their pictures.
 
-Domain facts 7.4 have the names (F). That a picture follows the text of its event, that a group may have a text
-for each picture, and the heartbeat are from several public programs (F); other marks stand beside their facts.
+Domain facts 7.4 have the names (F). That a picture follows the text of its event, that a group may have a
+text for each picture, and the heartbeat are from several public programs (F); the rest has its own marks.
 """
 
 import re

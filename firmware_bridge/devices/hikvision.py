@@ -163,7 +163,7 @@ async def raise_barrier(name: str, web: Web | None, channel: int, raised: bool) 
 
 
 async def recognise(name: str, web: Web | None, channel: int) -> None:
-    """``MNPR`` (F): recognise now. Its answer may be an old result and is dropped; the event comes by itself (M)."""
+    """``MNPR`` (F): recognise now. Its answer may be an old result and is dropped; an event follows (M)."""
     await command(name, web, "GET", f"/ISAPI/Traffic/MNPR/channels/{channel}")
 
 

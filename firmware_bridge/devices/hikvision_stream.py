@@ -1,4 +1,4 @@
-"""Hikvision plate cameras that are asked for their stream of alerts (ISAPI ``alertStream``, domain facts 7.3: F)."""
+"""Hikvision plate cameras that are asked for their stream of alerts (ISAPI, domain facts 7.3: F)."""
 
 from typing import Annotated
 

@@ -146,7 +146,7 @@ class VzenithHttp(PushDevice):
                 self._commands.remove(command)
 
     async def _hold(self) -> None:
-        """A polling camera asks again as soon as it is answered: an answer without a command takes its time."""
+        """A polling camera asks again once it is answered: an answer without a command takes its time."""
         if not self._commands:
             self._news.clear()
             with suppress(TimeoutError):
