@@ -1,4 +1,4 @@
-"""HTTP to a device: streams that never end, and single calls. The only file that imports httpx.
+"""HTTP to a device: streams that never end, and single calls. The only file of devices that imports httpx.
 
 Digest authentication is httpx's own. No proxy of the environment is asked: a camera is on the lane's network.
 """

@@ -88,7 +88,9 @@ class World:
     def sense(self, station: str, on: bool, sensor: str = "occupied") -> None:
         self.add(Sensed(lane="1", station=station, sensor=sensor, on=on))
 
-    def capture(self, text: str, *, device: str = "cam", replayed: bool = False, at_s: int | None = None) -> None:
+    def capture(
+        self, text: str, *, device: str = "cam", replayed: bool = False, at_s: int | None = None
+    ) -> None:
         """``at_s``: what the camera's clock said, in seconds of the journal's."""
         taken_at = None if at_s is None else START + timedelta(seconds=at_s)
         self.add(
