@@ -119,6 +119,7 @@ class CommandError(Exception):
     """A command was not carried out, or nobody knows; the text says which device and what happened."""
 
 
+@runtime_checkable
 class Camera(Device, Protocol):
     """A plate camera that can be told something. Every command raises CommandError."""
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from firmware_bridge.catalog import KINDS, UnknownBroker
+from firmware_bridge.device import Camera, Pushed
 from firmware_bridge.mqtt import Broker
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,23 @@ def test_every_kind_builds_from_its_least_table(kind: str, simulated: bool) -> N
         assert KINDS[kind].rhythm_s > 0
         assert KINDS[kind].zh
         assert KINDS[kind].en
+
+    asyncio.run(main())
+
+
+CAMERAS = ("vzenith-mqtt", "vzenith-http", "hikvision-push", "hikvision-stream", "dahua-stream")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cameras_can_be_told_and_what_posts_has_a_door(kind: str) -> None:
+    async def main() -> None:
+        brokers = {"main": Broker("mqtt://192.0.2.1", identifier="agent")}
+        config = msgspec.convert(LEAST[kind], KINDS[kind].config, dec_hook=lambda _, text: Path(text))
+        device = KINDS[kind].build("device-1", config, brokers)
+        assert isinstance(device, Camera) == (kind in CAMERAS)
+        assert (
+            isinstance(device, Pushed) == KINDS[kind].pushes == (kind in ("vzenith-http", "hikvision-push"))
+        )
 
     asyncio.run(main())
 

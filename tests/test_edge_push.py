@@ -136,6 +136,29 @@ def test_a_body_that_does_not_come_is_junk(monkeypatch: pytest.MonkeyPatch) -> N
     asyncio.run(main())
 
 
+def test_a_camera_may_wait_for_a_go_on_or_post_in_chunks() -> None:
+    async def main() -> None:
+        told = Told()
+        async with door(told, camera()) as url:
+            async with connected(url) as (reader, writer):
+                body = plate()
+                head = HEAD.replace(b"5000\r\n", f"{len(body)}\r\nExpect: 100-continue\r\n".encode())
+                writer.write(head)  # as libcurl does before a large body
+                assert (await reader.readline()).startswith(b"HTTP/1.1 100")
+                writer.write(body)
+                assert b"HTTP/1.1 200" in await reader.read()
+
+            async def chunks() -> AsyncIterator[bytes]:
+                for at in range(0, len(body), 100):
+                    yield body[at : at + 100]
+
+            async with httpx.AsyncClient() as client:
+                assert (await client.post(f"{url}/gate", content=chunks())).status_code == 200
+        assert len(told.of(Capture)) == 2
+
+    asyncio.run(main())
+
+
 def test_slow_bodies_of_one_device_do_not_stop_another(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         told = Told()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 
 from msgspec import Struct
 
@@ -86,8 +85,7 @@ class StreamDevice(Speaker):
                 await self._follow(mixed, chunks, backoff)
             finally:
                 reading.cancel()
-                with suppress(asyncio.CancelledError):
-                    await reading
+                await asyncio.gather(reading, return_exceptions=True)
 
     async def _follow(
         self, mixed: Mixed, chunks: "asyncio.Queue[bytes | WebError]", backoff: Backoff
