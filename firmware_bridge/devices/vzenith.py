@@ -10,23 +10,19 @@ from msgspec import Meta, Struct
 
 from firmware_bridge.device import Capture, CommandError
 from firmware_bridge.devices.topics import TopicDevice, Unreadable, read_json
-from firmware_bridge.devices.vzenith_result import SERIAL_NUMBER, PlateResult, from_base64, to_capture
+from firmware_bridge.devices.vzenith_result import SERIAL_NUMBER, PlateResult, Relays, from_base64, to_capture
 from firmware_bridge.mqtt import Broker, BrokerLost
 
 RHYTHM_S = 30.0  # keep_alive comes every 10 s (F); three missed are silence
 REPLY_S = 5.0  # s; a camera on its own network answers within one
 OK = 200  # code of a reply (F)
-PULSE = 2  # gpio_out value: on, then off after ``delay`` (F)
 
 
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Relays, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One camera: the broker it publishes to, its serial number, its relays for the barrier."""
 
     sn: Annotated[str, Meta(pattern=SERIAL_NUMBER)]
     broker: Annotated[str, Meta(min_length=1)] = "main"
-    raise_io: Annotated[int, Meta(ge=0, le=3)] | None = None
-    lower_io: Annotated[int, Meta(ge=0, le=3)] | None = None
-    pulse_ms: Annotated[int, Meta(ge=100, le=5000)] = 500
     simulated: bool = False
 
 
@@ -100,15 +96,6 @@ def command(sn: str, identifier: str, name: str, at_s: int, body: dict[str, Any]
     )
 
 
-def relay_of(name: str, config: Any, raised: bool) -> int:
-    """The relay that raises or lowers the barrier; raises CommandError where none is named."""
-    relay = config.raise_io if raised else config.lower_io
-    if relay is None:
-        key = "raise_io" if raised else "lower_io"
-        raise CommandError(f"{name}: no relay for it; name it in the device's table ({key})")
-    return int(relay)
-
-
 class Vzenith(TopicDevice):
     """One camera on a broker. A vehicle reported twice stays two captures; the lane tells them apart."""
 
@@ -151,8 +138,7 @@ class Vzenith(TopicDevice):
 
     async def gate(self, raised: bool) -> None:
         """Gives the pulse that raises or lowers the barrier; raises CommandError."""
-        relay = relay_of(self.name, self._config, raised)
-        await self._command("gpio_out", {"io": relay, "value": PULSE, "delay": self._config.pulse_ms})
+        await self._command("gpio_out", self._config.pulse(self.name, raised))
 
     async def _command(self, name: str, body: dict[str, Any]) -> None:
         """Sends a command once and waits for its reply; raises CommandError.

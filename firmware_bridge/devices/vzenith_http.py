@@ -14,8 +14,7 @@ from msgspec import Meta, Struct
 from firmware_bridge.device import Answer, Capture, CommandError, Push
 from firmware_bridge.devices.push import Peer, PushDevice
 from firmware_bridge.devices.topics import Unreadable, read_json
-from firmware_bridge.devices.vzenith import PULSE, relay_of
-from firmware_bridge.devices.vzenith_result import SERIAL_NUMBER, PlateResult, to_capture
+from firmware_bridge.devices.vzenith_result import SERIAL_NUMBER, PlateResult, Relays, to_capture
 
 RHYTHM_S = 90.0  # a plain heartbeat comes every 30 s, with its offline check every 5 s (F1); three missed
 FORM = "multipart/form-data"
@@ -25,16 +24,13 @@ UNANSWERED = (
 )
 
 
-class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Relays, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One camera: its serial number, the address it may post from, its relays for the barrier."""
 
     sn: Annotated[str, Meta(pattern=SERIAL_NUMBER)]
     peer: Peer = ""
     hold_s: Annotated[int, Meta(ge=0, le=20)] = 1
     command_s: Annotated[int, Meta(ge=1, le=60)] = 10
-    raise_io: Annotated[int, Meta(ge=0, le=3)] | None = None
-    lower_io: Annotated[int, Meta(ge=0, le=3)] | None = None
-    pulse_ms: Annotated[int, Meta(ge=100, le=5000)] = 500
     simulated: bool = False
 
 
@@ -128,8 +124,7 @@ class VzenithHttp(PushDevice):
 
     async def gate(self, raised: bool) -> None:
         """Gives the pulse that raises or lowers the barrier (``ivs_ioctrl``: F1); raises CommandError."""
-        relay = relay_of(self.name, self._config, raised)
-        await self._command({"ivs_ioctrl": {"io": relay, "value": PULSE, "delay": self._config.pulse_ms}})
+        await self._command({"ivs_ioctrl": self._config.pulse(self.name, raised)})
 
     async def _command(self, fields: dict[str, Any]) -> None:
         """Waits until the command went out in an answer; raises CommandError when no answer took it."""

@@ -1,4 +1,4 @@
-"""The ``PlateResult`` of 臻识 (Vzenith), the same over MQTT and HTTP (domain facts 7.1, 7.2: F)."""
+"""What 臻识 (Vzenith) has in common over MQTT and HTTP: plate results, relays (domain facts 7.1, 7.2: F)."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from firmware_bridge.device import Capture
+from firmware_bridge.device import Capture, CommandError
 from firmware_bridge.devices.plates import plate_text
 from firmware_bridge.devices.topics import Unreadable
 
@@ -43,11 +43,27 @@ COLOURS: Mapping[int, str] = {
     5: "green",
     6: "yellow_green",
 }
+PULSE = 2  # value of an output: on, then off after ``delay`` ms (F)
 SERIAL_NUMBER = r"^[A-Za-z0-9_-]{4,64}$"
 
 Number = Annotated[
     int, Meta(ge=-(2**63), le=2**63 - 1)
 ]  # JSON knows no bounds, a record's key has 200 characters
+
+
+class Relays(Struct, frozen=True, kw_only=True):
+    """Outputs of the camera that its barrier is wired to."""
+
+    raise_io: Annotated[int, Meta(ge=0, le=3)] | None = None
+    lower_io: Annotated[int, Meta(ge=0, le=3)] | None = None
+    pulse_ms: Annotated[int, Meta(ge=100, le=5000)] = 500
+
+    def pulse(self, name: str, raised: bool) -> dict[str, int]:
+        """Fields of the command that raises or lowers; raises CommandError where no output is named."""
+        key, output = ("raise_io", self.raise_io) if raised else ("lower_io", self.lower_io)
+        if output is None:
+            raise CommandError(f"{name}: no relay for it; name it in the device's table ({key})")
+        return {"io": output, "value": PULSE, "delay": self.pulse_ms}
 
 
 class Timeval(Struct):
