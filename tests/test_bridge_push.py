@@ -139,7 +139,7 @@ def test_the_makers_alert_becomes_a_capture() -> None:
     read = hikvision.read_alert(HIKVISION_ALERT.encode())
     assert read is not None
     assert read.capture == Capture(
-        key="00000000-0000-4000-8000-000000000001",
+        key="00000000-0000-4000-8000-000000000001/2026-07-23T09:15:02+08:00",
         plate_text="苏AD12345",
         plate_type="green_small",
         confidence_pct=97,

@@ -23,7 +23,7 @@ from firmware_bridge.virtual import faults
 from firmware_bridge.virtual.twin_dahua import DahuaTwin, text
 from firmware_bridge.virtual.twin_hikvision import HikvisionTwin, alert
 from firmware_bridge.web import Web
-from tests.bridge_parts import Told
+from tests.bridge_parts import Told, end
 from tests.camera_parts import CROP, PHOTO, powered, running, until
 
 
@@ -408,15 +408,20 @@ def test_an_event_that_could_not_be_kept_is_told_by_the_next_run(tmp_path: Path)
             device = hikvision(twin.address, tmp_path)
             first = asyncio.create_task(device.run(tell))
             await until(lambda: twin.streams)
-            await twin.show(alert("浙A00001", pictures=1), PHOTO)
+            shown = twin.parts(alert("浙A00001", pictures=1), PHOTO, None)
+            await twin.send(shown + twin.parts(alert("浙A00002", pictures=2), PHOTO, CROP))
             await twin.beat()
-            with pytest.raises(OSError, match="disk full"):
-                async with asyncio.timeout(20):
-                    await first
+            for _ in range(2):
+                with pytest.raises(OSError, match="disk full"):
+                    async with asyncio.timeout(20):
+                        await first
+                first = asyncio.create_task(device.run(tell))
+            await end(first)
             broken = False
             async with running(tell, device):
-                await told.count(Capture, 1)
-        assert seen(told) == [("浙A00001", PHOTO, None)]
+                await told.count(Capture, 2)
+        assert seen(told) == [("浙A00001", PHOTO, None), ("浙A00002", PHOTO, CROP)]
+        assert all(said.replayed for said in told.of(Capture) if isinstance(said, Capture))
 
     asyncio.run(main())
 

@@ -74,8 +74,9 @@ def read_fields(body: bytes) -> dict[str, str]:
 
 
 def group_of(fields: Mapping[str, str]) -> str:
-    """What the texts of one event share: its number and its moment."""
-    number = fields.get("GroupID") or fields.get("EventID") or fields.get("TrafficCar.RecNo", "")
+    """What the texts of one event share: its moment and its number, else its plate."""
+    names = ("GroupID", "EventID", "TrafficCar.RecNo", "TrafficCar.PlateNumber")
+    number = next((fields[name] for name in names if fields.get(name)), "")
     return f"{fields.get('UTC', '')}.{fields.get('UTCMS', '0')}/{number}"[:150]
 
 

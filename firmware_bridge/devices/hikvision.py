@@ -89,11 +89,13 @@ def read_alert(xml: bytes) -> Alert | None:
 
 
 def _capture(root: Element, anpr: Element, xml: bytes) -> Capture:
-    identifier = _text(root, "UUID") or f"sha256/{hashlib.sha256(xml).hexdigest()}"
+    identifier = _text(root, "UUID")
+    digest = f"sha256/{hashlib.sha256(xml).hexdigest()}"
     confidence = _text(anpr, "confidenceLevel")
     old = _text(anpr, "alarmDataType") == "1" or _text(root, "isDataRetransmission").lower() == "true"  # F, M
     return Capture(
-        key=identifier[:150],
+        # with its time, so that a camera whose UUID is always the same (M) loses nothing
+        key=f"{identifier}/{_text(root, 'dateTime')}"[:150] if identifier else digest,
         plate_text=plate_text("licensePlate", _text(anpr, "licensePlate")),
         plate_type=_plate_type(_text(anpr, "plateType"), _text(anpr, "plateColor")),
         confidence_pct=min(100, int(confidence)) if _is_number(confidence) else 0,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from firmware_bridge.device import Capture, junk
 from firmware_bridge.devices.pulse import Pulse
@@ -57,10 +58,15 @@ class StreamDevice(Speaker):
         self.web = web
         self._path, self._codec, self._silence_s = path, codec, silence_s
         self._event: _Event | None = None
+        self._parts: list[Part] = []  # heard, not told yet: what could not be kept waits for the next run
+        self._late = False  # that run tells it as replayed, since its vehicle may have left by now
 
     async def listen(self, pulse: Pulse) -> None:
         """Reads the stream, and comes back after every loss."""
+        self._late = True
+        await self._work_off()
         await self._flush()
+        self._late = False
         backoff = Backoff(*BACKOFF_S)
         while True:
             try:
@@ -103,8 +109,8 @@ class StreamDevice(Speaker):
             parts = mixed.feed(chunk) if chunk else mixed.rest()
             if mixed.skipped != skipped:
                 await self._junk(mixed.spoiled, "bytes that belong to no whole part", mixed.skipped - skipped)
-            for part in parts:
-                await self._part(part)
+            self._parts += parts
+            await self._work_off()
             if parts:
                 heard = clock()
                 backoff.reset()
@@ -122,6 +128,11 @@ class StreamDevice(Speaker):
                 return await chunks.get()
         except TimeoutError:
             return b""
+
+    async def _work_off(self) -> None:
+        while self._parts:
+            await self._part(self._parts[0])
+            self._parts.pop(0)
 
     async def _part(self, part: Part) -> None:
         if is_picture(part):
@@ -149,8 +160,9 @@ class StreamDevice(Speaker):
         if self._event is None:
             await self._junk(part.body, "a picture without an event before it")
             return
-        self._event.parts.append(part)
-        self._event.pictures += 1
+        if not self._event.whole:  # it is, where it could not be kept at once
+            self._event.parts.append(part)
+            self._event.pictures += 1
         if self._event.whole:
             await self._flush()
 
@@ -161,15 +173,15 @@ class StreamDevice(Speaker):
             return
         try:
             for capture in self._codec.captures(event.parts):
-                await self.say(capture)
+                await self.say(replace(capture, replayed=True) if self._late else capture)
         except Unreadable as wrong:
             await self._junk(event.parts[0].body, str(wrong))
         self._event = None
 
     async def _lost(self, mixed: Mixed) -> None:
         """The stream ended: an event whose text is whole is told with its pictures, the rest is Junk."""
-        for part in mixed.rest():
-            await self._part(part)
+        self._parts += mixed.rest()
+        await self._work_off()
         await self._flush()
         if torn := mixed.torn:
             await self._junk(torn, "the stream broke off in the middle of a part")
