@@ -188,6 +188,38 @@ def test_what_firmware_says_differently(old: str, new: str, field: str, value: o
     assert getattr(read.capture, field) == value
 
 
+PROVINCES = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
+
+
+@pytest.mark.parametrize("province", PROVINCES)
+def test_every_provinces_plates_stay_as_they_are(province: str) -> None:
+    plain = f"{province}A12345"
+    pushed = vzenith_http.read_push(SN, vzenith(license=plain))
+    assert pushed is not None
+    assert pushed[0].plate_text == plain
+    for said in (plain, *(f"{colour}{plain}" for colour in "蓝黄白黑绿")):
+        alert = hikvision.read_alert(HIKVISION_ALERT.replace("苏AD12345", said).encode())
+        assert alert is not None
+        assert alert.capture.plate_text == plain, said
+
+
+@pytest.mark.parametrize(
+    ("said", "plate"),
+    [
+        ("黑使123456", "使123456"),
+        ("黑123456使", "123456使"),
+        ("黑粤Z1234港", "粤Z1234港"),
+        ("白WJ12345", "WJ12345"),
+        ("白浙A1234警", "浙A1234警"),
+        ("黑", "黑"),
+    ],
+)
+def test_a_colour_before_other_plates_is_taken_off(said: str, plate: str) -> None:
+    alert = hikvision.read_alert(HIKVISION_ALERT.replace("苏AD12345", said).encode())
+    assert alert is not None
+    assert alert.capture.plate_text == plate
+
+
 def test_an_alert_without_a_uuid_is_known_by_its_bytes() -> None:
     said = HIKVISION_ALERT.replace("<UUID>00000000-0000-4000-8000-000000000001</UUID>", "")
     first, again = (hikvision.read_alert(said.encode()) for _ in range(2))

@@ -133,6 +133,12 @@ def test_what_firmware_says_differently(old: str, new: str, field: str, value: o
     assert getattr(dahua.captures([lines])[0], field) == value
 
 
+@pytest.mark.parametrize("province", "京黑蒙新")
+def test_a_provinces_plate_stays_as_it_is(province: str) -> None:
+    (capture,) = dahua.captures([part(LINES.decode().replace("苏", province).encode())])
+    assert capture.plate_text == f"{province}AD12345"
+
+
 def test_older_firmware_writes_gb18030() -> None:
     assert dahua.captures([part(LINES.decode().encode("gb18030"))])[0].plate_text == "苏AD12345"
 

@@ -96,12 +96,22 @@ def _capture(root: Element, anpr: Element, xml: bytes) -> Capture:
     return Capture(
         # with its time, so that a camera whose UUID is always the same (M) loses nothing
         key=f"{identifier}/{_text(root, 'dateTime')}"[:150] if identifier else digest,
-        plate_text=plate_text("licensePlate", _text(anpr, "licensePlate")),
+        plate_text=without_colour(plate_text("licensePlate", _text(anpr, "licensePlate"))),
         plate_type=_plate_type(_text(anpr, "plateType"), _text(anpr, "plateColor")),
         confidence_pct=min(100, int(confidence)) if _is_number(confidence) else 0,
         taken_at=_taken_at(_text(root, "dateTime")),
         replayed=old,
     )
+
+
+def without_colour(plate: str) -> str:
+    """A Chinese plate without the colour that the camera puts before it (F).
+
+    黑 is Heilongjiang too: there a letter follows, while after the colour comes a province, 使 or a digit.
+    """
+    first, second = plate[:1], plate[1:2]
+    coloured = first in "蓝黄白绿" or (first == "黑" and not (second.isascii() and second.isalpha()))
+    return plate[1:] if coloured and second else plate
 
 
 def _plate_type(kind: str, colour: str) -> str:

@@ -7,18 +7,14 @@ from firmware_bridge.devices.topics import Unreadable
 PLATE_LIMIT = 20  # characters
 # what makers say where they read no plate: 臻识 (F), Hikvision's ISAPI (F), Dahua (M)
 NO_PLATE = frozenset({"", "_无_", "无车牌", "noplate", "unknown", "unlicensed"})
-# Hikvision puts the plate's colour before a Chinese plate (ISAPI, licensePlate: F); no plate begins like that
-COLOUR_WORDS = "蓝黄白黑绿"
 
 
 def plate_text(field: str, said: str) -> str:
-    """The plate as our records have it: no blanks, no dot, no colour word; empty: none. Raises Unreadable."""
+    """The plate as our records have it: no blanks, no dot; empty: none. Raises Unreadable."""
     text = "".join(said.split()).replace("·", "")
     if len(text) > PLATE_LIMIT:
         raise Unreadable(f"{field}: {len(text)} characters, no plate has more than {PLATE_LIMIT}")
-    if text.lower() in NO_PLATE:
-        return ""
-    return text[1:] if text[0] in COLOUR_WORDS and len(text) > 1 else text
+    return "" if text.lower() in NO_PLATE else text
 
 
 def by_size(pictures: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
