@@ -29,13 +29,15 @@ from edge.health import Health
 from edge.intake import Intake
 from edge.keeping import Keeping, note_replay, replay_from
 from edge.marshal import LaneDevices, Marshal
+from edge.push import PushDoor
 from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_at
 from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
 from edge.settings import DeviceEntry, Measuring, SettingsError, SiteFile, load
 from edge.watching import Watch, Watched
+from firmware_bridge import secret
 from firmware_bridge.catalog import KINDS, UnknownBroker
-from firmware_bridge.device import Device, Filmer, ObdReader
+from firmware_bridge.device import Device, Filmer, ObdReader, Pushed
 from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
 from firmware_bridge.tap import NOBODY, TAP, Tap
@@ -94,9 +96,9 @@ def make_brokers(site: SiteFile) -> dict[str, Broker]:
 
 def _password(path: Path) -> str:
     try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"broker.password_file: {path} cannot be read: {error}") from error
+        return secret.password(path)
+    except secret.SecretError as error:
+        raise SettingsError(f"broker.{error}") from error
 
 
 def make_devices(
@@ -107,7 +109,7 @@ def make_devices(
     for entry in site.devices:
         try:
             devices[entry.name] = _made(entry, brokers, (taps or {}).get(entry.name, NOBODY))
-        except (AddressError, UnknownBroker) as error:
+        except (AddressError, UnknownBroker, secret.SecretError) as error:
             raise SettingsError(f"[[devices]] {entry.name}: {error}") from error
     return devices
 
@@ -199,6 +201,9 @@ async def run_node(path: Path) -> None:
         brokers, devices = equipment(path, site, watch.taps)
         await desk.calibrations.certify()
         loops = _loops(desk, acts, watch, devices, brokers)
+        if site.push is not None:
+            pushed = {name: device for name, device in devices.items() if isinstance(device, Pushed)}
+            loops["push"] = PushDoor(site.push, pushed, watch.taps).run
         loops["health"] = Health(desk, site.disk).run
         loops["keeping"] = Keeping(desk, names_of(site)).run
         async with contextlib.AsyncExitStack() as open_clients:

@@ -123,6 +123,14 @@ class Api(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Port = 8600
 
 
+class PushAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[push]: where devices that post over plain HTTP reach this node; ``http://HOST:PORT/NAME``."""
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port = 8601
+    body_limit_mb: Annotated[int, Meta(ge=1, le=64)] = 8
+
+
 class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[registry]: the central registration database this node reports to; [[destinations]]: further ones.
 
@@ -167,6 +175,7 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lanes: Annotated[tuple[Lane, ...], Meta(min_length=1)]
     broker: BrokerAddress = BrokerAddress()
     api: Api = Api()
+    push: PushAddress | None = None
     registry: Registry | None = None
     destinations: tuple[Registry, ...] = ()
     journal: JournalPolicy = JournalPolicy()
@@ -274,7 +283,20 @@ def _device(path: Path, table: Mapping[str, Any], where: str, problems: list[str
         return None
     config = _convert(path, own, kind.config, where, problems)
     entry = _convert(path, common, DeviceEntry, where, problems)
-    return None if config is None or entry is None else msgspec.structs.replace(entry, config=config)
+    if config is None or entry is None:
+        return None
+    placed: DeviceEntry = msgspec.structs.replace(entry, config=_with_own_paths(config, path.parent))
+    return placed
+
+
+def _with_own_paths(config: Any, folder: Path) -> Any:
+    """A device's table with every path of it, however deep, taken from the site file's folder."""
+    if not isinstance(config, Struct):
+        return (folder / config).resolve() if isinstance(config, Path) else config
+    values = {name: getattr(config, name) for name in config.__struct_fields__}
+    return msgspec.structs.replace(
+        config, **{name: _with_own_paths(value, folder) for name, value in values.items()}
+    )
 
 
 def _convert(path: Path, table: Mapping[str, Any], kind: Any, where: str, problems: list[str]) -> Any:
@@ -356,7 +378,18 @@ def _cross_problems(site: SiteFile) -> list[str]:
             )
     places = {f"{lane}/{name}" for lane, names in stations.items() for name in names}
     problems += [f"[video] must: {place!r}{nearest(place, places)}" for place in {*site.video.must} - places]
-    return problems + _unwired(site)
+    return problems + _unheard(site) + _unwired(site)
+
+
+def _unheard(site: SiteFile) -> list[str]:
+    """Devices that post to an address which this node does not listen at."""
+    if site.push is not None:
+        return []
+    return [
+        f"[[devices]] {entry.name}: kind {entry.kind} posts to this node: add a table [push] with a host"
+        for entry in site.devices
+        if KINDS[entry.kind].pushes
+    ]
 
 
 def _road_problems(site: SiteFile) -> list[str]:

@@ -9,7 +9,10 @@ from msgspec import Struct
 from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_roller,
+    dahua,
     elm327,
+    hikvision_push,
+    hikvision_stream,
     instrument,
     io_module,
     listener,
@@ -20,6 +23,7 @@ from firmware_bridge.devices import (
     side_slip,
     uhf_reader,
     vzenith,
+    vzenith_http,
     wheel_load,
 )
 from firmware_bridge.mqtt import Broker
@@ -33,13 +37,14 @@ class UnknownBroker(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind: how its table decodes, how it is built, how often it must be heard (s)."""
+    """One kind: how its table decodes, how it is built, how often it is heard (s), whether it posts to us."""
 
     config: type[Struct]
     build: Build
     rhythm_s: float
     zh: str
     en: str
+    pushes: bool = False
 
 
 def _on_broker(make: Callable[[str, Any, Broker], Device]) -> Build:
@@ -133,5 +138,35 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=rtsp_camera.RHYTHM_S,
         zh="视频摄像机 (RTSP)",
         en="Video camera over RTSP",
+    ),
+    "vzenith-http": Kind(
+        config=vzenith_http.Config,
+        build=_on_wire(vzenith_http.VzenithHttp),
+        rhythm_s=vzenith_http.RHYTHM_S,
+        zh="臻识车牌识别相机 (HTTP 推送)",
+        en="Vzenith plate camera that pushes over HTTP",
+        pushes=True,
+    ),
+    "hikvision-push": Kind(
+        config=hikvision_push.Config,
+        build=_on_wire(hikvision_push.HikvisionPush),
+        rhythm_s=hikvision_push.RHYTHM_S,
+        zh="海康威视车牌识别相机 (ISAPI 推送)",
+        en="Hikvision plate camera that pushes over ISAPI",
+        pushes=True,
+    ),
+    "hikvision-stream": Kind(
+        config=hikvision_stream.Config,
+        build=_on_wire(hikvision_stream.HikvisionStream),
+        rhythm_s=hikvision_stream.RHYTHM_S,
+        zh="海康威视车牌识别相机 (ISAPI 事件流)",
+        en="Hikvision plate camera whose stream of alerts is read",
+    ),
+    "dahua-stream": Kind(
+        config=dahua.Config,
+        build=_on_wire(dahua.DahuaStream),
+        rhythm_s=dahua.RHYTHM_S,
+        zh="大华车牌识别相机 (抓拍流)",
+        en="Dahua plate camera whose stream of snapshots is read",
     ),
 }

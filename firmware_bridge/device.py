@@ -1,4 +1,4 @@
-"""Device, and all that a device may say: Capture, Signal, Scan, Tag, Act, Junk, Health.
+"""Device, all it may say (Capture, Signal, Scan, Tag, Act, Junk, Health), and what it may be asked to do.
 
 A device is told apart from its link: the codec on top of each file in ``devices/`` is pure, the Device below
 it moves bytes. ``Tell`` is how a device hands a fact on: it returns only when the fact is durable, so
@@ -7,11 +7,13 @@ whatever acknowledges the other side (MQTT PUBACK, a bench handshake) comes afte
 
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
 from lanes.record import AnyBody, ObdRead
+
+JUNK_EXCERPT_BYTES = 64 * 1024
 
 
 class Capture(Struct, frozen=True, kw_only=True):
@@ -68,6 +70,12 @@ class Junk(Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
+def junk(channel: str, payload: bytes, why: str, size_bytes: int | None = None) -> Junk:
+    """Junk of a message; ``size_bytes`` where not all of it was kept."""
+    size = len(payload) if size_bytes is None else size_bytes
+    return Junk(channel=channel, why=why, data=payload[:JUNK_EXCERPT_BYTES], size_bytes=size)
+
+
 class Health(Struct, frozen=True, kw_only=True):
     """The device's own state: ok, silent (nothing heard), faulty (answers wrongly), lost (no link)."""
 
@@ -90,6 +98,53 @@ class Device(Protocol):
     source: str  # such as "mqtt://aaaa0000-bbbb0001", "virtual+serial://brake-1"
 
     async def run(self, tell: Tell) -> None: ...
+
+
+class Push(Struct, frozen=True, kw_only=True):
+    """What a device posted: ``path`` below its own, and why the body is not whole; empty: it is."""
+
+    path: str
+    peer: str
+    content_type: str
+    body: bytes
+    size_bytes: int
+    torn: str = ""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the device is answered."""
+
+    status: int = 200
+    content_type: str = "application/json"
+    body: bytes = b""
+
+
+@runtime_checkable
+class Pushed(Device, Protocol):
+    """Equipment that posts to us over HTTP. ``peer``: the only address it may post from; empty: any."""
+
+    peer: str
+
+    async def pushed(self, push: Push) -> Answer:
+        """Tells what was posted, then answers: a 200 means that the record, or its Junk, is on the disk."""
+        ...
+
+
+class CommandError(Exception):
+    """A command was not carried out, or nobody knows; the text says which device and what happened."""
+
+
+@runtime_checkable
+class Camera(Device, Protocol):
+    """A plate camera that can be told something. Every command raises CommandError."""
+
+    async def trigger(self) -> None:
+        """Lets it recognise what it sees now; the capture follows as an event of its own."""
+        ...
+
+    async def gate(self, raised: bool) -> None:
+        """Gives the pulse for the barrier wired to it; no camera confirms that the barrier has moved."""
+        ...
 
 
 class Instrument(Device, Protocol):

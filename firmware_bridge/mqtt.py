@@ -17,11 +17,9 @@ from urllib.parse import unquote
 
 import aiomqtt
 
-from firmware_bridge.device import Junk
 from firmware_bridge.link import AddressError, Backoff, split, tcp_peer
 from firmware_bridge.tap import TAP, Tap
 
-JUNK_EXCERPT_BYTES = 64 * 1024
 DEFAULT_PAYLOAD_BYTES = 8 * 1024 * 1024
 KEEPALIVE_S = 15
 CALL_TIMEOUT_S = 10.0
@@ -42,11 +40,6 @@ class Listener(Protocol):
     async def heard(self, topic: str, payload: bytes) -> None: ...
 
     async def unreadable(self, topic: str, payload: bytes, why: str) -> None: ...
-
-
-def junk(topic: str, payload: bytes, why: str) -> Junk:
-    """Junk of a message: the reason, the first 64 KiB, the size."""
-    return Junk(channel=topic, why=why, data=payload[:JUNK_EXCERPT_BYTES], size_bytes=len(payload))
 
 
 def require_manual_ack(client: aiomqtt.Client) -> None:

@@ -338,6 +338,7 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[node]": (settings.Node,),
     "[broker]": (settings.BrokerAddress,),
     "[api]": (settings.Api,),
+    "[push]": (settings.PushAddress,),
     "[registry]": (settings.Registry,),
     "[[destinations]]": (settings.Registry,),
     "[journal]": (settings.JournalPolicy,),
