@@ -9,6 +9,7 @@ from pymodbus import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from firmware_bridge.bus import ModbusFault, ModbusLost, ModbusSilent
 from firmware_bridge.device import Health, MeasureError, Signal
 from firmware_bridge.devices.io_module import Config, Debounce, Input, IoModule, Output
 from firmware_bridge.link import AddressError
@@ -18,9 +19,6 @@ from firmware_bridge.modbus import (
     READ_INPUTS,
     READ_REGISTERS,
     ModbusClient,
-    ModbusFault,
-    ModbusLost,
-    ModbusSilent,
     Tables,
     serve_rtu,
     serve_tcp,

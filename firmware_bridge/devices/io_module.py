@@ -7,11 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from firmware_bridge.bus import ModbusError
 from firmware_bridge.device import MeasureError, Signal, Tell
 from firmware_bridge.devices.pulse import Pulse
 from firmware_bridge.devices.registers import RegisterDevice
 from firmware_bridge.link import Backoff
-from firmware_bridge.modbus import READ_COILS, READ_INPUTS, ModbusError
+from firmware_bridge.modbus import READ_COILS, READ_INPUTS
 
 RHYTHM_S = 2.0
 READ_BACK_S = 1.0  # s; coils can be switched by others (a panel switch)

@@ -4,10 +4,11 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import Protocol
 
+from firmware_bridge.bus import ModbusFault, ModbusLost, ModbusSilent
 from firmware_bridge.device import Tell
 from firmware_bridge.devices.pulse import Pulse
 from firmware_bridge.link import Backoff
-from firmware_bridge.modbus import ModbusClient, ModbusFault, ModbusLost, ModbusSilent
+from firmware_bridge.modbus import ModbusClient
 
 
 class RegisterConfig(Protocol):

@@ -11,11 +11,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from firmware_bridge.bus import ModbusError
 from firmware_bridge.device import MeasureError, Tell
 from firmware_bridge.devices.pulse import Pulse
 from firmware_bridge.devices.registers import RegisterDevice
 from firmware_bridge.link import Backoff
-from firmware_bridge.modbus import READ_HOLDING, READ_REGISTERS, ModbusError
+from firmware_bridge.modbus import READ_HOLDING, READ_REGISTERS
 from lanes.record import SideslipMeasured
 
 PROBE_S = 2.0
