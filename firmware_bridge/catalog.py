@@ -10,6 +10,7 @@ from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_roller,
     instrument,
+    io_map,
     io_module,
     pda,
     scale_xk3190,
@@ -67,7 +68,7 @@ KINDS: Mapping[str, Kind] = {
         en="Officers' PDAs over MQTT",
     ),
     "modbus-io": Kind(
-        config=io_module.Config,
+        config=io_map.Config,
         build=_on_wire(io_module.IoModule),
         rhythm_s=io_module.RHYTHM_S,
         zh="Modbus 开关量模块 (地感、光电、信号灯、道闸)",

@@ -95,6 +95,9 @@ class Switchboard(Device, Protocol):
         """Sets one output and returns when the device has confirmed it; raises MeasureError otherwise."""
         ...
 
-    def outputs(self) -> dict[tuple[str, str], bool]:
-        """Last confirmed level of each (station, actuator); empty before the first read-back."""
+    def outputs(self) -> dict[tuple[str, str], bool | None]:
+        """Last confirmed level of each (station, actuator); empty before the first read-back.
+
+        None: nobody can know how it stands; it is switched once to be known.
+        """
         ...

@@ -31,7 +31,7 @@ WRONG = [
     ("modbus-io", {"rate_hz": 1000}, "rate_hz"),
     ("modbus-io", {"unit": 0}, "unit"),
     ("modbus-io", {"quiet_ms": 10}, "quiet_ms"),
-    ("modbus-io", {"inputs": [{"station": "gate", "sensor": "x", "input": 5000}]}, "inputs"),
+    ("modbus-io", {"inputs": [{"station": "gate", "sensor": "x", "input": 70000}]}, "inputs"),
     ("modbus-io", {"outputs": [{"station": "gate", "actuator": "x", "coil": 1, "colour": 3}]}, "colour"),
     ("brake-roller", {"frames": "other"}, "frames"),
     ("brake-roller", {"capacity_dan": 20_000}, "capacity_dan"),
