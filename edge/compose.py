@@ -30,6 +30,7 @@ from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_
 from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
 from edge.settings import Measuring, SettingsError, SiteFile, load
+from edge.signs import Announcer
 from firmware_bridge.catalog import KINDS, UnknownBroker
 from firmware_bridge.device import Device
 from firmware_bridge.link import AddressError
@@ -201,13 +202,16 @@ def node_key(site: SiteFile) -> NodeKey:
 def _loops(
     desk: Desk, acts: Acts, devices: Mapping[str, Device], brokers: Mapping[str, Broker]
 ) -> dict[str, Loop]:
-    """Every loop of a node: its brokers, its devices, one marshal a lane."""
+    """Every loop of a node: its brokers, its devices and boards, one marshal a lane."""
     intake = Intake(desk, acts)
     run = secrets.token_hex(4)
     loops: dict[str, Loop] = {f"broker {name}": broker.run for name, broker in brokers.items()}
     for entry in desk.site.devices:
         device, tell = devices[entry.name], intake.tell_for(entry, devices[entry.name])
         loops[f"device {entry.name}"] = lambda device=device, tell=tell: device.run(tell)  # type: ignore[misc]
+        if entry.role == "sign":
+            lane = desk.site.lane(entry.lane)
+            loops[f"sign {entry.name}"] = Announcer(desk, lane, entry.station, device).run  # type: ignore[arg-type]
     for lane in desk.site.lanes:
         marshal = Marshal(desk, lane, lane_devices(desk.site, devices, lane.name), run)
         loops[f"marshal {lane.name}"] = marshal.run

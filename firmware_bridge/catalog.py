@@ -12,6 +12,8 @@ from firmware_bridge.devices import (
     instrument,
     io_map,
     io_module,
+    led_board,
+    modbus_meter,
     pda,
     scale_xk3190,
     side_slip,
@@ -101,5 +103,19 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=side_slip.RHYTHM_S,
         zh="侧滑检验台 (Modbus RTU)",
         en="Side-slip plate over Modbus RTU",
+    ),
+    "modbus-meter": Kind(
+        config=modbus_meter.Config,
+        build=_on_wire(modbus_meter.ModbusMeter),
+        rhythm_s=modbus_meter.RHYTHM_S,
+        zh="寄存器式检验设备 (车速、整备质量、轴重、侧滑)",
+        en="Bench that gives its result in Modbus registers",
+    ),
+    "led-board": Kind(
+        config=led_board.Config,
+        build=_on_wire(led_board.build),
+        rhythm_s=led_board.RHYTHM_S,
+        zh="LED 提示屏",
+        en="Text board of a lane",
     ),
 }

@@ -24,6 +24,12 @@ LEAST: dict[str, dict[str, object]] = {
     "wheel-load-jx": {"address": "serial:///dev/ttyUSB1?baud=38400&parity=N"},
     "scale-xk3190": {"left": "tcp://192.0.2.1:4001", "right": "tcp://192.0.2.1:4002"},
     "side-slip-modbus": {"address": "rtu+tcp://192.0.2.1:4003"},
+    "modbus-meter": {
+        "address": "rtu+tcp://192.0.2.1:4004",
+        "values": [{"quantity": "mass_kg", "register": 0}],
+        "ready": 2,
+    },
+    "led-board": {"address": "serial:///dev/ttyUSB2?baud=19200"},
 }
 
 WRONG = [
@@ -80,9 +86,8 @@ def test_a_broker_that_the_site_does_not_have_is_refused() -> None:
 
 
 def test_a_side_slip_map_too_wide_for_one_read_is_refused() -> None:
-    config = msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
-    with pytest.raises(ValueError, match="501 registers apart"):
-        KINDS["side-slip-modbus"].build("slip", config, {})
+    with pytest.raises(msgspec.ValidationError, match="501 registers apart"):
+        msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
 
 
 ONLY = {
