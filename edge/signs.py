@@ -63,7 +63,8 @@ class Announcer:
                 if rows != shown:
                     shown = rows if await self._show(rows) else None
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(bell.wait(), RETRY_S if shown is None else None)
+                    async with asyncio.timeout(RETRY_S if shown is None else None):
+                        await bell.wait()
 
     async def _show(self, rows: tuple[Row, ...]) -> bool:
         try:

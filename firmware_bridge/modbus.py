@@ -113,8 +113,11 @@ class ModbusClient:
             raise ModbusLost(f"{self.address}: not connected")
         async with self._asking, bus.turn(member) as client:
             client.ctx.comm_params.timeout_connect = member.timeout_s  # the units of a line differ
+            cancelled = _cancellations()
             try:
                 reply: ModbusPDU = await getattr(client, method)(address, device_id=self.unit, **what)
+                if _cancellations() > cancelled:  # wait_for forgets one that comes together with the reply
+                    raise asyncio.CancelledError
             except ConnectionException as lost:
                 raise ModbusLost(f"{self.address}: {lost}") from lost
             except ModbusIOException as silent:
@@ -184,6 +187,11 @@ def line_of(address: str) -> tuple[str, object] | None:
         return None
     port = parse_address(address)
     return str(port), port
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _meaning(code: int) -> str:

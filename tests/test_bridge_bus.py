@@ -182,6 +182,21 @@ def test_of_a_thousand_late_answers_on_lines_of_two_units_none_is_taken_for_anot
     assert asyncio.run(main()) == [200] * 5
 
 
+def test_a_cancellation_that_comes_with_the_answer_is_not_lost(tmp_path: Path) -> None:
+    """asyncio.wait_for of Python 3.11, which pymodbus uses, would return the answer and forget it."""
+
+    async def main() -> None:
+        line = Rs485(tmp_path, 3)
+        client = line.client(3)
+        async with line.served(client):
+            asking = asyncio.create_task(client.registers(READ_REGISTERS, 0, 1))
+            client._bus.byte_heard = asking.cancel  # type: ignore[union-attr, method-assign, assignment]
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+    asyncio.run(main())
+
+
 def test_an_answer_of_the_wrong_unit_or_address_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         line = Rs485(tmp_path, 3, 4)

@@ -212,8 +212,9 @@ class RegisterBoard(RegisterDevice):
                 await pulse.beat()
                 backoff.reset()
             self._is_due = True
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._config.repeat_s)
+            with suppress(TimeoutError):  # wait_for would swallow a cancellation that comes with the bell
+                async with asyncio.timeout(self._config.repeat_s):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def show(self, rows: Sequence[Row]) -> None:

@@ -138,6 +138,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Registers that tell whether a value is there and new."""
         return [each for each in (self.counter, self.ready, self.status) if each is not None]
 
+    def is_ready(self, word: int) -> bool:
+        """Whether the ready register says that a value is there."""
+        return word in self.ready_values if self.ready_bit is None else bool(word >> self.ready_bit & 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class State:
@@ -273,11 +277,10 @@ class ModbusMeter(RegisterDevice):
         def read(register: int | None) -> int | None:
             return None if register is None else image[self._config.table, register]
 
-        ready, bit, status = read(self._config.ready), self._config.ready_bit, read(self._config.status)
-        known = ready is None or (ready in self._config.ready_values if bit is None else ready >> bit & 1)
+        ready, status = read(self._config.ready), read(self._config.status)
         return State(
             counter=read(self._config.counter),
-            ready=None if ready is None else bool(known),
+            ready=None if ready is None else self._config.is_ready(ready),
             status=None if status is None else status & self._config.status_mask,
         )
 
