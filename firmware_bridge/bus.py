@@ -7,15 +7,17 @@ ever more rarely, until its silence takes 1/17 of the line's time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 SETTLE_S = 0.01  # s; a program that was held up first reads what waits in the kernel
 REST_MOST = 16  # times the cost of its silence
 UNHEARD_LIMIT = 5  # requests in a row that nobody answered: the connection is opened anew
+
+
+Answer = TypeVar("Answer")
 
 
 class ModbusError(Exception):
@@ -88,15 +90,16 @@ class Bus:
         if not self._here():
             self._drop()
 
-    @asynccontextmanager
-    async def turn(self, member: Member) -> AsyncIterator[Any]:
-        """The open line for one request; raises ModbusLost, and ModbusSilent while the unit rests."""
+    async def ask(self, member: Member, request: Callable[[Any], Awaitable[Answer]]) -> Answer:
+        """One request over the open line; raises ModbusLost, and ModbusSilent while the unit rests."""
         async with self._turn:
-            self._must_not_rest(member.unit)
-            await self._quiet()
+            if self._silent:
+                self._must_not_rest(member.unit)
+            if self._noise_at is not None:
+                await self._quiet()
             if not self.connected or not member.here:
                 raise ModbusLost(f"{self.name}: not connected")
-            yield self.wire
+            return await request(self.wire)
 
     def heard(self, unit: int) -> None:
         """A whole answer came; whatever was noise before it has passed."""

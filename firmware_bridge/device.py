@@ -5,7 +5,7 @@ it moves bytes. ``Tell`` is how a device hands a fact on: it returns only when t
 whatever acknowledges the other side (MQTT PUBACK, a bench handshake) comes after it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
@@ -95,7 +95,7 @@ class Switchboard(Device, Protocol):
         """Sets one output and returns when the device has confirmed it; raises MeasureError otherwise."""
         ...
 
-    def outputs(self) -> dict[tuple[str, str], bool | None]:
+    def outputs(self) -> Mapping[tuple[str, str], bool | None]:
         """Last confirmed level of each (station, actuator); empty before the first read-back.
 
         None: nobody can know how it stands; it is switched once to be known.

@@ -111,7 +111,8 @@ class ModbusClient:
         bus, member = self._bus, self._member
         if bus is None:
             raise ModbusLost(f"{self.address}: not connected")
-        async with self._asking, bus.turn(member) as client:
+
+        async def request(client: Any) -> ModbusPDU:
             client.ctx.comm_params.timeout_connect = member.timeout_s  # the units of a line differ
             cancelled = _cancellations()
             try:
@@ -132,20 +133,20 @@ class ModbusClient:
             bus.heard(self.unit)
             return self._checked(function, address, reply, fits)
 
+        async with self._asking:
+            return await bus.ask(member, request)
+
     def _checked(self, function: int, address: int, reply: ModbusPDU, fits: Fits) -> ModbusPDU:
         """The reply; one to another request is a fault, and the line has to be quiet before the next."""
-        assert self._bus is not None
-        where = self._where(function, address)
-        if reply.isError() and reply.function_code & 0x7F == function:
+        if reply.function_code == function | 0x80:
             code = getattr(reply, "exception_code", 0)
-            raise ModbusFault(f"{where}: exception code {code} {_meaning(code)}")
-        if reply.function_code != function:
-            self._bus.noise(self._member)
-            raise ModbusFault(f"{where}: answered with {reply.function_code:02d}")
-        wrong = fits(reply)
+            raise ModbusFault(f"{self._where(function, address)}: exception code {code} {_meaning(code)}")
+        same = reply.function_code == function
+        wrong = fits(reply) if same else f"answered with {reply.function_code:02d}"
         if wrong:
+            assert self._bus is not None
             self._bus.noise(self._member)
-            raise ModbusFault(f"{where}: {wrong}")
+            raise ModbusFault(f"{self._where(function, address)}: {wrong}")
         return reply
 
     def _where(self, function: int, address: int) -> str:
