@@ -15,6 +15,8 @@ from msgspec import Meta, Struct
 
 from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
+from firmware_bridge.link import AddressError
+from firmware_bridge.modbus import line_of
 from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
 
@@ -326,7 +328,31 @@ def _cross_problems(site: SiteFile) -> list[str]:
             problems.append(
                 f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
             )
-    return problems + _unwired(site)
+    return problems + _line_problems(site) + _unwired(site)
+
+
+def _line_problems(site: SiteFile) -> list[str]:
+    """Modbus units that share a serial line and name it with other settings."""
+    known: dict[str, tuple[str, object]] = {}
+    problems = []
+    for entry in (each for each in site.devices if hasattr(each.config, "unit")):
+        line = _line_of(entry)
+        if line is None:
+            continue
+        first, settings = known.setdefault(line[0], (entry.name, line[1]))
+        if settings != line[1]:
+            problems.append(
+                f"[[devices]] {entry.name}: address = {entry.config.address!r}: {first} names the same line "
+                "with other settings; write one address for both"
+            )
+    return problems
+
+
+def _line_of(entry: DeviceEntry) -> tuple[str, object] | None:
+    try:
+        return line_of(entry.config.address)
+    except AddressError:  # told when the device is built
+        return None
 
 
 def _road_problems(site: SiteFile) -> list[str]:

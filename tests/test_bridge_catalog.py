@@ -2,6 +2,8 @@
 
 import ast
 import asyncio
+import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -90,6 +92,18 @@ def test_a_side_slip_map_too_wide_for_one_read_is_refused() -> None:
         msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
 
 
+def test_examples_on_the_pages_of_devices_decode() -> None:
+    tried = set()
+    for page in sorted((ROOT / "docs/devices").glob("*.md")):
+        for example in re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+            for table in tomllib.loads(example)["devices"]:
+                own = {key: value for key, value in table.items() if key not in COMMON}
+                msgspec.convert(own, KINDS[table["kind"]].config)
+                tried.add(table["kind"])
+    assert {"modbus-io", "modbus-meter", "led-board"} <= tried
+
+
+COMMON = {"name", "kind", "role", "lane", "station"}
 ONLY = {
     "serial": "link.py",
     "serial_asyncio_fast": "link.py",

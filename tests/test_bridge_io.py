@@ -22,8 +22,10 @@ from tests.bridge_parts import Told, end, until
 Work = Callable[[IoModule, IoTwin, Told], Awaitable[None]]
 
 
-def run(inputs: Sequence[Input], outputs: Sequence[Output], work: Work, **settings: object) -> None:
-    """A module with a twin of its wiring, until ``work`` is done."""
+def run(
+    inputs: Sequence[Input], outputs: Sequence[Output], work: Work, *, heard: bool = True, **settings: object
+) -> None:
+    """A module with a twin of its wiring, until ``work`` is done; ``heard``: it can be read at all."""
 
     async def main() -> None:
         twin, told = IoTwin(inputs, outputs), Told()
@@ -33,7 +35,7 @@ def run(inputs: Sequence[Input], outputs: Sequence[Output], work: Work, **settin
         module = IoModule("io-1", config)
         task = asyncio.create_task(module.run(told))
         try:
-            await told.count(Health, 1)
+            await told.count(Health, int(heard))
             await told.count(Signal, len(inputs))
             await work(module, twin, told)
         finally:
@@ -264,6 +266,28 @@ def test_a_module_that_cannot_be_read_back_is_unknown_until_it_is_switched() -> 
 
     sensor = Input(station="gate", sensor="loop", input=0)
     run([sensor], [light], work, read_back=False, read_back_why="the relay board answers no reads")
+
+
+def test_other_bits_of_a_register_that_cannot_be_read_are_off_before_they_are_switched() -> None:
+    lights = [
+        Output(station="gate", actuator="light", register=5, bit=1),
+        Output(station="gate", actuator="lamp", register=5, bit=2, invert=True),
+        Output(station="gate", actuator="horn", register=5, bit=3),
+    ]
+
+    async def work(module: IoModule, twin: IoTwin, told: Told) -> None:
+        await until(lambda: bool(module.outputs()))
+        assert told.of(Health) == []  # nothing is ever heard of it
+        await module.switch("gate", "light", True)
+        assert twin.tables.holdings[5] == 0b0110
+        await module.switch("gate", "lamp", True)
+        assert twin.tables.holdings[5] == 0b0010
+        await twin.stop()
+        await told.count(Health, 1)
+        await twin.start()
+        await until(lambda: set(module.outputs().values()) == {None})
+
+    run([], lights, work, read_back=False, read_back_why="it answers no reads", heard=False)
 
 
 BARRIER = Output(station="gate", actuator="barrier", coil=2, off_coil=3, pulse_ms=120)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from firmware_bridge.bus import ModbusLost
 from firmware_bridge.device import Signal, Tell
 from firmware_bridge.devices.contacts import Contact
 from firmware_bridge.devices.io_map import Config, Input
@@ -42,8 +43,11 @@ class IoModule(RegisterDevice):
             if began >= read_back_at:
                 await self._outputs.read()
                 read_back_at = began + READ_BACK_S
-            await pulse.beat()
-            backoff.reset()
+            if self._plan or self._outputs.readable:
+                await pulse.beat()
+                backoff.reset()
+            elif not self._client.connected:  # a module that is only written to
+                raise ModbusLost(f"{self.name}: the connection was lost")
             await self._tell_news(tell, image, began)
             await asyncio.sleep(max(0.0, began + 1 / self._config.rate_hz - clock.time()))
 

@@ -19,13 +19,17 @@ class Outputs:
         self._readable = {
             key: each for key, each in self._outputs.items() if config.read_back and not each.pulse_ms
         }
-        self._plan: Sequence[Block] = blocks(
-            ((_seen_at(each).table, _seen_at(each).address) for each in self._readable.values()),
-            config.limits,
-        )
+        read = config.outputs if config.read_back else ()
+        places = [place for each in read for place in _read_at(each)]
+        self._plan: Sequence[Block] = blocks(((each.table, each.address) for each in places), config.limits)
         self._writing = asyncio.Lock()  # a register is read, changed and written by one at a time
-        self._shadow: dict[Place, int] = {}  # what was written, where nothing can be read
+        self._shadow = _all_off(config.outputs)  # what was written, where nothing can be read
         self.levels: dict[tuple[str, str], bool | None] = {}
+
+    @property
+    def readable(self) -> bool:
+        """Whether ``read`` reads anything."""
+        return bool(self._plan)
 
     async def begin(self) -> None:
         """A new connection: levels that cannot be read are unknown, pulses that were broken off end.
@@ -129,6 +133,20 @@ class Outputs:
             return self._shadow.get(place, 0)
         (value,) = await self._client.registers(READ_HOLDING, place.address, 1)
         return value
+
+
+def _all_off(outputs: Sequence[Output]) -> dict[Place, int]:
+    """Coils and registers as they are with every output off."""
+    off: dict[Place, int] = {}
+    for output in outputs:
+        whole = Place(output.on.table, output.on.address)
+        off[whole] = off.get(whole, 0) | output.invert << (output.on.bit or 0)
+    return off
+
+
+def _read_at(output: Output) -> tuple[Place, ...]:
+    """Everywhere it can be read; a pulsed one only shows that the module is there."""
+    return (output.on, output.off) if output.pulse_ms else (_seen_at(output),)
 
 
 def _seen_at(output: Output) -> Place:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from firmware_bridge.devices.io_map import Input, Output
 from firmware_bridge.devices.register_map import Place
-from firmware_bridge.modbus import Served, Tables, serve_tcp
+from firmware_bridge.modbus import Tables
+from firmware_bridge.virtual.twin_port import TwinPort
 
 CHANNELS = 64
 
 
-class IoTwin:
+class IoTwin(TwinPort):
     """A module with the wiring of an IoModule's config."""
 
     def __init__(
@@ -20,27 +21,10 @@ class IoTwin:
         named = [address for wired in inputs for address in (wired.input, wired.counter or 0)]
         named += [place.address for wired in outputs for place in _places(wired)]
         size = 1 + max([CHANNELS - 1, *named])
-        self.tables = Tables(coils=size, inputs=size, holdings=size, registers=size)
-        self._host, self._port = host, port
-        self._served: Served | None = None
+        tables = Tables(coils=size, inputs=size, holdings=size, registers=size)
+        super().__init__(tables, host=host, port=port)
         for place in self._inputs:
             self.set(*place, False)
-
-    @property
-    def address(self) -> str:
-        """What stands in a site file; known after start."""
-        return f"tcp://{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        """Begins to serve; a port once chosen is kept over stop and start."""
-        self._served = await serve_tcp(self.tables, host=self._host, port=self._port)
-        self._port = self._served.port
-
-    async def stop(self) -> None:
-        """Vanishes from the network."""
-        served, self._served = self._served, None
-        if served is not None:
-            await served.stop()
 
     def set(self, station: str, sensor: str, on: bool) -> None:
         """Puts a sensor at a level."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from firmware_bridge.devices.modbus_meter import Config, Value
 from firmware_bridge.devices.register_map import NumberType, Order
-from firmware_bridge.modbus import Served, Tables, serve_rtu, serve_tcp
+from firmware_bridge.modbus import Tables, serve_rtu
 from firmware_bridge.virtual.twin_line import PtyBridge
+from firmware_bridge.virtual.twin_port import TwinPort
 
 SIZE = 400  # registers of each table
 _FORMS: dict[NumberType, str] = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "f32": ">f"}
@@ -21,36 +22,31 @@ def registers_of(value: Decimal, kind: NumberType, words: Order = "big", order: 
     return found if words == "big" else found[::-1]
 
 
-class MeterTwin:
+class MeterTwin(TwinPort):
     """A bench with the map of ``config``; ``path``: where an agent opens its serial line, without it TCP."""
 
     def __init__(self, config: Config, path: Path | None = None) -> None:
+        super().__init__(Tables(holdings=SIZE, registers=SIZE), unit=config.unit)
         self._config = config
-        self.tables = Tables(holdings=SIZE, registers=SIZE)
         self.bridge = None if path is None else PtyBridge(path, path.with_name(f"{path.name}.twin"))
-        self._served: Served | None = None
-        self._port = 0
         self.ready(False)
 
     @property
     def address(self) -> str:
         """What stands in a site file; known after start."""
-        return f"tcp://127.0.0.1:{self._port}" if self.bridge is None else self.bridge.left.address
+        return super().address if self.bridge is None else self.bridge.left.address
 
     async def start(self) -> None:
         """Switches the bench on."""
-        if self.bridge is not None:
+        if self.bridge is None:
+            await super().start()
+        else:
             self.bridge.open()
             self._served = await serve_rtu(self.tables, self.bridge.right.address, unit=self._config.unit)
-            return
-        self._served = await serve_tcp(self.tables, port=self._port, unit=self._config.unit)
-        self._port = self._served.port
 
     async def stop(self) -> None:
         """Switches it off."""
-        served, self._served = self._served, None
-        if served is not None:
-            await served.stop()
+        await super().stop()
         if self.bridge is not None:
             self.bridge.close()
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from firmware_bridge.devices.led_board import Config
-from firmware_bridge.modbus import Served, Tables, serve_tcp
+from firmware_bridge.modbus import Tables
 from firmware_bridge.virtual.twin_line import PtyLine
+from firmware_bridge.virtual.twin_port import TwinPort
 
 SIZE = 400  # registers
 KEPT = 64 * 1024  # bytes of a frame that never ends
@@ -38,31 +39,17 @@ class LineSignTwin:
         return [row.decode(self._config.encoding).rstrip() for row in rows]
 
 
-class RegisterSignTwin:
+class RegisterSignTwin(TwinPort):
     """A board whose rows are registers, over Modbus TCP."""
 
     def __init__(self, config: Config) -> None:
+        super().__init__(Tables(holdings=SIZE), unit=config.unit)
         self._config = config
-        self.tables = Tables(holdings=SIZE)
-        self._served: Served | None = None
-        self._port = 0
-
-    @property
-    def address(self) -> str:
-        """What stands in a site file; known after start."""
-        return f"tcp://127.0.0.1:{self._port}"
 
     async def start(self) -> None:
         """Switches the board on, dark."""
         self.tables.holdings[:] = [0] * SIZE
-        self._served = await serve_tcp(self.tables, port=self._port, unit=self._config.unit)
-        self._port = self._served.port
-
-    async def stop(self) -> None:
-        """Takes its power."""
-        served, self._served = self._served, None
-        if served is not None:
-            await served.stop()
+        await super().start()
 
     def rows(self) -> list[str]:
         """The texts it shows, without blanks at their ends."""
