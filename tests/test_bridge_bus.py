@@ -340,3 +340,36 @@ def test_modules_of_one_line_tell_their_signals_while_one_is_dead(tmp_path: Path
         line.bridge.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["torn", "lost", "corrupt", "late", "bytewise"])
+def test_a_bad_line_never_tells_a_level_that_was_not(name: str, tmp_path: Path) -> None:
+    rng = random.Random(name)
+    fault = {
+        "torn": faults.torn(rng, 0.4),
+        "lost": faults.lost(rng, 0.4),
+        "corrupt": faults.corrupt(rng, 0.4),
+        "late": faults.late(0.1),
+        "bytewise": faults.bytewise,
+    }[name]
+
+    async def main() -> None:
+        line, told = Rs485(tmp_path, 3, 4), Told()
+        line.tables[4].inputs[:] = [True] * 16  # the other unit's levels are all different
+        address = line.bridge.left.address
+        inputs = tuple(Input(station="gate", sensor=f"s{at}", input=at) for at in range(8))
+        other = line.client(4, timeout_s=0.05)
+        async with line.served(other):
+            line.bridge.left.fault = fault
+            config = Config(address=address, unit=3, inputs=inputs, debounce_ms=0, timeout_ms=50)
+            task = asyncio.create_task(IoModule("io-3", config).run(told))
+            for _ in range(20):
+                with suppress(ModbusSilent, ModbusFault, ModbusLost):
+                    await other.bits(2, 0, 8)
+                await asyncio.sleep(0.05)
+            line.bridge.left.fault = faults.whole
+            await told.count(Signal, 8)
+            assert not any(said.on for said in told.said if isinstance(said, Signal))
+            await end(task)
+
+    asyncio.run(main())
