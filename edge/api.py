@@ -19,10 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
+from edge.checking import CheckPost, enter
 from edge.desk import Desk
 from edge.form_routes import add_forms
 from edge.orders import OrderPost, place
 from edge.permits import ActError
+from edge.watching import Watch, devices_view
 from lanes.inspection import Inspection
 from lanes.record import Filmed, Key, Name, Reviewed
 
@@ -110,7 +112,9 @@ async def read_struct(request: Request, kind: type[T]) -> T:
         raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed body: {error}") from error
 
 
-def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path | None) -> FastAPI:
+def build_api(
+    desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path | None, watch: Watch | None = None
+) -> FastAPI:
     """The node's application."""
     app = FastAPI(title="Chayan edge", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     _errors(app)
@@ -118,6 +122,7 @@ def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path |
     _reading_routes(app, desk, link)
     _writing_routes(app, desk, acts)
     _review_routes(app, desk, token)
+    _device_routes(app, desk, watch or Watch(desk.site))
     add_forms(app, desk)
     _pages(app, pages)
     return app
@@ -307,6 +312,17 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
         _held(desk, digest)
         kept, fresh = await acts.put_photo(await read_body(request, PHOTO_LIMIT), digest)
         return answer({"photo": kept}, 201 if fresh else 200)
+
+
+def _device_routes(app: FastAPI, desk: Desk, watch: Watch) -> None:
+    @app.get("/api/v1/devices")
+    async def devices() -> Response:
+        return answer({"devices": devices_view(desk, watch, datetime.now(UTC))})
+
+    @app.post("/api/v1/devices/{device}/checks")
+    async def checked(device: str, request: Request) -> Response:
+        seq, passed, fresh = await enter(desk, device, await read_struct(request, CheckPost))
+        return answer({"seq": seq, "passed": passed}, 201 if fresh else 200)
 
 
 def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from edge.desk import Desk
+from edge.watching import marks
 from lanes.flow import uncaptured, unmatched
 from lanes.inspection import Inspection
 from lanes.judge import proposed
@@ -70,7 +71,7 @@ def board(desk: Desk, link: LinkState, now: datetime | None = None) -> Json:
         "waiting": [_brief(each) for each in desk.book.waiting()],
         "lanes": [_lane(desk, lane, now) for lane in desk.site.lanes],
         "recent": _recent(desk),
-        "devices": _devices(desk),
+        "devices": _devices(desk, now),
         "alarms": _alarms(desk, now) + link.alarms,
     }
 
@@ -191,7 +192,7 @@ def _recent(desk: Desk) -> list[Json]:
     ]
 
 
-def _devices(desk: Desk) -> list[Json]:
+def _devices(desk: Desk, now: datetime) -> list[Json]:
     states = desk.book.devices
     return [
         {
@@ -202,6 +203,7 @@ def _devices(desk: Desk) -> list[Json]:
             "state": states[entry.name].state if entry.name in states else "unknown",
             "why": states[entry.name].why if entry.name in states else "",
             "simulated": bool(getattr(entry.config, "simulated", False)),
+            "marks": marks(desk, entry, now),
         }
         for entry in desk.site.devices
     ]
@@ -230,6 +232,14 @@ def _alarms(desk: Desk, now: datetime) -> list[Json]:
     alarms += [
         {"at": now.isoformat(), "zh": zh, "en": en}
         for zh, en in desk.blacklist.on_site(desk.book, desk.site.lanes)
+    ]
+    alarms += [
+        {
+            "at": now.isoformat(),
+            "zh": f"设备 {name} {'不得检测' if stands.blocks else '未检定合格'}：{stands.zh}",
+            "en": f"device {name} {'must not measure' if stands.blocks else 'is uncalibrated'}: {stands.en}",
+        }
+        for name, stands in desk.uncalibrated(now)
     ]
     return alarms + [
         {

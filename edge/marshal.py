@@ -105,6 +105,7 @@ class Marshal:
         rules, on = self.desk.rules.of(inspection.ordered_seq), self.desk.rules_day(inspection.ordered_at)
         found = evidence(inspection)
         try:
+            wanted = wanted_of(found, rules, on)
             findings, verdict = judge(found, rules, on)
         except RuleError as error:
             if not inspection.ending:
@@ -118,7 +119,8 @@ class Marshal:
             rules=rules.name,
             rules_sha256=rules.rules_sha256,
             attempt=inspection.attempt,
-            missing=tuple(gap.code for gap in missing(found, wanted_of(found, rules, on))),
+            missing=tuple(gap.code for gap in missing(found, wanted)),
+            checklist_by=wanted.basis,
         )
         await self.desk.own(
             f"{inspection.inspection}/judged/{inspection.attempt}", body, inspection.inspection

@@ -227,7 +227,9 @@ def _lines(
 def _title(vehicle: Vehicle, business: str, day: date, rulebook: Rulebook, language: str) -> Iterator[str]:
     def name(table: str, code: str) -> str:
         label = rulebook.names[table].get(code)
-        return code if label is None else f"{code} {_in(label, language)}"
+        if label is None:
+            return code + ("（代码表未列，按类别组）" if language == "zh" else " (in no table; by its group)")
+        return f"{code} {_in(label, language)}"
 
     facts = (
         f"{vehicle.gross_mass_kg}/{vehicle.kerb_mass_kg} kg",

@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from zoneinfo import available_timezones
 
 import msgspec
@@ -15,8 +15,8 @@ from msgspec import Meta, Struct
 
 from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
-from firmware_bridge.link import AddressError
-from firmware_bridge.modbus import line_of
+from firmware_bridge.devices.registers import line_problems
+from lanes.calibration import Certificate, Policy
 from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
 
@@ -68,6 +68,16 @@ class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     warn_mb: Annotated[int, Meta(ge=1, le=10_000_000)] = 4000
     refuse_mb: Annotated[int, Meta(ge=1, le=10_000_000)] = 1000
     ballast_mb: Annotated[int, Meta(ge=0, le=10_000)] = 64
+
+
+class RawPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[raw]: the raw log of each device: its room on the disk (0: none is kept), and how much of one message.
+
+    Of a message longer than ``whole_kb`` its digest and its first 4 KiB are kept.
+    """
+
+    keep_mb: Annotated[int, Meta(ge=0, le=10_000)] = 32
+    whole_kb: Annotated[int, Meta(ge=4, le=8192)] = 64
 
 
 class Bundles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,13 +138,18 @@ class Officer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DeviceEntry(Struct, frozen=True, kw_only=True):
-    """[[devices]]: one device; the other keys of its table are those of its kind."""
+    """[[devices]]: one device; the other keys of its table are those of its kind.
+
+    ``certificate``, ``check_every_hours``: its calibration, and how often its zero or span must be checked.
+    """
 
     name: Word
     kind: str
     role: Role
     lane: str = ""
     station: str = ""
+    certificate: Certificate | None = None
+    check_every_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
     config: Any = None
 
 
@@ -151,6 +166,8 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     journal: JournalPolicy = JournalPolicy()
     photos: PhotoPolicy = PhotoPolicy()
     disk: Disk = Disk()
+    raw: RawPolicy = RawPolicy()
+    calibration: Policy = Policy()
     rules: RulesPolicy = RulesPolicy()
     bundles: Bundles | None = None
     officers: tuple[Officer, ...] = ()
@@ -165,7 +182,7 @@ class SettingsError(Exception):
     """The site file is wrong; one problem a line, each naming file, table and key."""
 
 
-_COMMON = {"name", "kind", "role", "lane", "station"}
+_COMMON = {"name", "kind", "role", "lane", "station", "certificate", "check_every_hours"}
 
 
 def load(path: Path) -> SiteFile:
@@ -317,6 +334,8 @@ def _cross_problems(site: SiteFile) -> list[str]:
     problems += [f"[[devices]] {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})]
     stations = {lane.name: {station.name for station in lane.stations} for lane in site.lanes}
     for entry in site.devices:
+        if entry.role not in get_args(Measuring) and (entry.certificate or entry.check_every_hours):
+            problems.append(f"[[devices]] {entry.name}: only what measures is calibrated, not a {entry.role}")
         if entry.role == "pda":
             continue
         if entry.lane not in stations:
@@ -328,31 +347,8 @@ def _cross_problems(site: SiteFile) -> list[str]:
             problems.append(
                 f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
             )
-    return problems + _line_problems(site) + _unwired(site)
-
-
-def _line_problems(site: SiteFile) -> list[str]:
-    """Modbus units that share a serial line and name it with other settings."""
-    known: dict[str, tuple[str, object]] = {}
-    problems = []
-    for entry in (each for each in site.devices if hasattr(each.config, "unit")):
-        line = _line_of(entry)
-        if line is None:
-            continue
-        first, settings = known.setdefault(line[0], (entry.name, line[1]))
-        if settings != line[1]:
-            problems.append(
-                f"[[devices]] {entry.name}: address = {entry.config.address!r}: {first} names the same line "
-                "with other settings; write one address for both"
-            )
-    return problems
-
-
-def _line_of(entry: DeviceEntry) -> tuple[str, object] | None:
-    try:
-        return line_of(entry.config.address)
-    except AddressError:  # told when the device is built
-        return None
+    problems += [f"[[devices]] {line}" for line in line_problems((e.name, e.config) for e in site.devices)]
+    return problems + _unwired(site)
 
 
 def _road_problems(site: SiteFile) -> list[str]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from firmware_bridge.tap import NOBODY, Tap
+
 SETTLE_S = 0.01  # s; a program that was held up first reads what waits in the kernel
 REST_MOST = 16  # times the cost of its silence
 UNHEARD_LIMIT = 5  # requests in a row that nobody answered: the connection is opened anew
@@ -43,6 +45,8 @@ class Member:
     unit: int
     timeout_s: float
     quiet_s: float
+    channel: str = ""
+    tap: Tap = NOBODY
     here: bool = False
 
     __hash__ = object.__hash__
@@ -67,13 +71,15 @@ class Bus:
         self._unheard = 0
         self._noise_at: float | None = None  # last byte heard or time-out since the line was last known quiet
         self._quiet_s = 0.0
+        self._speaker: Member | None = None  # who asked last: what arrives is noted as theirs
+        self._left = 0  # bytes that the client holds from before; it shows them again with those that follow
 
     @property
     def connected(self) -> bool:
         """Whether the connection is open as far as is known."""
         return self.wire is not None and bool(self.wire.connected)
 
-    async def join(self, member: Member, connect: Callable[[], Awaitable[Any]]) -> None:
+    async def join(self, member: Member, connect: Callable[["Bus"], Awaitable[Any]]) -> None:
         """Opens the connection unless others talk over it already; raises what ``connect`` raises."""
         async with self._turn:
             member.here = True
@@ -82,7 +88,7 @@ class Bus:
                 return
             self._unheard = 0
             self._drop()
-            self.wire = await connect()
+            self.wire, self._left = await connect(self), 0
 
     def leave(self, member: Member) -> None:
         """The last one closes the connection."""
@@ -91,15 +97,14 @@ class Bus:
             self._drop()
 
     async def ask(self, member: Member, request: Callable[[Any], Awaitable[Answer]]) -> Answer:
-        """One request over the open line; raises ModbusLost, and ModbusSilent while the unit rests."""
+        """One request over the open line, None where there is none; ModbusSilent while the unit rests."""
         async with self._turn:
             if self._silent:
                 self._must_not_rest(member.unit)
             if self._noise_at is not None:
                 await self._quiet()
-            if not self.connected or not member.here:
-                raise ModbusLost(f"{self.name}: not connected")
-            return await request(self.wire)
+            self._speaker = member
+            return await request(self.wire if self.connected and member.here else None)
 
     def heard(self, unit: int) -> None:
         """A whole answer came; whatever was noise before it has passed."""
@@ -123,10 +128,21 @@ class Bus:
             self._noise_at = asyncio.get_running_loop().time()
             self._quiet_s = max(self._quiet_s, member.quiet_s)
 
-    def byte_heard(self) -> None:
-        """Something arrived; while the line is to be quiet, the wait begins anew."""
-        if self._noise_at is not None:
-            self._noise_at = asyncio.get_running_loop().time()
+    def packet(self, sending: bool, packet: bytes) -> bytes:
+        """What went over the line; while it is to be quiet, the wait begins anew with each byte heard."""
+        loop, speaker = asyncio.get_running_loop(), self._speaker
+        if sending and speaker is not None:
+            speaker.tap.sent(speaker.channel, packet)
+        elif not sending:
+            if speaker is not None:
+                speaker.tap.heard(speaker.channel, packet[self._left :])
+            loop.call_soon(self._look_what_is_left)
+            if self._noise_at is not None:
+                self._noise_at = loop.time()
+        return packet
+
+    def _look_what_is_left(self) -> None:
+        self._left = 0 if self.wire is None else len(self.wire.ctx.recv_buffer)
 
     async def _quiet(self) -> None:
         """Waits until nothing was heard for the quiet time since the last time-out."""

@@ -24,6 +24,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from firmware_bridge.bus import Bus, Member, ModbusFault, ModbusLost, ModbusSilent, bus_at
 from firmware_bridge.link import AddressError, SerialPort, parse_address, split, tcp_peer
+from firmware_bridge.tap import TAP
 
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())  # else it prints frames to stderr
 
@@ -47,7 +48,8 @@ class ModbusClient:
     ) -> None:
         self.address = address
         self.unit = unit
-        self._member = Member(unit=unit, timeout_s=timeout_s, quiet_s=quiet_s)
+        channel = f"modbus:{address}"
+        self._member = Member(unit=unit, timeout_s=timeout_s, quiet_s=quiet_s, channel=channel)
         self._asking = asyncio.Lock()
         self._line = line_of(address)
         self._make = _maker(address)
@@ -60,16 +62,22 @@ class ModbusClient:
 
     async def connect(self) -> None:
         """Joins the line, opening it unless others talk over it already; raises ModbusLost."""
+        self._member.tap = TAP.get()
         if self._bus is None:
             self._bus = bus_at(*self._line) if self._line else Bus(self.address, None, rtu=False)
         await self._bus.join(self._member, self._open)
+        self._member.tap.up(self._member.channel)
 
-    async def _open(self) -> Any:
-        client = self._make(self._member.timeout_s, self._packet)
+    async def _open(self, bus: Bus) -> Any:
+        client = self._make(self._member.timeout_s, bus.packet)
         if not await client.connect():
             client.close()
-            raise ModbusLost(f"{self.address}: no connection")
+            raise self._lost("no connection")
         return client
+
+    def _lost(self, why: str) -> ModbusLost:
+        self._member.tap.lost(self._member.channel, why)
+        return ModbusLost(f"{self.address}: {why}")
 
     def close(self) -> None:
         """Leaves the line; the last one closes it."""
@@ -110,9 +118,11 @@ class ModbusClient:
     async def _ask(self, function: int, address: int, method: str, fits: Fits, **what: Any) -> Any:
         bus, member = self._bus, self._member
         if bus is None:
-            raise ModbusLost(f"{self.address}: not connected")
+            raise self._lost("not connected")
 
         async def request(client: Any) -> ModbusPDU:
+            if client is None:
+                raise self._lost("not connected")
             client.ctx.comm_params.timeout_connect = member.timeout_s  # the units of a line differ
             cancelled = _cancellations()
             try:
@@ -120,9 +130,10 @@ class ModbusClient:
                 if _cancellations() > cancelled:  # wait_for forgets one that comes together with the reply
                     raise asyncio.CancelledError
             except ConnectionException as lost:
-                raise ModbusLost(f"{self.address}: {lost}") from lost
+                raise self._lost(str(lost)) from lost
             except ModbusIOException as silent:
                 bus.unheard(member)
+                member.tap.timed_out()
                 raise ModbusSilent(f"{self._where(function, address)}: no answer ({silent})") from silent
             except ModbusException as wrong:
                 bus.noise(member)
@@ -131,6 +142,7 @@ class ModbusClient:
                 bus.noise(member)  # the reply to the cancelled request is still on its way
                 raise
             bus.heard(self.unit)
+            member.tap.framed(1)
             return self._checked(function, address, reply, fits)
 
         async with self._asking:
@@ -151,11 +163,6 @@ class ModbusClient:
 
     def _where(self, function: int, address: int) -> str:
         return f"{self.address} unit {self.unit} function {function:02d} address {address}"
-
-    def _packet(self, sending: bool, packet: bytes) -> bytes:
-        if not sending and self._bus is not None:
-            self._bus.byte_heard()
-        return packet
 
 
 def _has(what: str, count: int) -> Fits:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from lanes.checklist import CheckItem, Checklist, Shot
-from lanes.record import Finding, Judged
+from lanes.record import LEFT_OUT, Finding, Judged
 from lanes.scope import Case, narrowest
 from lanes.verdicts import ANY
 
@@ -55,11 +55,13 @@ def failed_only(
             f"合格项目有效至 {last}，须全项检验", f"passed items stood until {last}: inspect all items"
         )
     brought = _brought({ANY, *(f.item for f in judged.findings if f.result == "fail")}, case, rulebook)
-    passed = {f.item for f in judged.findings} - brought
+    passed = {f.item for f in judged.findings if f.quantity != LEFT_OUT} - brought
     redo = tuple(
         code for code, required in _units(wanted) if code in brought or (required and code not in passed)
     )
-    stands = (f for f in judged.findings if f.item in passed - {*redo} and f.quantity != "referral")
+    stands = (
+        f for f in judged.findings if f.item in passed - {*redo} and f.quantity not in ("referral", LEFT_OUT)
+    )
     return FailedOnly(redo=redo, stands=tuple(stands), until=last)
 
 

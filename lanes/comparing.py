@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from lanes.evidence import Evidence
 from lanes.judge import Missing, NotReady, judge
-from lanes.record import Finding, Judged
+from lanes.record import LEFT_OUT, Finding, Judged
 from lanes.rulebook import Rulebook
 from lanes.scope import RuleError
 
@@ -71,10 +71,16 @@ def differences(recorded: Judged, computed: Outcome) -> tuple[Difference, ...]:
             _difference(("", "", 0), "verdict", recorded.verdict, computed.verdict or f"none ({why})")
         )
     if computed.verdict:
-        before, after = _placed(recorded.findings), _placed(computed.findings)
+        before, after = _placed(recorded.findings), _placed(_comparable(recorded, computed))
         for place in dict.fromkeys((*before, *after)):
             found += _between(place, before.get(place), after.get(place))
     return tuple(found)
+
+
+def _comparable(recorded: Judged, computed: Outcome) -> Iterable[Finding]:
+    """Without what a verdict from before ``checklist_by`` did not name."""
+    named = recorded.checklist_by != ""
+    return (each for each in computed.findings if named or each.quantity != LEFT_OUT)
 
 
 def unfounded(stands: Iterable[Finding], before: Iterable[Finding]) -> tuple[Difference, ...]:

@@ -221,6 +221,12 @@ def _states(dossier: Dossier) -> Iterable[str]:
     inspection = dossier.inspection
     if inspection.business == "school_bus_permit":  # Q: to be noted in 备注
         yield _bi("remark.school")
+    for finding in dossier.findings:
+        if finding.quantity == "calibration":
+            yield f"{_bi('remark.calibration')}：{finding.arithmetic}"
+    if inspection.listed is not None:
+        by = inspection.listed[1]
+        yield f"{_bi('remark.platform')}：{by.by} {by.version}".rstrip()
     left_out = () if dossier.checklist is None else dossier.checklist.left_out
     for why in dict.fromkeys(item.left_out for item in left_out):
         items = "、".join(f"{item.item} {item.zh}" for item in left_out if item.left_out == why)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from lanes.checklist import axle_of
 from lanes.form_words import WORDS
 from lanes.forms import (
-    NOT_INSTRUMENT,
     Dossier,
     Form,
     Mark,
@@ -20,7 +19,7 @@ from lanes.forms import (
     signatures_of,
 )
 from lanes.quantity import plain
-from lanes.record import BrakeMeasured, Finding
+from lanes.record import NOT_MEASURED, BrakeMeasured, Finding
 from lanes.tables import Label
 
 
@@ -76,7 +75,7 @@ def instrument_report(dossier: Dossier) -> InstrumentReport:
     """The report of what was measured so far; the verdict's own findings once it is judged."""
     conclusion, mark = conclusion_of(dossier.inspection)
     first, again = signatures_of(dossier)
-    findings = [each for each in dossier.findings if each.quantity not in NOT_INSTRUMENT]
+    findings = [each for each in dossier.findings if each.quantity not in NOT_MEASURED]
     brakes = sorted(dossier.inspection.brakes.items(), key=lambda each: _order(each[0]))
     return InstrumentReport(
         title=WORDS["title.instruments"],

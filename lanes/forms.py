@@ -31,7 +31,6 @@ Mark: TypeAlias = Literal["pass", "fail", "none", "open"]
 KINDS: tuple[FormKind, ...] = get_args(FormKind)
 
 MARKS: dict[Mark, str] = {"pass": "√", "fail": "×", "none": "—", "open": ""}
-NOT_INSTRUMENT = ("check", "review", "referral")  # quantities of findings that no instrument measured
 #: kinds of facts that may follow a verdict without changing what it rests on
 AFTER_VERDICT = (Moved, Arrived, Filmed, Reviewed, Aborted, Judged)
 

@@ -4,16 +4,17 @@ A vehicle is never failed for what is missing: ``judge`` refuses while ``missing
 incomplete what has ended so.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import date
 
 from lanes.again import remaining
+from lanes.calibration import reminders
 from lanes.checklist import Checklist, checklist
 from lanes.evidence import Answer, Evidence, answers
 from lanes.missing import Missing, missing
 from lanes.quantity import plain
 from lanes.readings import Readings
-from lanes.record import Checked, Finding, Result, Reviewed, Severity, Verdict
+from lanes.record import LEFT_OUT, Checked, Finding, Result, Reviewed, Severity, Verdict
 from lanes.rulebook import Rulebook
 
 __all__ = ["Evidence", "Missing", "NotReady", "judge", "measured", "missing"]
@@ -42,10 +43,11 @@ def judge(evidence: Evidence, rulebook: Rulebook, on: date) -> tuple[tuple[Findi
         *_checks(evidence, rulebook),
         *measured(evidence, rulebook, on),
         *_photos(evidence, wanted, rulebook),
+        *reminders(evidence),
     )
     anew = {finding.item for finding in fresh}
     stands = (finding for finding in evidence.stands if finding.item not in anew)
-    findings = (*stands, *fresh, *_referrals(evidence))
+    findings = (*stands, *fresh, *_left_out(wanted, anew), *_referrals(evidence))
     return findings, _verdict(evidence, lacking, findings)
 
 
@@ -97,6 +99,15 @@ def rejecting(defects: Iterable[str], rulebook: Rulebook) -> list[str]:
     """The defects that are no mere reminders; a code that the rules do not know rejects."""
     known = rulebook.codes.defects
     return [code for code in defects if code not in known or known[code].severity == "reject"]
+
+
+def _left_out(wanted: Checklist, found: Container[str]) -> Iterator[Finding]:
+    """What the rules want and this site does not inspect is named in every verdict."""
+    for item in wanted.left_out:
+        if item.item not in found:
+            yield Finding(
+                item=item.item, result="not_applicable", quantity=LEFT_OUT, arithmetic=item.left_out[:2000]
+            )
 
 
 def _photos(evidence: Evidence, wanted: Checklist, rulebook: Rulebook) -> Iterator[Finding]:

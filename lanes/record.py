@@ -32,6 +32,7 @@ Verdict: TypeAlias = Literal["pass", "fail", "incomplete", "suspicious"]
 Severity: TypeAlias = Literal["reject", "reminder"]
 Mode: TypeAlias = Literal["full", "failed_only"]
 Load: TypeAlias = Literal["unladen", "laden"]
+Calibration: TypeAlias = Literal["", "missing", "expired", "failed", "overdue"]  # what a device lacked
 BenchVerdict: TypeAlias = Literal["pass", "fail"] | None  # what an instrument itself thinks; kept, never used
 
 
@@ -57,6 +58,34 @@ class DeviceChanged(Body, frozen=True, kw_only=True, tag="device_changed"):
     device: Name
     state: Literal["ok", "silent", "faulty", "lost"]
     why: Text = ""
+
+
+class DeviceCertified(Body, frozen=True, kw_only=True, tag="device_certified"):
+    """The verification certificate (检定证书) by which a device measures from now on; no number: none.
+
+    ``valid_until``: its last day. ``serial``: the device's own number. ``range``: as the certificate has it.
+    """
+
+    device: Name
+    number: Annotated[str, Meta(max_length=80)] = ""
+    valid_until: date | None = None
+    by: Text = ""
+    serial: Annotated[str, Meta(max_length=80)] = ""
+    range: Text = ""
+
+
+class CalibrationChecked(Body, frozen=True, kw_only=True, tag="calibration_checked"):
+    """The zero, or a reading at a known value, of a measuring device was checked by a person."""
+
+    device: Name
+    check: Literal["zero", "span"]
+    expected: Decimal
+    measured: Decimal
+    tolerance: Decimal
+    unit: Annotated[str, Meta(min_length=1, max_length=20)]
+    passed: bool
+    by: Name
+    remark: Text = ""
 
 
 class Quarantined(Body, frozen=True, kw_only=True, tag="quarantined"):
@@ -285,6 +314,7 @@ class BrakeMeasured(Body, frozen=True, kw_only=True, tag="brake_measured"):
     right_load_kg: Decimal | None = None
     coupled: bool = False
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
@@ -298,6 +328,7 @@ class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
     right_kg: Decimal
     wheels: Literal[1, 2] = 2
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured"):
@@ -309,6 +340,7 @@ class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured")
     item: Name
     slip_m_per_km: Decimal
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class HeadlampMeasured(Body, frozen=True, kw_only=True, tag="headlamp_measured"):
@@ -329,6 +361,7 @@ class HeadlampMeasured(Body, frozen=True, kw_only=True, tag="headlamp_measured")
     lamp_height_mm: int | None = None
     dipped_lamp_height_mm: int | None = None
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class SpeedometerMeasured(Body, frozen=True, kw_only=True, tag="speedometer_measured"):
@@ -341,6 +374,7 @@ class SpeedometerMeasured(Body, frozen=True, kw_only=True, tag="speedometer_meas
     indicated_kmh: Decimal
     actual_kmh: Decimal
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class OutlineMeasured(Body, frozen=True, kw_only=True, tag="outline_measured"):
@@ -357,6 +391,7 @@ class OutlineMeasured(Body, frozen=True, kw_only=True, tag="outline_measured"):
     side_board_mm: int | None = None
     coupled: Literal["no", "semi_trailer", "full_trailer", "centre_axle_trailer"] = "no"
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class KerbMassMeasured(Body, frozen=True, kw_only=True, tag="kerb_mass_measured"):
@@ -368,6 +403,7 @@ class KerbMassMeasured(Body, frozen=True, kw_only=True, tag="kerb_mass_measured"
     item: Name
     mass_kg: Decimal
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class RoadTested(Body, frozen=True, kw_only=True, tag="road_tested"):
@@ -396,6 +432,7 @@ class RoadTested(Body, frozen=True, kw_only=True, tag="road_tested"):
     left_channel: bool = False
     coupled: bool = False
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class RoadParked(Body, frozen=True, kw_only=True, tag="road_parked"):
@@ -409,6 +446,7 @@ class RoadParked(Body, frozen=True, kw_only=True, tag="road_parked"):
     uphill_s: int
     downhill_s: int
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class Tread(Struct, frozen=True, kw_only=True):
@@ -428,6 +466,7 @@ class TyresMeasured(Body, frozen=True, kw_only=True, tag="tyres_measured"):
     item: Name
     treads: tuple[Tread, ...]
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
@@ -539,6 +578,12 @@ class Released(Body, frozen=True, kw_only=True, tag="released"):
     reason: Text
 
 
+#: quantity of a finding that only says that the site left its item out
+LEFT_OUT = "left_out"
+#: quantities of findings that no instrument measured
+NOT_MEASURED = ("check", "review", "referral", "calibration", LEFT_OUT)
+
+
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One judged item: what was found, against which limit, by which clause, from which records.
 
@@ -562,7 +607,11 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Judged(Body, frozen=True, kw_only=True, tag="judged"):
-    """All findings of an attempt and the verdict, with the rules that were used, and what was lacking."""
+    """All findings of an attempt and the verdict, with the rules that were used, and what was lacking.
+
+    ``checklist_by``: whose list of items and photos it was, that of the rules or the platform's; empty in
+    records from before 2026-11-25.
+    """
 
     verdict: Verdict
     findings: tuple[Finding, ...]
@@ -570,6 +619,7 @@ class Judged(Body, frozen=True, kw_only=True, tag="judged"):
     rules_sha256: Sha256
     attempt: int = 1
     missing: tuple[Name, ...] = ()
+    checklist_by: Text = ""
 
 
 class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
@@ -582,6 +632,8 @@ class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
 AnyBody: TypeAlias = (
     NodeStarted
     | DeviceChanged
+    | DeviceCertified
+    | CalibrationChecked
     | Quarantined
     | Refused
     | Continued

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from firmware_bridge.device import Said
 
@@ -33,6 +34,20 @@ async def until(holds: Callable[[], bool], limit_s: float = 20.0) -> None:
     async with asyncio.timeout(limit_s):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+class Trace(NamedTuple):
+    """A brake curve as a bench shows it."""
+
+    left_dan: tuple[int, ...]
+    right_dan: tuple[int, ...]
+    interval_ms: int = 10
+
+
+def ramp(top: int, count: int = 80) -> Trace:
+    """A pedal that is pressed slowly."""
+    left = tuple(min(top, 8 + index * top // 40) for index in range(count))
+    return Trace(left, tuple(force * 9 // 10 for force in left))
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:

@@ -17,6 +17,7 @@ from edge.desk import Desk
 from edge.roads import Links
 from edge.rulebook import read_rulebook
 from edge.settings import load
+from edge.watching import Watch
 from lanes.record import Arrived, Moved
 
 TOKEN = "test-token"
@@ -60,6 +61,7 @@ class Edge:
 
     desk: Desk
     client: httpx.AsyncClient
+    watch: Watch
 
     async def order(self, key: str = "k1", **changes: Any) -> str:
         body = {"key": key, "vehicle": vehicle(), "business": "periodic", "ordered_by": "clerk"} | changes
@@ -86,15 +88,16 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge_at(folder: Path) -> AsyncIterator[Edge]:
-    """A node on a folder, without devices."""
-    site = load(site_file(folder))
+async def edge_at(folder: Path, *, keep_site: bool = False) -> AsyncIterator[Edge]:
+    """A node on a folder, without devices; ``keep_site``: its site file lies there already."""
+    site = load(folder / "site.toml" if keep_site else site_file(folder))
     journal = Journal(folder / "journal.sqlite", site.node.name)
     try:
         desk = Desk(site, journal, Photos(folder / "photos"), read_rulebook())
-        app = build_api(desk, Acts(desk), Links({}), TOKEN, None)
+        watch = Watch(site)
+        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, watch)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://edge.test") as client:
-            yield Edge(desk=desk, client=client)
+            yield Edge(desk=desk, client=client, watch=watch)
     finally:
         journal.close()

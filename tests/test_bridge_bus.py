@@ -17,6 +17,7 @@ from firmware_bridge.device import Health, Signal
 from firmware_bridge.devices.io_map import Config, Input
 from firmware_bridge.devices.io_module import IoModule
 from firmware_bridge.modbus import READ_REGISTERS, ModbusClient, Tables, serve_rtu
+from firmware_bridge.tap import TAP, Tap
 from firmware_bridge.virtual import faults
 from firmware_bridge.virtual.faults import Part
 from firmware_bridge.virtual.twin_line import PtyBridge
@@ -87,6 +88,30 @@ def test_a_greedy_unit_gets_every_other_turn_and_no_more(tmp_path: Path) -> None
                 await modest.registers(READ_REGISTERS, at, 1)
             assert line.asked[3] <= line.asked[4] + 2
             await asyncio.gather(*at_once)
+
+    asyncio.run(main())
+
+
+def test_what_flows_is_noted_as_the_units_that_asked(tmp_path: Path) -> None:
+    async def main() -> None:
+        line = Rs485(tmp_path, 3, 4)
+        clients, taps = (
+            [line.client(3), line.client(4)],
+            [Tap("a", whole_bytes=99, logged=True) for _ in "ab"],
+        )
+        async with line.served():
+            for client, tap in zip(clients, taps, strict=True):
+                TAP.set(tap)
+                await client.connect()
+            for _ in range(5):
+                await asyncio.gather(*(client.registers(READ_REGISTERS, 0, 1) for client in clients))
+            for client, tap in zip(clients, taps, strict=True):
+                flowed = [entry for entry in tap.fetch() if entry.way in ("in", "out")]
+                assert len(flowed) >= 10
+                assert b"".join(each.data for each in flowed if each.way == "in")[0] == client.unit
+                assert {each.data[0] for each in flowed if each.way == "out"} == {client.unit}
+                assert tap.counts.frames == 5
+                client.close()
 
     asyncio.run(main())
 
@@ -190,7 +215,12 @@ def test_a_cancellation_that_comes_with_the_answer_is_not_lost(tmp_path: Path) -
         client = line.client(3)
         async with line.served(client):
             asking = asyncio.create_task(client.registers(READ_REGISTERS, 0, 1))
-            client._bus.byte_heard = asking.cancel  # type: ignore[union-attr, method-assign, assignment]
+
+            def heard(sending: bool, packet: bytes) -> bytes:
+                assert sending or asking.cancel()
+                return packet
+
+            client._bus.wire.ctx.trace_packet = heard  # type: ignore[union-attr]
             with pytest.raises(asyncio.CancelledError):
                 await asking
 

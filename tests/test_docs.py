@@ -23,6 +23,7 @@ from edge import settings
 from edge.__main__ import app
 from edge.children import nats_config
 from firmware_bridge.catalog import KINDS
+from lanes.calibration import Policy
 from lanes.inspection import TRANSITIONS, Inspection, fold
 from lanes.layout import OUTPUTS, SENSORS, Lane, Station
 from lanes.record import (
@@ -342,6 +343,8 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[journal]": (settings.JournalPolicy,),
     "[photos]": (settings.PhotoPolicy,),
     "[disk]": (settings.Disk,),
+    "[raw]": (settings.RawPolicy,),
+    "[calibration]": (Policy,),
     "[rules]": (settings.RulesPolicy,),
     "[bundles]": (settings.Bundles,),
     "[[officers]]": (settings.Officer,),

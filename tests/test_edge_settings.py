@@ -28,7 +28,7 @@ def test_units_of_one_line_name_one_baud_rate(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as wrong:
         load(changed_site(tmp_path, "[[lanes]]", f"{units}[[lanes]]"))
     (line,) = str(wrong.value).splitlines()
-    assert "slip-3x: address = 'serial:///dev/ttyS9?baud=19200': slip-1x names the same line" in line
+    assert "slip-3x: address: slip-1x names serial:///dev/ttyS9 with other settings" in line
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,15 @@ def test_a_field_that_an_older_record_does_not_have_is_not_compared() -> None:
     assert (cleared.field, cleared.computed) == ("clause", "—")
 
 
+def test_what_older_verdicts_did_not_name_is_missed_only_in_newer_ones() -> None:
+    left = Finding(item="H1", result="not_applicable", quantity="left_out", arithmetic="no tester")
+    computed = Outcome(verdict="pass", findings=(left,))
+    assert differences(by_hand("pass"), computed) == ()
+    newer = msgspec.structs.replace(by_hand("pass"), checklist_by="rules r 00")
+    (gone,) = differences(newer, computed)
+    assert (gone.item, gone.field, gone.recorded) == ("H1", "finding", "—")
+
+
 @pytest.mark.parametrize(
     ("evidence", "words"),
     [
@@ -56,7 +65,8 @@ def test_a_field_that_an_older_record_does_not_have_is_not_compared() -> None:
 )
 def test_an_outcome_never_raises(evidence: Evidence, words: str) -> None:
     computed = outcome(evidence, rulebook(), ON)
-    found = differences(by_hand("pass", *computed.findings), computed)
+    recorded = msgspec.structs.replace(by_hand("pass", *computed.findings), checklist_by="rules")
+    found = differences(recorded, computed)
     assert [each.words.startswith(words) for each in found] == ([True] if words else [])
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 
 from lanes.again import AgainError, FailedOnly, failed_only, remaining
@@ -212,6 +213,36 @@ def test_a_released_suspicion_does_not_stand() -> None:
     judged = once_failed(**weak_parking(), referrals={600: REFERRED}, releases={600: (620, RELEASED)})
     assert one(judged.findings, "suspicion").result == "pass"
     assert "suspicion" not in {finding.item for finding in again_of(judged).stands}
+
+
+def test_what_a_site_leaves_out_is_named_in_its_verdicts_and_never_stands() -> None:
+    judged = once_failed(**weak_parking())
+    named = [finding for finding in judged.findings if finding.quantity == "left_out"]
+    wanted = checklist(car(), "periodic", ON, rulebook(), SMALL_SITE)
+    assert [finding.item for finding in named] == [item.item for item in wanted.left_out] != []
+    assert {finding.result for finding in named} == {"not_applicable"}
+    assert {finding.arithmetic for finding in named} == {SMALL_SITE.left_out_why}
+    assert not {"left_out"} & {finding.quantity for finding in again_of(judged).stands}
+    case = Case(vehicle=car(), business="periodic", on=DAY)
+    full = checklist(car(), "periodic", DAY, rulebook())
+    again = failed_only(judged, ON, None, full, case, rulebook())  # elsewhere, where nothing is left out
+    assert {item.item for item in wanted.left_out if item.required} <= set(again.redo)
+
+
+def test_what_an_uncalibrated_device_measured_counts_and_is_named() -> None:
+    whole = attempt()
+    seq, body = whole.brakes["B1"]
+    flagged = msgspec.structs.replace(body, calibration="expired")
+    findings, verdict = judge(replace(whole, brakes={**whole.brakes, "B1": (seq, flagged)}), rulebook(), ON)
+    reminder = one(findings, "calibration")
+    assert verdict == "pass" and (reminder.severity, reminder.basis) == ("reminder", (seq,))
+    assert reminder.arithmetic.endswith("measured after the verification certificate had expired")
+
+
+def test_an_item_that_was_found_although_it_is_left_out_has_its_own_finding() -> None:
+    evidence = with_check(attempt(), "NQ1", Checked(item="NQ1", result="pass", officer="1"))
+    findings, _ = judge(evidence, rulebook(), ON)
+    assert one(findings, "NQ1").quantity == "check"
 
 
 def test_without_a_failed_verdict_or_a_rule_everything_is_done_again() -> None:

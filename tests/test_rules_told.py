@@ -492,6 +492,12 @@ def test_explain_over_the_command_line() -> None:
     assert body["explanation"]["items"][0]["code"] == "01"
 
 
+def test_a_class_that_no_table_names_is_told_to_go_by_its_group() -> None:
+    status, out, _ = run("explain", "--business", "periodic", "--class", "Q99")
+    assert status == 0
+    assert "Q99（代码表未列，按类别组）" in out and "Q99 (in no table; by its group)" in out
+
+
 def test_explain_takes_the_day_of_the_inspection_for_that_of_manufacture() -> None:
     status, out, _ = run(
         *("explain", "--business", "scrapping", "--class", "H11", "--date", "2026-11-22"),

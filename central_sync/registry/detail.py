@@ -14,6 +14,7 @@ from central_sync.registry.problems import Rejected
 from central_sync.registry.search import brief
 from central_sync.registry.tables import inspections, photos, records
 from lanes.record import (
+    NOT_MEASURED,
     Arrived,
     AxleWeighed,
     BrakeMeasured,
@@ -31,7 +32,6 @@ from lanes.record import (
     parse,
 )
 
-NO_INSTRUMENT = ("check", "review", "referral")  # quantities of findings that no instrument measured
 REVIEW = (
     "question", "opinion", "expected", "text", "confidence", "characters", "score", "reasons", "model",
 )  # fmt: skip
@@ -104,7 +104,7 @@ def readings(told: Told) -> list[dict[str, Any]]:
     for _, body in told.of(BrakeMeasured):
         for side, dan in (("left_max", body.left_max_dan), ("right_max", body.right_max_dan)):
             rows.append(_reading(body.item, side, str(dan), "daN", axle=body.axle))
-    derived = [finding for finding in told.findings() if finding.quantity not in NO_INSTRUMENT]
+    derived = [finding for finding in told.findings() if finding.quantity not in NOT_MEASURED]
     if not any(finding.quantity == "sideslip" for finding in derived):
         for _, body in told.of(SideslipMeasured):
             rows.append(_reading(body.item, "sideslip", str(body.slip_m_per_km), "m/km"))
