@@ -6,9 +6,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from edge.desk import Desk
+from edge.desk import Desk, evidence
+from edge.obd import adapters
 from edge.watching import marks
 from lanes.flow import uncaptured, unmatched
+from lanes.identity import identity_findings
 from lanes.inspection import Inspection
 from lanes.judge import proposed
 from lanes.layout import OUTPUTS, Lane, Station
@@ -112,6 +114,7 @@ def _station(desk: Desk, lane: Lane, station: Station, now: datetime) -> Json:
         "light": outputs.get("light"),
         "barrier": outputs.get("barrier"),
         "sensors": {sensor: on for (at, sensor), on in state.levels.items() if at == station.name},
+        "obd": [entry.name for entry in adapters(desk.site.devices, lane.name, station.name)],
         "vehicle": None if inspection is None else _vehicle(desk, inspection, now),
     }
 
@@ -280,6 +283,7 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         "shots": _shots(desk, inspection),
         "asks": [_review(seq, review) for seq, review in inspection.asks()],
         "readings": readings(desk, inspection),
+        "obd": None if inspection.obd is None else every_field(inspection.obd[1]),
         "films": [{"seq": seq, **every_field(film)} for seq, film in inspection.films],
         "curves": [curve_of(body) for _, body in inspection.brakes.values()],
         "findings": [
@@ -304,10 +308,14 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
 
 
 def _proposed(desk: Desk, inspection: Inspection) -> set[str]:
-    """Signs of suspicion that a model's doubt proposes, of photos that count."""
+    """Signs of suspicion that a model's doubt of photos that count, or the control units' VIN, proposes."""
     rules, current = desk.rules_of(inspection), {seq for seq, _ in inspection.latest_photos().values()}
     doubts = (review for seq in current for _, review in inspection.reviews.get(seq, ()))
-    return {sign for review in doubts for sign in proposed(review, rules)}
+    told = identity_findings(evidence(inspection), rules)
+    return {
+        *(sign for review in doubts for sign in proposed(review, rules)),
+        *(sign for finding in told for sign in finding.proposes),
+    }
 
 
 def _items(desk: Desk, inspection: Inspection) -> list[Json]:

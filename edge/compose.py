@@ -24,6 +24,7 @@ from edge.api import build_api
 from edge.bundles import Ferrying
 from edge.desk import Desk
 from edge.directives import Directing, tell_configuration
+from edge.filming import CLIPS, Filming
 from edge.health import Health
 from edge.intake import Intake
 from edge.keeping import Keeping, note_replay, replay_from
@@ -35,7 +36,7 @@ from edge.settings import DeviceEntry, Measuring, SettingsError, SiteFile, load
 from edge.signs import Announcer
 from edge.watching import Watch, Watched
 from firmware_bridge.catalog import KINDS, UnknownBroker
-from firmware_bridge.device import Device
+from firmware_bridge.device import Device, Filmer, ObdReader
 from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
 from firmware_bridge.tap import NOBODY, TAP, Tap
@@ -147,6 +148,20 @@ def lane_devices(desk: Desk, watch: Watch, devices: Mapping[str, Device], lane: 
     )
 
 
+def obd_readers(site: SiteFile, devices: Mapping[str, Device]) -> dict[str, ObdReader]:
+    """The OBD adapters of a site by name."""
+    return {entry.name: devices[entry.name] for entry in site.devices if entry.role == "obd"}  # type: ignore[misc]
+
+
+def filmers(site: SiteFile, devices: Mapping[str, Device]) -> dict[tuple[str, str], list[Filmer]]:
+    """The video cameras of a site by lane and station."""
+    found: dict[tuple[str, str], list[Filmer]] = {}
+    for entry in site.devices:
+        if entry.role == "video":
+            found.setdefault((entry.lane, entry.station), []).append(devices[entry.name])  # type: ignore[arg-type]
+    return found
+
+
 def open_journal(site: SiteFile, key: NodeKey) -> Journal:
     """The node's journal. Raises SettingsError, JournalError."""
     try:
@@ -197,10 +212,13 @@ async def run_node(path: Path) -> None:
                     loops["witness"] = witness_at(end, desk, key, client).run
                     pull = Pull(client, site.site.id, site.node.name, key, end.key)
                     loops["directives"] = Directing(desk, pull, end.name, path).run
+            clips = Photos(folder / CLIPS, site.video.quota_gb and site.video.quota_gb * 1024 * MB)
+            loops["filming"] = Filming(desk, clips, filmers(site, devices)).run
             link = Links(couriers)
             if site.bundles is not None:
                 loops["bundles"] = Ferrying(desk, key, site.bundles).run
-            app = build_api(desk, acts, link, worker_token(folder), pages_folder(), watch)
+            readers = obd_readers(site, devices)
+            app = build_api(desk, acts, link, worker_token(folder), pages_folder(), watch, readers, clips)
             started = NodeStarted(
                 version=version("chayan"),
                 boot=f"{boot_id()}-{secrets.token_hex(4)}",

@@ -62,6 +62,13 @@ class PhotoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
 
 
+class VideoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[video]: stations (``LANE/STATION``) whose items must be filmed, and how much the clips may take."""
+
+    must: tuple[Annotated[str, Meta(pattern="^[^/]+/[^/]+$", max_length=161)], ...] = ()
+    quota_gb: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
 class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[disk]: free space of the node's folder at which it warns, and at which it takes no new vehicle."""
 
@@ -165,6 +172,7 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destinations: tuple[Registry, ...] = ()
     journal: JournalPolicy = JournalPolicy()
     photos: PhotoPolicy = PhotoPolicy()
+    video: VideoPolicy = VideoPolicy()
     disk: Disk = Disk()
     raw: RawPolicy = RawPolicy()
     calibration: Policy = Policy()
@@ -348,6 +356,8 @@ def _cross_problems(site: SiteFile) -> list[str]:
                 f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
             )
     problems += [f"[[devices]] {line}" for line in line_problems((e.name, e.config) for e in site.devices)]
+    places = {f"{lane}/{name}" for lane, names in stations.items() for name in names}
+    problems += [f"[video] must: {place!r}{nearest(place, places)}" for place in {*site.video.must} - places]
     return problems + _unwired(site)
 
 

@@ -1,4 +1,4 @@
-"""Device, and all that a device may say: Capture, Signal, Act, Junk, Health.
+"""Device, and all that a device may say: Capture, Signal, Scan, Tag, Act, Junk, Health.
 
 A device is told apart from its link: the codec on top of each file in ``devices/`` is pure, the Device below
 it moves bytes. ``Tell`` is how a device hands a fact on: it returns only when the fact is durable, so
@@ -6,12 +6,12 @@ whatever acknowledges the other side (MQTT PUBACK, a bench handshake) comes afte
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from lanes.record import AnyBody
+from lanes.record import AnyBody, ObdRead
 
 
 class Capture(Struct, frozen=True, kw_only=True):
@@ -33,6 +33,21 @@ class Signal(Struct, frozen=True, kw_only=True):
     station: str
     sensor: str
     on: bool
+
+
+class Scan(Struct, frozen=True, kw_only=True):
+    """A code was scanned; the same code held before the scanner is one Scan."""
+
+    key: str
+    text: str
+
+
+class Tag(Struct, frozen=True, kw_only=True):
+    """A UHF tag came into the field: its EPC in upper-case hex, its strength if the reader tells it."""
+
+    key: str
+    epc: str
+    rssi_dbm: int | None = None
 
 
 class Act(Struct, frozen=True, kw_only=True):
@@ -60,7 +75,7 @@ class Health(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-Said: TypeAlias = Capture | Signal | Act | Junk | Health
+Said: TypeAlias = Capture | Signal | Scan | Tag | Act | Junk | Health
 Tell: TypeAlias = Callable[[Said], Awaitable[None]]
 
 
@@ -85,6 +100,65 @@ class Instrument(Device, Protocol):
 
         Raises MeasureError when there is no valid reading: silent, torn, out of the device's range, aborted.
         """
+        ...
+
+
+class ObdReader(Device, Protocol):
+    """An adapter for the vehicle's OBD socket."""
+
+    async def read_vehicle(self, lane: str, station: str) -> ObdRead:
+        """What the vehicle says of itself, also that it has no OBD or no VIN; raises MeasureError."""
+        ...
+
+
+class Picture(Struct, frozen=True, kw_only=True):
+    """A still of a video camera, JPEG, and when it arrived."""
+
+    jpeg: bytes
+    at: datetime
+
+
+class Film(Struct, frozen=True, kw_only=True):
+    """A clip of a video camera, MP4, and what it covers."""
+
+    mp4: bytes
+    from_at: datetime
+    to_at: datetime
+
+
+class Filmer(Device, Protocol):
+    """A video camera that holds what it has shown last."""
+
+    before_s: int
+    after_s: int
+
+    async def picture(self) -> Picture:
+        """What it shows now; raises MeasureError."""
+        ...
+
+    async def film(self, begin: datetime, end: datetime) -> Film:
+        """What is held from ``begin`` to ``end``, which may be less; raises MeasureError."""
+        ...
+
+
+class Card(Struct, frozen=True, kw_only=True):
+    """What a reader of resident identity cards gives: personal data, shown and never recorded as it is.
+
+    ``number`` 18 characters, ``portrait`` an image; ``valid_until`` None: for life.
+    """
+
+    name: str
+    number: str
+    valid_from: date
+    valid_until: date | None = None
+    portrait: bytes | None = None
+
+
+class CardReader(Device, Protocol):
+    """A reader of identity cards: an interface without a device, see docs/id-cards.md."""
+
+    async def read_card(self, limit_s: float) -> Card:
+        """The card that is laid on within ``limit_s``; raises MeasureError."""
         ...
 
 

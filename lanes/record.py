@@ -203,6 +203,25 @@ class Captured(Body, frozen=True, kw_only=True, tag="captured"):
     replayed: bool = False
 
 
+class Scanned(Body, frozen=True, kw_only=True, tag="scanned"):
+    """A code was scanned. ``text`` as the scanner told it; what it means is for its reader to say."""
+
+    lane: Name
+    station: Name
+    device: Name
+    text: Text
+
+
+class TagRead(Body, frozen=True, kw_only=True, tag="tag_read"):
+    """A UHF tag came into a reader's field: its EPC in upper-case hex, and how strongly it was heard."""
+
+    lane: Name
+    station: Name
+    device: Name
+    epc: Annotated[str, Meta(pattern="^(?:[0-9A-F]{4})+$", max_length=124)]
+    rssi_dbm: int | None = None
+
+
 # ---- the inspection ------------------------------------------------------------------------------
 
 
@@ -260,12 +279,13 @@ class Moved(Body, frozen=True, kw_only=True, tag="moved"):
 
 
 class ItemStarted(Body, frozen=True, kw_only=True, tag="item_started"):
-    """An instrument item began (检验项目开始)."""
+    """An instrument item began (检验项目开始). ``to_film``: the site films this station, so must this be."""
 
     lane: Name
     station: Name
     item: Name
     device: Name
+    to_film: bool = False
 
 
 class ItemFailed(Body, frozen=True, kw_only=True, tag="item_failed"):
@@ -469,6 +489,32 @@ class TyresMeasured(Body, frozen=True, kw_only=True, tag="tyres_measured"):
     calibration: Calibration = ""
 
 
+class ObdRead(Body, frozen=True, kw_only=True, tag="obd_read"):
+    """What the vehicle's control units say of themselves, asked through its OBD socket.
+
+    ``no_obd``: the adapter is there and no unit answered; ``no_vin``: units answered and none holds a VIN;
+    ``why`` says it in words. ``other_vins``: of further units, where they hold another than ``vin``.
+    ``mil``: the malfunction lamp is commanded on. ``ready``, ``not_ready``: monitors by name.
+    """
+
+    lane: Name
+    station: Name
+    device: Name
+    outcome: Literal["read", "no_vin", "no_obd"] = "read"
+    why: Text = ""
+    vin: Annotated[str, Meta(max_length=80)] = ""
+    other_vins: tuple[Name, ...] = ()
+    calids: tuple[Name, ...] = ()
+    cvns: tuple[Name, ...] = ()
+    mil: bool | None = None
+    dtc_count: int | None = None
+    ready: tuple[Name, ...] = ()
+    not_ready: tuple[Name, ...] = ()
+    protocol: Annotated[str, Meta(max_length=80)] = ""
+    adapter: Annotated[str, Meta(max_length=80)] = ""
+    officer: Annotated[str, Meta(max_length=80)] = ""
+
+
 class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
     """An inspection photo is durable on this node; its bytes lie beside the journal under ``photo``."""
 
@@ -481,7 +527,11 @@ class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
 
 
 class Filmed(Body, frozen=True, kw_only=True, tag="filmed"):
-    """Where the video of an inspection lies: recorder or body camera, from, to, and the clip's digest."""
+    """Where the video of an inspection lies: recorder or body camera, from, to, and the clip's digest.
+
+    ``item``: what was filmed at ``station``; empty: whatever happened meanwhile. ``stills``: photos of its
+    beginning and end.
+    """
 
     device: Name
     from_at: datetime
@@ -489,6 +539,10 @@ class Filmed(Body, frozen=True, kw_only=True, tag="filmed"):
     clip: Sha256 | None = None
     size_bytes: int | None = None
     place: Text = ""
+    lane: Annotated[str, Meta(max_length=80)] = ""
+    station: Annotated[str, Meta(max_length=80)] = ""
+    item: Annotated[str, Meta(max_length=80)] = ""
+    stills: tuple[Sha256, ...] = ()
 
 
 class Checked(Body, frozen=True, kw_only=True, tag="checked"):
@@ -581,13 +635,13 @@ class Released(Body, frozen=True, kw_only=True, tag="released"):
 #: quantity of a finding that only says that the site left its item out
 LEFT_OUT = "left_out"
 #: quantities of findings that no instrument measured
-NOT_MEASURED = ("check", "review", "referral", "calibration", LEFT_OUT)
+NOT_MEASURED = ("check", "review", "referral", "calibration", "obd", "film", LEFT_OUT)
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One judged item: what was found, against which limit, by which clause, from which records.
 
-    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a model's doubt.
+    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a doubt.
     """
 
     item: Name
@@ -645,6 +699,8 @@ AnyBody: TypeAlias = (
     | Sensed
     | Switched
     | Captured
+    | Scanned
+    | TagRead
     | Ordered
     | Listed
     | Arrived
@@ -661,6 +717,7 @@ AnyBody: TypeAlias = (
     | RoadTested
     | RoadParked
     | TyresMeasured
+    | ObdRead
     | Photographed
     | Filmed
     | Checked
@@ -772,6 +829,8 @@ def photos_of(body: AnyBody) -> tuple[tuple[str, str], ...]:
             pairs = ((body.photo, "capture"), (body.crop, "crop"))
         case Signed():
             pairs = ((body.photo, "signature"),)
+        case Filmed():
+            pairs = tuple((digest, "still") for digest in body.stills)
         case _:
             pairs = ()
     return tuple((digest, shot) for digest, shot in pairs if digest)

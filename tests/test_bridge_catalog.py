@@ -32,6 +32,10 @@ LEAST: dict[str, dict[str, object]] = {
         "ready": 2,
     },
     "led-board": {"address": "serial:///dev/ttyUSB2?baud=19200"},
+    "obd-elm327": {"address": "tcp://192.0.2.1:35000"},
+    "scanner": {"address": "serial:///dev/ttyUSB2"},
+    "uhf-reader": {"address": "tcp://192.0.2.1:4004"},
+    "rtsp-camera": {"address": "rtsp://192.0.2.1:554/stream"},
 }
 
 WRONG = [
@@ -46,6 +50,13 @@ WRONG = [
     ("wheel-load-jx", {"stable_readings": 1}, "stable_readings"),
     ("side-slip-modbus", {"range_m_per_km": 1000}, "range_m_per_km"),
     ("pda-mqtt", {"pda": "a/b"}, "pda"),
+    ("obd-elm327", {"protocol": "Z"}, "protocol"),
+    ("obd-elm327", {"search_s": 0}, "search_s"),
+    ("scanner", {"ends": ""}, "ends"),
+    ("scanner", {"prefix": "查"}, "prefix"),
+    ("uhf-reader", {"frame": "other"}, "frame"),
+    ("uhf-reader", {"times": 0}, "times"),
+    ("rtsp-camera", {"keep_s": 1}, "keep_s"),
 ]
 
 
@@ -110,6 +121,7 @@ ONLY = {
     "pymodbus": "modbus.py",
     "aiomqtt": "mqtt.py",
     "paho": "mqtt.py",
+    "av": "video.py",
 }
 
 

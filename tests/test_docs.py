@@ -342,6 +342,7 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[[destinations]]": (settings.Registry,),
     "[journal]": (settings.JournalPolicy,),
     "[photos]": (settings.PhotoPolicy,),
+    "[video]": (settings.VideoPolicy,),
     "[disk]": (settings.Disk,),
     "[raw]": (settings.RawPolicy,),
     "[calibration]": (Policy,),
