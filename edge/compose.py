@@ -34,6 +34,7 @@ from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_
 from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
 from edge.settings import DeviceEntry, Measuring, SettingsError, SiteFile, load
+from edge.signs import Announcer
 from edge.watching import Watch, Watched
 from firmware_bridge import secret
 from firmware_bridge.catalog import KINDS, UnknownBroker
@@ -246,13 +247,16 @@ def node_key(site: SiteFile) -> NodeKey:
 def _loops(
     desk: Desk, acts: Acts, watch: Watch, devices: Mapping[str, Device], brokers: Mapping[str, Broker]
 ) -> dict[str, Loop]:
-    """Every loop of a node: its brokers, its devices, one marshal a lane."""
+    """Every loop of a node: its brokers, its devices and boards, one marshal a lane."""
     intake = Intake(desk, acts)
     run = secrets.token_hex(4)
     loops: dict[str, Loop] = {f"broker {name}": broker.run for name, broker in brokers.items()}
     for entry in desk.site.devices:
         device, tell = devices[entry.name], intake.tell_for(entry, devices[entry.name])
         loops[f"device {entry.name}"] = partial(watch.run, entry, device, tell)
+        if entry.role == "sign":
+            lane = desk.site.lane(entry.lane)
+            loops[f"sign {entry.name}"] = Announcer(desk, lane, entry.station, device).run  # type: ignore[arg-type]
     if desk.site.raw.keep_mb:
         loops["raw log"] = partial(watch.keep, desk)
     for lane in desk.site.lanes:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from firmware_bridge.devices.io_module import Input, Output
+from firmware_bridge.devices.io_map import Input, Output
 
 SENSORS = (
     ("gate", "occupied"),

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
+from firmware_bridge.devices.registers import line_problems
 from lanes.calibration import Certificate, Policy
 from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
@@ -376,6 +377,7 @@ def _cross_problems(site: SiteFile) -> list[str]:
             problems.append(
                 f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
             )
+    problems += [f"[[devices]] {line}" for line in line_problems((e.name, e.config) for e in site.devices)]
     places = {f"{lane}/{name}" for lane, names in stations.items() for name in names}
     problems += [f"[video] must: {place!r}{nearest(place, places)}" for place in {*site.video.must} - places]
     return problems + _unheard(site) + _unwired(site)

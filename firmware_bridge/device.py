@@ -5,9 +5,9 @@ it moves bytes. ``Tell`` is how a device hands a fact on: it returns only when t
 whatever acknowledges the other side (MQTT PUBACK, a bench handshake) comes after it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
@@ -224,6 +224,24 @@ class Switchboard(Device, Protocol):
         """Sets one output and returns when the device has confirmed it; raises MeasureError otherwise."""
         ...
 
-    def outputs(self) -> dict[tuple[str, str], bool]:
-        """Last confirmed level of each (station, actuator); empty before the first read-back."""
+    def outputs(self) -> Mapping[tuple[str, str], bool | None]:
+        """Last confirmed level of each (station, actuator); empty before the first read-back.
+
+        None: nobody can know how it stands; it is switched once to be known.
+        """
+        ...
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One row of a text board; a board of one colour leaves the colour out."""
+
+    text: str
+    colour: Literal["red", "green", "yellow"] = "red"
+
+
+class Sign(Device, Protocol):
+    """A text board. It only shows: nothing may wait for it."""
+
+    async def show(self, rows: Sequence[Row]) -> None:
+        """Replaces all that the board shows; raises MeasureError when it was not sent or not taken."""
         ...

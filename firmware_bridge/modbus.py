@@ -4,14 +4,15 @@ The only file that imports pymodbus. Two of its habits are mended here:
 
 - RTU has no transaction number. A reply that comes after its time-out is taken for the answer to the next
   request (measured: wrong in 3 of 3 retry settings). So after a time-out on RTU whatever arrives is discarded
-  and the line stays silent for ``quiet_s`` after the last byte heard. No request is repeated by itself.
+  and the line stays silent for ``quiet_s`` after the last byte heard, whichever of its units is asked next
+  (``firmware_bridge/bus.py``). No request is repeated by itself.
 - It reconnects by itself with delays up to 300 s. That is switched off; the caller connects.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -21,37 +22,25 @@ from pymodbus.pdu import ModbusPDU
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from firmware_bridge.bus import Bus, Member, ModbusFault, ModbusLost, ModbusSilent, bus_at
 from firmware_bridge.link import AddressError, SerialPort, parse_address, split, tcp_peer
-from firmware_bridge.tap import NOBODY, TAP
+from firmware_bridge.tap import TAP
 
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())  # else it prints frames to stderr
 
 READ_COILS, READ_INPUTS, READ_HOLDING, READ_REGISTERS = 1, 2, 3, 4
 WRITE_COIL, WRITE_REGISTER, WRITE_COILS, WRITE_HOLDINGS = 5, 6, 15, 16
-SETTLE_S = 0.01  # s; a program that was held up first reads what waits in the kernel
 QUIET_S = 0.5  # s; the longest reply time seen on the benches we know of is below it
 
 
-class ModbusError(Exception):
-    """No answer that can be used."""
-
-
-class ModbusFault(ModbusError):
-    """The device answered with an exception, or with something else than was asked."""
-
-
-class ModbusSilent(ModbusError):
-    """The device did not answer in time."""
-
-
-class ModbusLost(ModbusError):
-    """There is no connection."""
+Fits: TypeAlias = Callable[[Any], str]  # what is wrong with an answer; empty: nothing
 
 
 class ModbusClient:
     """One device (``unit``) behind ``tcp://``, ``serial://`` (RTU) or ``rtu+tcp://`` (RTU, serial server).
 
-    One request at a time, never repeated. Values are those of one reply, in the order of the addresses.
+    Clients that name one RTU line share its connection. One request at a time, never repeated. Values are
+    those of one reply, in the order of the addresses.
     """
 
     def __init__(
@@ -59,138 +48,158 @@ class ModbusClient:
     ) -> None:
         self.address = address
         self.unit = unit
-        self._timeout_s = timeout_s
-        self._quiet_s = quiet_s
-        self._rtu = not address.startswith("tcp://")
-        self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
-        self._lock = asyncio.Lock()
-        self.channel = f"modbus:{address}"
-        self.tap = NOBODY
-        self._left = 0  # bytes that the client holds from before; it shows them again with those that follow
-        self._noise_at: float | None = None  # last byte heard or time-out since the line was last known quiet
+        channel = f"modbus:{address}"
+        self._member = Member(unit=unit, timeout_s=timeout_s, quiet_s=quiet_s, channel=channel)
+        self._asking = asyncio.Lock()
+        self._line = line_of(address)
         self._make = _maker(address)
+        self._bus: Bus | None = None
 
     @property
     def connected(self) -> bool:
         """Whether a connection is open as far as is known."""
-        return self._client is not None and self._client.connected
+        return self._bus is not None and self._member.here and self._bus.connected
 
     async def connect(self) -> None:
-        """Opens the connection, closing the one before; raises ModbusLost."""
-        self.close()
-        self.tap, self._left = TAP.get(), 0
-        client = self._make(self._timeout_s, self._packet)
+        """Joins the line, opening it unless others talk over it already; raises ModbusLost."""
+        self._member.tap = TAP.get()
+        if self._bus is None:
+            self._bus = bus_at(*self._line) if self._line else Bus(self.address, None, rtu=False)
+        await self._bus.join(self._member, self._open)
+        self._member.tap.up(self._member.channel)
+
+    async def _open(self, bus: Bus) -> Any:
+        client = self._make(self._member.timeout_s, bus.packet)
         if not await client.connect():
             client.close()
             raise self._lost("no connection")
-        self._client = client
-        self.tap.up(self.channel)
+        return client
 
     def _lost(self, why: str) -> ModbusLost:
-        self.tap.lost(self.channel, why)
+        self._member.tap.lost(self._member.channel, why)
         return ModbusLost(f"{self.address}: {why}")
 
     def close(self) -> None:
-        """Closes the connection, if any."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        """Leaves the line; the last one closes it."""
+        if self._bus is not None:
+            self._bus.leave(self._member)
 
     async def bits(self, function: int, address: int, count: int) -> list[bool]:
         """Coils (01) or discrete inputs (02); raises ModbusError."""
         read = {READ_COILS: "read_coils", READ_INPUTS: "read_discrete_inputs"}[function]
-        reply = await self._ask(function, address, read, count=count)
-        if len(reply.bits) != (count + 7) // 8 * 8:
-            raise ModbusFault(f"{self._where(function, address)}: {len(reply.bits)} bits, {count} were asked")
+        reply = await self._ask(function, address, read, _has("bits", (count + 7) // 8 * 8), count=count)
         return list(reply.bits[:count])
 
     async def registers(self, function: int, address: int, count: int) -> list[int]:
         """Holding (03) or input registers (04); raises ModbusError."""
         read = {READ_HOLDING: "read_holding_registers", READ_REGISTERS: "read_input_registers"}[function]
-        reply = await self._ask(function, address, read, count=count)
-        if len(reply.registers) != count:
-            got = len(reply.registers)
-            raise ModbusFault(f"{self._where(function, address)}: {got} registers, {count} were asked")
+        reply = await self._ask(function, address, read, _has("registers", count), count=count)
         return list(reply.registers)
 
     async def write_coil(self, address: int, on: bool) -> None:
         """Function 05; raises ModbusError."""
-        await self._ask(WRITE_COIL, address, "write_coil", value=on)
+        await self._ask(WRITE_COIL, address, "write_coil", _echoes(address, bits=[on]), value=on)
 
     async def write_register(self, address: int, value: int) -> None:
         """Function 06; raises ModbusError."""
-        await self._ask(WRITE_REGISTER, address, "write_register", value=value)
+        fits = _echoes(address, registers=[value])
+        await self._ask(WRITE_REGISTER, address, "write_register", fits, value=value)
 
     async def write_coils(self, address: int, values: Sequence[bool]) -> None:
         """Function 15; raises ModbusError."""
-        await self._ask(WRITE_COILS, address, "write_coils", values=list(values))
+        fits = _echoes(address, count=len(values))
+        await self._ask(WRITE_COILS, address, "write_coils", fits, values=list(values))
 
     async def write_registers(self, address: int, values: Sequence[int]) -> None:
         """Function 16; raises ModbusError."""
-        await self._ask(WRITE_HOLDINGS, address, "write_registers", values=list(values))
+        fits = _echoes(address, count=len(values))
+        await self._ask(WRITE_HOLDINGS, address, "write_registers", fits, values=list(values))
 
-    async def _ask(self, function: int, address: int, method: str, **what: Any) -> ModbusPDU:
-        async with self._lock:
-            await self._quiet()
-            client = self._client
-            if client is None or not client.connected:
+    async def _ask(self, function: int, address: int, method: str, fits: Fits, **what: Any) -> Any:
+        bus, member = self._bus, self._member
+        if bus is None:
+            raise self._lost("not connected")
+
+        async def request(client: Any) -> ModbusPDU:
+            if client is None:
                 raise self._lost("not connected")
+            client.ctx.comm_params.timeout_connect = member.timeout_s  # the units of a line differ
+            cancelled = _cancellations()
             try:
                 reply: ModbusPDU = await getattr(client, method)(address, device_id=self.unit, **what)
+                if _cancellations() > cancelled:  # wait_for forgets one that comes together with the reply
+                    raise asyncio.CancelledError
             except ConnectionException as lost:
                 raise self._lost(str(lost)) from lost
             except ModbusIOException as silent:
-                self._noise()
-                self.tap.timed_out()
+                bus.unheard(member)
+                member.tap.timed_out()
                 raise ModbusSilent(f"{self._where(function, address)}: no answer ({silent})") from silent
             except ModbusException as wrong:
-                self._noise()
+                bus.noise(member)
                 raise ModbusFault(f"{self._where(function, address)}: {wrong}") from wrong
             except asyncio.CancelledError:
-                self._noise()  # the reply to the cancelled request is still on its way
+                bus.noise(member)  # the reply to the cancelled request is still on its way
                 raise
-            self._noise_at = None
-            self.tap.framed(1)
-            return self._checked(function, address, reply)
+            bus.heard(self.unit)
+            member.tap.framed(1)
+            return self._checked(function, address, reply, fits)
 
-    def _checked(self, function: int, address: int, reply: ModbusPDU) -> ModbusPDU:
-        if reply.isError():
+        async with self._asking:
+            return await bus.ask(member, request)
+
+    def _checked(self, function: int, address: int, reply: ModbusPDU, fits: Fits) -> ModbusPDU:
+        """The reply; one to another request is a fault, and the line has to be quiet before the next."""
+        if reply.function_code == function | 0x80:
             code = getattr(reply, "exception_code", 0)
             raise ModbusFault(f"{self._where(function, address)}: exception code {code} {_meaning(code)}")
-        if reply.function_code != function:
-            self._noise()
-            raise ModbusFault(f"{self._where(function, address)}: answered with {reply.function_code:02d}")
+        same = reply.function_code == function
+        wrong = fits(reply) if same else f"answered with {reply.function_code:02d}"
+        if wrong:
+            assert self._bus is not None
+            self._bus.noise(self._member)
+            raise ModbusFault(f"{self._where(function, address)}: {wrong}")
         return reply
 
     def _where(self, function: int, address: int) -> str:
         return f"{self.address} unit {self.unit} function {function:02d} address {address}"
 
-    def _noise(self) -> None:
-        if self._rtu:
-            self._noise_at = asyncio.get_running_loop().time()
 
-    def _packet(self, sending: bool, packet: bytes) -> bytes:
-        if sending:
-            self.tap.sent(self.channel, packet)
-            return packet
-        self.tap.heard(self.channel, packet[self._left :])
-        asyncio.get_running_loop().call_soon(self._look_what_is_left)
-        if self._noise_at is not None:
-            self._noise()
-        return packet
+def _has(what: str, count: int) -> Fits:
+    """The answer holds as many values as were asked."""
 
-    def _look_what_is_left(self) -> None:
-        self._left = 0 if self._client is None else len(self._client.ctx.recv_buffer)
+    def fits(reply: Any) -> str:
+        got = len(getattr(reply, what))
+        return "" if got == count else f"{got} {what}, {count} were asked"
 
-    async def _quiet(self) -> None:
-        """Waits until nothing was heard for ``quiet_s`` since the last time-out."""
-        while self._noise_at is not None:
-            loop = asyncio.get_running_loop()
-            rest = self._noise_at + self._quiet_s - loop.time()
-            await asyncio.sleep(max(rest, 0))
-            await asyncio.sleep(SETTLE_S)
-            if loop.time() >= self._noise_at + self._quiet_s:
-                self._noise_at = None
+    return fits
+
+
+def _echoes(address: int, **values: object) -> Fits:
+    """The answer to a write repeats what was written where."""
+
+    def fits(reply: Any) -> str:
+        told = {"address": reply.address, **{name: getattr(reply, name) for name in values}}
+        wanted = {"address": address, **values}
+        return "" if told == wanted else f"answered {told}, not {wanted}"
+
+    return fits
+
+
+def line_of(address: str) -> tuple[str, object] | None:
+    """(name, settings) of the RTU line that an address means, None for Modbus TCP; raises AddressError."""
+    if split(address).scheme == "rtu+tcp":
+        peer = tcp_peer(address, default_port=502)
+        return f"rtu+{peer}", None
+    if split(address).scheme != "serial":
+        return None
+    port = parse_address(address)
+    return str(port), port
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _meaning(code: int) -> str:
@@ -326,13 +335,18 @@ async def serve_tcp(tables: Tables, *, host: str = "127.0.0.1", port: int = 0, u
     return Served(server)
 
 
-async def serve_rtu(tables: Tables, address: str, *, unit: int = 1) -> Served:
-    """Serves the tables over Modbus RTU on ``serial://…``."""
+async def serve_rtu(tables: Tables | Mapping[int, Tables], address: str, *, unit: int = 1) -> Served:
+    """Serves one unit's tables, or those of several, over Modbus RTU on ``serial://…``."""
     port = parse_address(address)
     if not isinstance(port, SerialPort):
         raise AddressError(f"{address!r}: RTU is served on serial:///dev/NAME?baud=9600")
+    units = {unit: tables} if isinstance(tables, Tables) else tables
     server = ModbusSerialServer(
-        tables.device(unit), port=port.path, baudrate=port.baud, parity=port.parity, stopbits=port.stop_bits
+        [each.device(number) for number, each in units.items()],
+        port=port.path,
+        baudrate=port.baud,
+        parity=port.parity,
+        stopbits=port.stop_bits,
     )
     await server.serve_forever(background=True)
     return Served(server)

@@ -1,6 +1,7 @@
 """What the tests of the bridge share: a Tell that remembers, and an end to tasks."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
 from firmware_bridge.device import Said
@@ -26,6 +27,13 @@ class Told:
         async with asyncio.timeout(limit_s), self._news:
             await self._news.wait_for(lambda: len(self.of(kind)) >= number)
         return self.of(kind)
+
+
+async def until(holds: Callable[[], bool], limit_s: float = 20.0) -> None:
+    """Waits until something is so that rings no bell, such as a register."""
+    async with asyncio.timeout(limit_s):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 class Trace(NamedTuple):

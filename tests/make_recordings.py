@@ -20,7 +20,7 @@ from edge.settings import DeviceEntry, Node, RawPolicy, Role, Site, SiteFile
 from edge.watching import Watch, Watched
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.device import Device, MeasureError, Said
-from firmware_bridge.devices.io_module import Input, Output
+from firmware_bridge.devices.io_map import Input, Output
 from firmware_bridge.devices.scale_xk3190 import build
 from firmware_bridge.mqtt import Broker
 from firmware_bridge.tap import TAP, Entry

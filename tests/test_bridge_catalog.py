@@ -2,6 +2,8 @@
 
 import ast
 import asyncio
+import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -27,6 +29,12 @@ LEAST: dict[str, dict[str, object]] = {
     "wheel-load-jx": {"address": "serial:///dev/ttyUSB1?baud=38400&parity=N"},
     "scale-xk3190": {"left": "tcp://192.0.2.1:4001", "right": "tcp://192.0.2.1:4002"},
     "side-slip-modbus": {"address": "rtu+tcp://192.0.2.1:4003"},
+    "modbus-meter": {
+        "address": "rtu+tcp://192.0.2.1:4004",
+        "values": [{"quantity": "mass_kg", "register": 0}],
+        "ready": 2,
+    },
+    "led-board": {"address": "serial:///dev/ttyUSB2?baud=19200"},
     "obd-elm327": {"address": "tcp://192.0.2.1:35000"},
     "scanner": {"address": "serial:///dev/ttyUSB2"},
     "uhf-reader": {"address": "tcp://192.0.2.1:4004"},
@@ -42,7 +50,7 @@ WRONG = [
     ("modbus-io", {"rate_hz": 1000}, "rate_hz"),
     ("modbus-io", {"unit": 0}, "unit"),
     ("modbus-io", {"quiet_ms": 10}, "quiet_ms"),
-    ("modbus-io", {"inputs": [{"station": "gate", "sensor": "x", "input": 5000}]}, "inputs"),
+    ("modbus-io", {"inputs": [{"station": "gate", "sensor": "x", "input": 70000}]}, "inputs"),
     ("modbus-io", {"outputs": [{"station": "gate", "actuator": "x", "coil": 1, "colour": 3}]}, "colour"),
     ("brake-roller", {"frames": "other"}, "frames"),
     ("brake-roller", {"capacity_dan": 20_000}, "capacity_dan"),
@@ -123,11 +131,22 @@ def test_a_broker_that_the_site_does_not_have_is_refused() -> None:
 
 
 def test_a_side_slip_map_too_wide_for_one_read_is_refused() -> None:
-    config = msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
-    with pytest.raises(ValueError, match="501 registers apart"):
-        KINDS["side-slip-modbus"].build("slip", config, {})
+    with pytest.raises(msgspec.ValidationError, match="501 registers apart"):
+        msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
 
 
+def test_examples_on_the_pages_of_devices_decode() -> None:
+    tried = set()
+    for page in sorted((ROOT / "docs/devices").glob("*.md")):
+        for example in re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+            for table in tomllib.loads(example)["devices"]:
+                own = {key: value for key, value in table.items() if key not in COMMON}
+                msgspec.convert(own, KINDS[table["kind"]].config)
+                tried.add(table["kind"])
+    assert {"modbus-io", "modbus-meter", "led-board"} <= tried
+
+
+COMMON = {"name", "kind", "role", "lane", "station"}
 ONLY = {
     "serial": "link.py",
     "serial_asyncio_fast": "link.py",

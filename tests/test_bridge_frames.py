@@ -97,8 +97,10 @@ def test_lost_samples_show_in_the_pace(count: int, lost: int, where: float, seed
 
 @given(raw=st.integers(-32_768, 32_767))
 def test_side_slip_registers_are_signed_tenths(raw: int) -> None:
-    assert side_slip.slip(raw & 0xFFFF, outward_positive=True) == Decimal(raw) / 10
-    assert side_slip.slip(raw & 0xFFFF, outward_positive=False) == -Decimal(raw) / 10
+    for outward_positive, wanted in ((True, Decimal(raw) / 10), (False, -Decimal(raw) / 10)):
+        config = side_slip.Config(address="tcp://x", outward_positive=outward_positive)
+        (peak,) = side_slip.as_meter(config).values
+        assert peak.reading("input", {("input", 0): raw & 0xFFFF}) == wanted
 
 
 @given(weight=st.decimals(-999_999, 999_999, places=0) | st.decimals(-9_999, 9_999, places=2))

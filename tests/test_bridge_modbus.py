@@ -9,8 +9,10 @@ from pymodbus import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from firmware_bridge.bus import ModbusFault, ModbusLost, ModbusSilent
 from firmware_bridge.device import Health, MeasureError, Signal
-from firmware_bridge.devices.io_module import Config, Debounce, Input, IoModule, Output
+from firmware_bridge.devices.io_map import Config, Input, Output
+from firmware_bridge.devices.io_module import IoModule
 from firmware_bridge.link import AddressError
 from firmware_bridge.modbus import (
     READ_COILS,
@@ -18,9 +20,6 @@ from firmware_bridge.modbus import (
     READ_INPUTS,
     READ_REGISTERS,
     ModbusClient,
-    ModbusFault,
-    ModbusLost,
-    ModbusSilent,
     Tables,
     serve_rtu,
     serve_tcp,
@@ -310,25 +309,3 @@ def test_io_module_that_vanishes_and_comes_back() -> None:
         await twin.stop()
 
     asyncio.run(main())
-
-
-def test_debounce_wants_a_level_to_hold() -> None:
-    debounce = Debounce(0.1, 1)
-    assert debounce.news([False], 0.0) == [(0, False)]
-    assert debounce.news([True], 1.00) == []
-    assert debounce.news([False], 1.05) == []  # a bounce
-    assert debounce.news([True], 1.06) == []
-    assert debounce.news([True], 1.15) == []
-    assert debounce.news([True], 1.17) == [(0, True)]
-    assert debounce.news([True], 9.0) == []
-    debounce.forget()
-    assert debounce.news([True], 9.1) == [(0, True)]
-
-
-def test_a_thousand_polls_of_a_bouncing_contact_tell_it_once() -> None:
-    rng, debounce = random.Random(3), Debounce(0.1, 1)
-    assert debounce.news([False], 0.0) == [(0, False)]
-    noisy = [debounce.news([rng.random() < 0.5], 1 + at / 100) for at in range(8)]
-    settled = [debounce.news([True], 2 + at / 100) for at in range(1000)]
-    assert sum(map(len, noisy)) == 0
-    assert [news for news in settled if news] == [[(0, True)]]

@@ -19,6 +19,18 @@ def test_the_demo_site_and_the_example_are_good(tmp_path: Path) -> None:
     assert not example.site.simulated and example.devices
 
 
+def test_units_of_one_line_name_one_baud_rate(tmp_path: Path) -> None:
+    units = "".join(
+        f'[[devices]]\nname = "slip-{unit}x"\nkind = "side-slip-modbus"\nrole = "sideslip"\nlane = "1"\n'
+        f'station = "sideslip"\nunit = {unit}\naddress = "serial:///dev/ttyS9?baud={baud}"\n\n'
+        for unit, baud in ((1, 9600), (2, 9600), (3, 19200))
+    )
+    with pytest.raises(SettingsError) as wrong:
+        load(changed_site(tmp_path, "[[lanes]]", f"{units}[[lanes]]"))
+    (line,) = str(wrong.value).splitlines()
+    assert "slip-3x: address: slip-1x names serial:///dev/ttyS9 with other settings" in line
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -20,7 +20,7 @@ from edge.capturing import (
 )
 from edge.settings import load
 from firmware_bridge.catalog import KINDS
-from firmware_bridge.devices import jx, vzenith, wheel_load
+from firmware_bridge.devices import jx, plates, wheel_load
 from firmware_bridge.rawlog import Ring, read
 from firmware_bridge.tap import Entry
 from tests.agent_parts import IoSimulator, chayan, make_agent, until
@@ -66,7 +66,7 @@ def test_a_codec_that_reads_otherwise_differs(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_message_that_is_not_read_any_more_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vzenith, "NO_PLATE", frozenset())
+    monkeypatch.setattr(plates, "NO_PLATE", frozenset())
     (device,) = replaying.replay_file(BY_KIND["vzenith-mqtt"])[1]
     assert (device.difference() or "").startswith("2: then ")
 

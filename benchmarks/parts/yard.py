@@ -66,7 +66,7 @@ class LeanIo:
     def __init__(self) -> None:
         inputs, outputs = io_wiring()
         self._inputs = {(wired.station, wired.sensor): wired.input for wired in inputs}
-        self._outputs = {(wired.station, wired.actuator): wired.coil for wired in outputs}
+        self._outputs = {(wired.station, wired.actuator): wired.on.address for wired in outputs}
         self.bits = {1: [False] * CHANNELS, 2: [False] * CHANNELS}
         self.count = 0
         self.port = 0

@@ -2,12 +2,14 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Protocol
 
+from firmware_bridge.bus import ModbusFault, ModbusLost, ModbusSilent
 from firmware_bridge.device import Tell
 from firmware_bridge.devices.pulse import Pulse
-from firmware_bridge.link import Backoff
-from firmware_bridge.modbus import ModbusClient, ModbusFault, ModbusLost, ModbusSilent
+from firmware_bridge.link import AddressError, Backoff
+from firmware_bridge.modbus import ModbusClient, line_of
 
 
 class RegisterConfig(Protocol):
@@ -62,3 +64,26 @@ class RegisterDevice(ABC):
                 await asyncio.sleep(backoff.delay())
         finally:
             self._client.close()
+
+
+def line_problems(devices: Iterable[tuple[str, object]]) -> list[str]:
+    """(name, config) of a site's devices: units that share a serial line and name it with other settings."""
+    known: dict[str, tuple[str, object]] = {}
+    problems = []
+    for name, config in devices:
+        line = _line_of(config)
+        if line is None:
+            continue
+        first, settings = known.setdefault(line[0], (name, line[1]))
+        if settings != line[1]:
+            problems.append(
+                f"{name}: address: {first} names {line[0]} with other settings; write one address for both"
+            )
+    return problems
+
+
+def _line_of(config: object) -> tuple[str, object] | None:
+    try:
+        return line_of(config.address) if hasattr(config, "unit") and hasattr(config, "address") else None
+    except AddressError:  # told when the device is built
+        return None
