@@ -12,9 +12,11 @@ from firmware_bridge.devices import (
     instrument,
     io_module,
     pda,
+    scale,
     scale_xk3190,
     side_slip,
     vzenith,
+    weighbridge,
     wheel_load,
 )
 from firmware_bridge.mqtt import Broker
@@ -89,7 +91,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "scale-xk3190": Kind(
         config=scale_xk3190.Config,
-        build=_on_wire(scale_xk3190.ScaleXk3190),
+        build=_on_wire(scale_xk3190.build),
         rhythm_s=instrument.RHYTHM_S,
         zh="轮重仪 (两台耀华 XK3190-A9 连续输出)",
         en="Wheel-load scale of two XK3190-A9 indicators",
@@ -100,5 +102,19 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=side_slip.RHYTHM_S,
         zh="侧滑检验台 (Modbus RTU)",
         en="Side-slip plate over Modbus RTU",
+    ),
+    "scale": Kind(
+        config=scale.Config,
+        build=_on_wire(scale.Scale),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="轮重仪 (称重仪表连续输出)",
+        en="Wheel-load scale of any indicator",
+    ),
+    "weighbridge": Kind(
+        config=weighbridge.Config,
+        build=_on_wire(weighbridge.Weighbridge),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="地磅 (整备质量)",
+        en="Weighbridge for the kerb mass",
     ),
 }

@@ -24,6 +24,8 @@ LEAST: dict[str, dict[str, object]] = {
     "wheel-load-jx": {"address": "serial:///dev/ttyUSB1?baud=38400&parity=N"},
     "scale-xk3190": {"left": "tcp://192.0.2.1:4001", "right": "tcp://192.0.2.1:4002"},
     "side-slip-modbus": {"address": "rtu+tcp://192.0.2.1:4003"},
+    "scale": {"indicator": "toledo", "platform": "tcp://192.0.2.1:4004"},
+    "weighbridge": {"indicator": "a12e", "address": "tcp://192.0.2.1:4005"},
 }
 
 WRONG = [
@@ -38,6 +40,11 @@ WRONG = [
     ("wheel-load-jx", {"stable_readings": 1}, "stable_readings"),
     ("side-slip-modbus", {"range_m_per_km": 1000}, "range_m_per_km"),
     ("pda-mqtt", {"pda": "a/b"}, "pda"),
+    ("scale", {"left": "tcp://192.0.2.1:4001"}, "give left and right, or platform alone"),
+    ("scale", {"platform": ""}, "give left and right, or platform alone"),
+    ("scale", {"indicator": "other"}, "indicator"),
+    ("weighbridge", {"zero_kg": 500}, "zero_kg"),
+    ("weighbridge", {"toledo": {"bits": 3}}, "bits"),
 ]
 
 

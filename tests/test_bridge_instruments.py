@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from firmware_bridge.device import Health, MeasureError
-from firmware_bridge.devices import brake_roller, jx, scale_xk3190, side_slip, wheel_load
+from firmware_bridge.devices import brake_roller, indicators, jx, scale_xk3190, side_slip, wheel_load
 from firmware_bridge.devices.pulse import Pulse
 from firmware_bridge.virtual import faults
 from firmware_bridge.virtual.twin_brake import BrakeTwin
@@ -376,14 +376,14 @@ def test_two_xk3190_indicators_are_one_wheel_load_scale(tmp_path: Path) -> None:
         async def speak() -> None:
             while True:
                 for side, line in lines.items():
-                    line.send(scale_xk3190.build(kilograms[side]))
+                    line.send(indicators.build_a9(kilograms[side]))
                 await asyncio.sleep(0.02)
 
         for line in lines.values():
             line.open()
             line.fault = faults.corrupt(rng, 0.1)
         config = scale_xk3190.Config(left=lines["left"].address, right=lines["right"].address, wait_s=5)
-        scale, told = scale_xk3190.ScaleXk3190("scale-1", config), Told()
+        scale, told = scale_xk3190.build("scale-1", config), Told()
         tasks = [asyncio.create_task(speak()), asyncio.create_task(scale.run(told))]
         (first,) = await told.count(Health, 1)
         assert first == Health(state="ok")
@@ -413,14 +413,14 @@ def test_both_wheels_weighed_are_those_of_one_axle(tmp_path: Path) -> None:
             for turn in range(1000):
                 # the right front wheel does not come to rest; then the rear axle stands there
                 left, right = (300, 290) if rolled.is_set() else (455, 400 + 50 * (turn % 2))
-                lines["left"].send(scale_xk3190.build(Decimal(left)))
-                lines["right"].send(scale_xk3190.build(Decimal(right)))
+                lines["left"].send(indicators.build_a9(Decimal(left)))
+                lines["right"].send(indicators.build_a9(Decimal(right)))
                 await asyncio.sleep(0.02)
 
         for line in lines.values():
             line.open()
         config = scale_xk3190.Config(left=lines["left"].address, right=lines["right"].address, wait_s=5)
-        scale, told = scale_xk3190.ScaleXk3190("scale-1", config), Told()
+        scale, told = scale_xk3190.build("scale-1", config), Told()
         tasks = [asyncio.create_task(speak()), asyncio.create_task(scale.run(told))]
         await told.count(Health, 1)
         weighing = asyncio.ensure_future(scale.measure("lane-1", "brake", "B1", 1))

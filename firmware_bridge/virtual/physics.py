@@ -57,6 +57,11 @@ def wheel_loads(car: Car) -> tuple[Wheels, Wheels]:
     return shared(front, dice), shared(total - front, dice)
 
 
+def kerb_mass(car: Car) -> Decimal:
+    """What a weighbridge shows of the empty car, whole kg: within 1 % of its papers."""
+    return Decimal(round(car.vehicle.kerb_mass_kg * dice_for(car, "kerb").uniform(0.99, 1.01)))
+
+
 def shared(axle_kg: float, dice: Random) -> Wheels:
     """An axle's load on its two wheels; the driver sits left."""
     left = axle_kg * dice.uniform(0.495, 0.515)
