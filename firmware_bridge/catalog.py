@@ -1,5 +1,6 @@
 """KINDS: every kind of device the bridge knows, one line each, with its rhythm ("silence is a fault")."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -9,9 +10,12 @@ from msgspec import Struct
 from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_roller,
+    fields,
     instrument,
     io_module,
     pda,
+    result_file,
+    result_line,
     scale,
     scale_xk3190,
     side_slip,
@@ -116,5 +120,33 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=instrument.RHYTHM_S,
         zh="地磅 (整备质量)",
         en="Weighbridge for the kerb mass",
+    ),
+    "outline-file": Kind(
+        config=result_file.Config,
+        build=_on_wire(lambda name, config: result_file.ResultFile(name, config, fields.OUTLINE)),
+        rhythm_s=result_file.RHYTHM_S,
+        zh="外廓尺寸测量装置 (结果文件)",
+        en="Outline gauge, result files in a folder",
+    ),
+    "outline-tcp": Kind(
+        config=result_line.Config,
+        build=_on_wire(lambda name, config: result_line.ResultLine(name, config, fields.OUTLINE)),
+        rhythm_s=math.inf,
+        zh="外廓尺寸测量装置 (文本行)",
+        en="Outline gauge, a line of text a result",
+    ),
+    "road-file": Kind(
+        config=result_file.Config,
+        build=_on_wire(lambda name, config: result_file.ResultFile(name, config, fields.ROAD)),
+        rhythm_s=result_file.RHYTHM_S,
+        zh="便携式制动性能测试仪 (结果文件)",
+        en="Portable brake tester, result files in a folder",
+    ),
+    "tread-line": Kind(
+        config=result_line.Config,
+        build=_on_wire(lambda name, config: result_line.ResultLine(name, config, fields.TREADS)),
+        rhythm_s=math.inf,
+        zh="轮胎花纹深度计 (文本行)",
+        en="Tread depth gauge, a line of text a vehicle",
     ),
 }

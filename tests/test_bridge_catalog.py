@@ -25,6 +25,10 @@ LEAST: dict[str, dict[str, object]] = {
     "scale-xk3190": {"left": "tcp://192.0.2.1:4001", "right": "tcp://192.0.2.1:4002"},
     "side-slip-modbus": {"address": "rtu+tcp://192.0.2.1:4003"},
     "scale": {"indicator": "toledo", "platform": "tcp://192.0.2.1:4004"},
+    "outline-file": {"folder": "/var/outline", "form": "xml", "fields": {"length_mm": "size/length"}},
+    "outline-tcp": {"address": "tcp://192.0.2.1:4006", "form": "pairs", "fields": {"length_mm": "L"}},
+    "road-file": {"folder": "/var/road", "form": "ini", "fields": {"initial_kmh": "stop.V0"}},
+    "tread-line": {"address": "serial:///dev/ttyUSB3", "form": "csv", "fields": {"1.left": "1"}},
     "weighbridge": {"indicator": "a12e", "address": "tcp://192.0.2.1:4005"},
 }
 
@@ -44,6 +48,8 @@ WRONG = [
     ("scale", {"platform": ""}, "give left and right, or platform alone"),
     ("scale", {"indicator": "other"}, "indicator"),
     ("weighbridge", {"zero_kg": 500}, "zero_kg"),
+    ("outline-file", {"pattern": "a/*.xml"}, "pattern"),
+    ("outline-tcp", {"form": "json"}, "form"),
     ("weighbridge", {"toledo": {"bits": 3}}, "bits"),
 ]
 
@@ -86,6 +92,13 @@ def test_a_broker_that_the_site_does_not_have_is_refused() -> None:
         KINDS["vzenith-mqtt"].build("cam", config, {})
 
 
+def test_a_map_that_names_what_the_record_does_not_have_is_refused() -> None:
+    for kind, field in {"outline-file": "lenght_mm", "tread-line": "0.left", "road-file": "device"}.items():
+        config = msgspec.convert({**LEAST[kind], "fields": {field: "x"}}, KINDS[kind].config)
+        with pytest.raises(ValueError, match=f"gauge: no field '{field}' in .*; known: .*bench_verdict"):
+            KINDS[kind].build("gauge", config, {})
+
+
 def test_a_side_slip_map_too_wide_for_one_read_is_refused() -> None:
     config = msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
     with pytest.raises(ValueError, match="501 registers apart"):
@@ -96,6 +109,7 @@ ONLY = {
     "serial": "link.py",
     "serial_asyncio_fast": "link.py",
     "pymodbus": "modbus.py",
+    "defusedxml": "fields.py",
     "aiomqtt": "mqtt.py",
     "paho": "mqtt.py",
 }

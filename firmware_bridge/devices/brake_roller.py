@@ -20,7 +20,7 @@ from msgspec import Meta, Struct
 
 from firmware_bridge.device import MeasureError
 from firmware_bridge.devices import jx
-from firmware_bridge.devices.instrument import Heard, SerialInstrument
+from firmware_bridge.devices.instrument import SerialInstrument
 from lanes.record import BrakeCurve, BrakeMeasured
 
 ACK_S = 3.0  # s; the bench acknowledges at once (M)
@@ -201,18 +201,9 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
         """The next frame with a body of this size; others (late answers, notices) pass by."""
         deadline = asyncio.get_running_loop().time() + limit_s
         while True:
-            heard = await self._before(deadline, doing)
+            heard = await self.before(deadline, doing)
             if len(heard.frame.body) == size:
                 return heard.frame
-
-    async def _before(self, deadline: float, doing: str) -> Heard[jx.Frame]:
-        """The next frame; raises MeasureError after the deadline, however much still comes."""
-        rest = deadline - asyncio.get_running_loop().time()
-        if rest <= 0:
-            raise MeasureError(
-                f"{self.name}: {doing}: frames come, but not what was waited for; measure again"
-            )
-        return await self.next(rest, doing)
 
     async def _test(self, item: str) -> tuple[Forces, list[Sample]]:
         await self.quiet("start")
@@ -234,7 +225,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
         samples: list[Sample] = []
         deadline = asyncio.get_running_loop().time() + self._config.brake_timeout_s
         while True:
-            heard = await self._before(deadline, "curve")
+            heard = await self.before(deadline, "curve")
             if is_end(heard.frame):
                 return samples, heard.frame
             sample = read_sample(self._config.frames, heard.frame, heard.at)

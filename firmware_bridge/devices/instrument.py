@@ -147,6 +147,14 @@ class SerialInstrument(Generic[F]):
         """What was asked may still be answered: the next command waits until the line is quiet."""
         self._noise_at = asyncio.get_running_loop().time()
 
+    async def before(self, deadline: float, doing: str) -> Heard[F]:
+        """The next frame; raises MeasureError after the deadline (loop's time), however much still comes."""
+        rest = deadline - asyncio.get_running_loop().time()
+        if rest <= 0:
+            why = "frames come, but not what was waited for; measure again"
+            raise MeasureError(f"{self.name}: {doing}: {why}")
+        return await self.next(rest, doing)
+
     async def next(self, limit_s: float, doing: str) -> Heard[F]:
         """The next frame; raises MeasureError when none comes in time or the link is lost."""
         try:

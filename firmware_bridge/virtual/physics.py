@@ -62,6 +62,14 @@ def kerb_mass(car: Car) -> Decimal:
     return Decimal(round(car.vehicle.kerb_mass_kg * dice_for(car, "kerb").uniform(0.99, 1.01)))
 
 
+def outline(car: Car) -> tuple[int, int, int]:
+    """Length, width, height in mm as a gauge sees them: within 10 mm of the papers, or of a middling car."""
+    dice, papers = dice_for(car, "outline"), car.vehicle
+    middling = (papers.length_mm or 4600, papers.width_mm or 1800, papers.height_mm or 1480)
+    length, width, height = (mm + dice.randint(-10, 10) for mm in middling)
+    return length, width, height
+
+
 def shared(axle_kg: float, dice: Random) -> Wheels:
     """An axle's load on its two wheels; the driver sits left."""
     left = axle_kg * dice.uniform(0.495, 0.515)
