@@ -11,6 +11,7 @@ from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_roller,
     fields,
+    headlamp_mqd6a,
     instrument,
     io_module,
     pda,
@@ -19,6 +20,7 @@ from firmware_bridge.devices import (
     scale,
     scale_xk3190,
     side_slip,
+    speed_jx,
     vzenith,
     weighbridge,
     wheel_load,
@@ -120,6 +122,20 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=instrument.RHYTHM_S,
         zh="地磅 (整备质量)",
         en="Weighbridge for the kerb mass",
+    ),
+    "speed-jx": Kind(
+        config=speed_jx.Config,
+        build=_on_wire(speed_jx.SpeedBench),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="车速表检验台 (江新)",
+        en="Speedometer bench, JX frames",
+    ),
+    "headlamp-mqd6a": Kind(
+        config=headlamp_mqd6a.Config,
+        build=_on_wire(headlamp_mqd6a.HeadlampTester),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="前照灯检测仪 (MQD-6A)",
+        en="Headlamp tester MQD-6A",
     ),
     "outline-file": Kind(
         config=result_file.Config,

@@ -129,7 +129,7 @@ def test_a_stop_on_the_road_and_treads_are_read_by_a_map_too() -> None:
         ),
     )
     with pytest.raises(Unreadable, match="no tyre was measured"):
-        fields.read(b"?,,\n".replace(b"?", b" "), fields.TREADS, treads, COMMON)
+        fields.read(b" ,,\n", fields.TREADS, treads, COMMON)
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -62,6 +62,20 @@ def kerb_mass(car: Car) -> Decimal:
     return Decimal(round(car.vehicle.kerb_mass_kg * dice_for(car, "kerb").uniform(0.99, 1.01)))
 
 
+def actual_kmh(car: Car, indicated_kmh: int = 40) -> Decimal:
+    """How fast the car is when it indicates so much: speedometers promise a little more than they keep."""
+    return Decimal(round(dice_for(car, "speed").uniform(0.86, 0.98) * indicated_kmh * 10)) / 10
+
+
+def headlamp(car: Car, side: Literal["left", "right"], beam: Literal["main", "dipped"]) -> tuple[int, ...]:
+    """Right, up (mm at 10 m), cd, height in mm of a sound lamp."""
+    dice = dice_for(car, f"lamp/{side}/{beam}")
+    right, height = dice.randint(-80, 80), dice_for(car, "lamp height").randint(620, 780)
+    if beam == "main":
+        return right, dice.randint(-150, 50), dice.randrange(19_000, 45_000, 100), height
+    return right, dice.randint(-260, -90), dice.randrange(7_000, 12_000, 100), height
+
+
 def outline(car: Car) -> tuple[int, int, int]:
     """Length, width, height in mm as a gauge sees them: within 10 mm of the papers, or of a middling car."""
     dice, papers = dice_for(car, "outline"), car.vehicle
