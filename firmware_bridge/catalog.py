@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from firmware_bridge.device import Device
 from firmware_bridge.devices import (
+    brake_analog,
+    brake_plate,
     brake_roller,
     fields,
     headlamp_mqd6a,
@@ -136,6 +138,20 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=instrument.RHYTHM_S,
         zh="前照灯检测仪 (MQD-6A)",
         en="Headlamp tester MQD-6A",
+    ),
+    "brake-plate": Kind(
+        config=brake_plate.Config,
+        build=_on_wire(brake_plate.BrakePlate),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="平板制动检验台 (编号帧)",
+        en="Plate brake tester, numbered frames",
+    ),
+    "brake-analog": Kind(
+        config=brake_analog.Config,
+        build=_on_wire(brake_analog.build),
+        rhythm_s=brake_analog.RHYTHM_S,
+        zh="滚筒反力式制动检验台 (双通道原始采样)",
+        en="Roller brake bench, raw samples of two channels",
     ),
     "outline-file": Kind(
         config=result_file.Config,

@@ -90,8 +90,7 @@ def test_lost_samples_show_in_the_pace(count: int, lost: int, where: float, seed
     sent = [index * 0.01 + rng.expovariate(1 / 0.003) for index in range(count + lost)]
     begin = int(count * where)
     arrived = sent[:begin] + sent[begin + lost :]
-    samples = [brake_roller.Sample(None, brake_roller.Forces(0, 0), at) for at in arrived]
-    slip = brake_roller.pace_slip_ms(samples, 10)
+    slip = brake_roller.pace_slip_ms(arrived, 10)
     assert abs(slip - 10 * lost) < 12
 
 

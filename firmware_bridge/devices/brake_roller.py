@@ -118,13 +118,13 @@ def missing(numbers: list[int], last: int) -> int | None:
     return None if expected == (last + 1) % COUNTER_RANGE else expected
 
 
-def pace_slip_ms(samples: list[Sample], interval_ms: int) -> float:
+def pace_slip_ms(times: list[float], interval_ms: int) -> float:
     """How much later than their count says the last samples came, compared with the first ones, in ms.
 
     A delay in this program makes some samples late, never the earliest of a group; a sample lost on the way
     moves all that follow. So the earliest of each half are compared.
     """
-    lateness = [sample.at * 1000 - index * interval_ms for index, sample in enumerate(samples)]
+    lateness = [at * 1000 - index * interval_ms for index, at in enumerate(times)]
     half = len(lateness) // 2
     return min(lateness[half:]) - min(lateness[:half]) if half else 0.0
 
@@ -252,7 +252,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
         settings = self._config
         if len(samples) < settings.min_samples:
             raise MeasureError(f"{self.name}: {len(samples)} samples, {settings.min_samples} are the least")
-        slip = pace_slip_ms(samples, settings.interval_ms)
+        slip = pace_slip_ms([sample.at for sample in samples], settings.interval_ms)
         if settings.frames == "jx" and slip > settings.gap_ms:
             raise MeasureError(f"{self.name}: samples for about {slip:.0f} ms were lost; measure again")
         self._cross_check("left", [sample.forces.left for sample in samples], maxima.highest.left)

@@ -1,12 +1,12 @@
 """Headlamp tester MQD-6A (2400 baud): intensity, beam offsets and height of one lamp a call.
 
 Host to tester ``02 01 32 G C CHECK``, six bytes; tester to host ``02 32 G C CHECK``, five, and 112 bytes
-with all that was measured: ``02 L``, three records of the left lamps (main, second main, dipped), ``R``, three
-of the right, check. A record has 18 characters: horizontal offset 5, vertical offset 5, intensity 4 in 100 cd,
-height 4 (F1, linzewu/veh, driver MQD6A). All bytes of a frame add up to 0 modulo 256: found by us, from 29
-commands and 6 notices of that driver. Offsets in mm at 10 m, up positive: F1; right positive, height in mm: M.
-That ``L`` and ``R`` stand where they do, and that the long frame has the same check: M, from a shorter answer
-and from the lengths.
+with all that was measured: ``02 L``, three records of the left lamps (main, second main, dipped), ``R``,
+three of the right, check. A record has 18 characters: horizontal offset 5, vertical offset 5, intensity 4
+in 100 cd, height 4 (F1, linzewu/veh, driver MQD6A). All bytes of a frame add up to 0 modulo 256: found by
+us, from 29 commands and 6 notices of that driver. Offsets in mm at 10 m, up positive: F1; right positive,
+height in mm: M. That ``L`` and ``R`` stand where they do, and that the long frame has the same check: M,
+from a shorter answer and from the lengths.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Instruments that send each result as one line of text, over TCP or a serial line, by a configured map.
 
 With ``check`` a line ends with ``*`` and two hexadecimal digits, the XOR of all bytes before it (our own,
-after NMEA 0183). A line that repeats the last one heard before a measurement is no new result, unless it was
-asked for.
+after NMEA 0183). A line that repeats the last one heard before a measurement is no new result, unless it
+was asked for.
 """
 
 import asyncio

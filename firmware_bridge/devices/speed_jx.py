@@ -1,10 +1,11 @@
-"""Speedometer bench of 江新 (JX): how fast the rollers are when the driver declares what the vehicle indicates.
+"""Speedometer bench of 江新 (JX): how fast the rollers turn when the driver declares what he reads.
 
-Frames have three bytes. ``FF xx EE`` is a notice; ``FF 00 EE`` comes when the driver declares (申报) that he
-indicates 40 km/h. ``AA`` fetches the speed, answered with a byte and four BCD digits of 0.1 km/h; ``44`` lowers the
-lift (F1, linzewu/veh, driver JXSD; older versions of it read whole km/h). What other notices mean, what raises
-the lift and the first byte of an answer are not known: that it lies between F0 and FE is M, after the same maker's
-side-slip bench (domain facts 7.5). No frame has a check: a speed is fetched twice and must be the same.
+Frames have three bytes. ``FF xx EE`` is a notice; ``FF 00 EE`` comes when the driver declares (申报) that
+he indicates 40 km/h. ``AA`` fetches the speed, answered with a byte and four BCD digits of 0.1 km/h; ``44``
+lowers the lift (F1, linzewu/veh, driver JXSD; older versions of it read whole km/h). What other notices
+mean, what raises the lift and the first byte of an answer are not known: that it lies between F0 and FE is
+M, after the same maker's side-slip bench (domain facts 7.5). No frame has a check: a speed is fetched twice
+and must be the same.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ Frame: TypeAlias = Notice | Speed
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Line, what the driver declares and how, bounds. ``raise_lift``: the byte that does, if any is needed."""
+    """Line, what the driver declares and how, bounds. ``raise_lift``: the byte that does, if one does."""
 
     address: str
     indicated_kmh: Literal[30, 40] = 40

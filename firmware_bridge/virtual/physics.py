@@ -23,6 +23,7 @@ RISE_S = (0.6, 1.2)
 HOLD_S = (0.5, 0.8)
 RELEASE_S = (0.25, 0.40)
 REST_S = 0.20
+PLATE_TIMES_S = ((0.15, 0.3), (0.2, 0.4), (0.3, 0.5), (0.15, 0.25))  # until the pedal; rise, hold, release
 ROLLER_TURN_S = 0.32  # tyre and roller are never quite round: forces swing with each turn
 WEAK_FRONT, WEAK_REAR = (0.38, 0.50), (0.09, 0.14)
 UNEVEN = {"front_uneven": (0.55, 0.64), "rear_uneven": (0.44, 0.54)}  # weaker wheel / stronger wheel
@@ -35,6 +36,15 @@ class BrakeTrace:
     left_dan: tuple[int, ...]
     right_dan: tuple[int, ...]
     interval_ms: int = INTERVAL_MS
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlateTrace(BrakeTrace):
+    """Forces and loads of an axle on plates; the pedal is touched after sample ``pedal``."""
+
+    left_kg: tuple[int, ...]
+    right_kg: tuple[int, ...]
+    pedal: int
 
 
 def dice_for(car: Car, what: str) -> Random:
@@ -60,6 +70,22 @@ def wheel_loads(car: Car) -> tuple[Wheels, Wheels]:
 def kerb_mass(car: Car) -> Decimal:
     """What a weighbridge shows of the empty car, whole kg: within 1 % of its papers."""
     return Decimal(round(car.vehicle.kerb_mass_kg * dice_for(car, "kerb").uniform(0.99, 1.01)))
+
+
+def plate_curve(car: Car, item: str) -> PlateTrace:
+    """One stop on the plates for B1 or B2, 1 to 2 s; the front axle is pressed down, the rear one lifted."""
+    most, dice = peaks(car, item), dice_for(car, f"plates/{item}")
+    start, rise, hold, release = (dice.uniform(*span) for span in PLATE_TIMES_S)
+    times = (start, rise, start + rise + hold, release)
+    count = round((sum(times[2:]) + REST_S) * 1000 / INTERVAL_MS)
+    left, right = (wheel(force, 2.0, dice.uniform(0, 0.01), count, times, dice) for force in most)
+    gain = 0.15 if item == "B1" else -0.2
+    left_kg, right_kg = (
+        tuple(round(float(kg) * (1 + gain * dan / force)) for dan in side)
+        for kg, side, force in zip(wheel_loads(car)[item == "B2"], (left, right), most, strict=True)
+    )
+    pedal = round(start * 1000 / INTERVAL_MS) - 2
+    return PlateTrace(left_dan=left, right_dan=right, left_kg=left_kg, right_kg=right_kg, pedal=pedal)
 
 
 def actual_kmh(car: Car, indicated_kmh: int = 40) -> Decimal:

@@ -1,4 +1,4 @@
-"""The speedometer bench facing the other way: a driver declares, and the speed is held until it is fetched."""
+"""The speedometer bench facing the other way: a driver declares, and the bench tells how fast it turns."""
 
 from decimal import Decimal
 from pathlib import Path
