@@ -14,6 +14,7 @@ invalid. Without numbers, a sample that was lost whole shows only in the pace: s
 """
 
 import asyncio
+from itertools import accumulate
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
@@ -28,6 +29,7 @@ SAMPLE, DRAG, NOTICE, END = 0x53, 0x44, 0x4E, 0x45  # END: F1; the others are ou
 PAIR, QUAD = 8, 16  # bytes of digits
 FILL = b"EEEE"
 COUNTER_RANGE = 10_000
+FEW = 20  # samples of which the earliest is on time
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,14 +121,15 @@ def missing(numbers: list[int], last: int) -> int | None:
 
 
 def pace_slip_ms(times: list[float], interval_ms: int) -> float:
-    """How much later than their count says the last samples came, compared with the first ones, in ms.
+    """How much later than their count says all samples come after some moment than before it, in ms.
 
     A delay in this program makes some samples late, never the earliest of a group; a sample lost on the way
-    moves all that follow. So the earliest of each half are compared.
+    moves all that follow. So the earliest on both sides are compared, ``FEW`` at least, wherever it may be.
     """
     lateness = [at * 1000 - index * interval_ms for index, at in enumerate(times)]
-    half = len(lateness) // 2
-    return min(lateness[half:]) - min(lateness[:half]) if half else 0.0
+    before, after = list(accumulate(lateness, min)), list(accumulate(lateness[::-1], min))[::-1]
+    splits = range(FEW, len(lateness) - FEW + 1)
+    return max((after[at] - before[at - 1] for at in splits), default=0.0)
 
 
 class BrakeRoller(SerialInstrument[jx.Frame]):
