@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.device import Health, MeasureError
+from firmware_bridge.device import MeasureError
 from firmware_bridge.devices import brake_analog, brake_plate, jx
 from firmware_bridge.devices.brake_analog import AnalogLines, AnalogRing, Raw
 from firmware_bridge.devices.brake_plate import BrakePlate, Ended, Sample
@@ -22,7 +22,7 @@ from firmware_bridge.virtual.physics import BrakeTrace, PlateTrace
 from firmware_bridge.virtual.twin_analog import AnalogTwin
 from firmware_bridge.virtual.twin_plate import PlateTwin
 from lanes.brakes import brake_problem
-from tests.bridge_parts import Told, end
+from tests.bridge_parts import Told, running
 
 Source = Literal["lines", "checked", "ring"]
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -176,14 +176,9 @@ async def with_plates(
 ) -> None:
     settings = {"address": twin.line.address, "wait_s": 3.0, "brake_timeout_s": 3.0, **changes}
     await twin.start()
-    bench, told = BrakePlate("plate-1", brake_plate.Config(**settings)), Told()
-    task = asyncio.create_task(bench.run(told))
-    try:
-        await told.count(Health, 1)
+    bench = BrakePlate("plate-1", brake_plate.Config(**settings))
+    async with running(bench, twin) as told:
         await work(bench, told)
-    finally:
-        await end(task)
-        await twin.stop()
 
 
 @pytest.mark.slow
@@ -321,15 +316,10 @@ async def with_channels(
         "gap_ms": 200,
         **changes,
     }
-    bench, told = brake_analog.build("brake-1", brake_analog.Config(**settings)), Told()
+    bench = brake_analog.build("brake-1", brake_analog.Config(**settings))
     assert isinstance(bench, AnalogLines | AnalogRing)
-    task = asyncio.create_task(bench.run(told))
-    try:
-        await told.count(Health, 1)
+    async with running(bench, twin):
         await work(bench)
-    finally:
-        await end(task)
-        await twin.stop()
 
 
 async def braked(bench: AnalogLines | AnalogRing, twin: AnalogTwin, item: str) -> None:

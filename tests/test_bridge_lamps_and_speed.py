@@ -21,7 +21,7 @@ from firmware_bridge.virtual.fleet import sound_car
 from firmware_bridge.virtual.twin_headlamp import HeadlampTwin
 from firmware_bridge.virtual.twin_speed import SpeedTwin
 from lanes.record import HeadlampMeasured, SpeedometerMeasured
-from tests.bridge_parts import Told, end
+from tests.bridge_parts import Told, running
 
 # F1, linzewu/veh, driver MQD6A; the first two also domain facts 7.5
 COMMANDS = {
@@ -180,14 +180,9 @@ async def with_speed(
 ) -> None:
     settings = {"address": twin.line.address, "lift_s": 0.1, "wait_s": 5.0, "raise_lift": 0x55, **changes}
     await twin.start()
-    bench, told = speed_jx.SpeedBench("speed-1", speed_jx.Config(**settings)), Told()
-    task = asyncio.create_task(bench.run(told))
-    try:
-        await told.count(Health, 1)
+    bench = speed_jx.SpeedBench("speed-1", speed_jx.Config(**settings))
+    async with running(bench, twin) as told:
         await work(bench, told)
-    finally:
-        await end(task)
-        await twin.stop()
 
 
 async def driven(twin: SpeedTwin, bench: speed_jx.SpeedBench, *codes: int) -> SpeedometerMeasured:
@@ -312,14 +307,9 @@ async def with_lamps(
 ) -> None:
     settings = {"address": twin.line.address, "pause_ms": 20, "wait_s": 2.0, **changes}
     await twin.start()
-    tester, told = mqd.HeadlampTester("lamp-1", mqd.Config(**settings)), Told()
-    task = asyncio.create_task(tester.run(told))
-    try:
-        await told.count(Health, 1)
+    tester = mqd.HeadlampTester("lamp-1", mqd.Config(**settings))
+    async with running(tester, twin) as told:
         await work(tester, told)
-    finally:
-        await end(task)
-        await twin.stop()
 
 
 @pytest.mark.slow

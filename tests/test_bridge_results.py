@@ -19,7 +19,7 @@ from firmware_bridge.virtual.fleet import sound_car
 from firmware_bridge.virtual.twin_line import PtyLine
 from firmware_bridge.virtual.twin_results import FileTwin, LineTwin
 from lanes.record import OutlineMeasured, RoadTested, Tread, TyresMeasured
-from tests.bridge_parts import Told, end
+from tests.bridge_parts import Told, end, running
 
 COMMON = {"lane": "lane-1", "station": "outline", "device": "gauge", "item": "M1"}
 SIZES = OutlineMeasured(**COMMON, length_mm=4625, width_mm=1802, height_mm=1478)  # type: ignore[arg-type]
@@ -306,17 +306,9 @@ async def with_lines(
     twin: LineTwin, work: Callable[[result_line.ResultLine, Told], Awaitable[None]], **changes: object
 ) -> None:
     await twin.start()
-    device, told = (
-        result_line.ResultLine("gauge", line_config(twin.address, **changes), fields.OUTLINE),
-        Told(),
-    )
-    task = asyncio.create_task(device.run(told))
-    try:
-        await told.count(Health, 1)
+    device = result_line.ResultLine("gauge", line_config(twin.address, **changes), fields.OUTLINE)
+    async with running(device, twin) as told:
         await work(device, told)
-    finally:
-        await end(task)
-        await twin.stop()
 
 
 async def told_line(

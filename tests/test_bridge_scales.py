@@ -19,7 +19,7 @@ from firmware_bridge.virtual import faults, physics
 from firmware_bridge.virtual.fleet import sound_car
 from firmware_bridge.virtual.twin_scale import BUILD, ScaleTwin
 from lanes.record import AxleWeighed, KerbMassMeasured
-from tests.bridge_parts import Told, end
+from tests.bridge_parts import Told, running
 
 NAMES: tuple[indicators.Name, ...] = get_args(indicators.Name)
 UNCHECKED = {"a12e", "ds8"}  # a turned bit in a digit is a digit: only rest protects
@@ -160,15 +160,8 @@ async def with_twins(
 ) -> None:
     for twin in twins:
         await twin.start()
-    told = Told()
-    task = asyncio.create_task(device.run(told))
-    try:
-        await told.count(Health, 1)
+    async with running(device, *twins) as told:
         await work(told)
-    finally:
-        await end(task)
-        for twin in twins:
-            await twin.stop()
 
 
 def two(tmp_path: Path, indicator: indicators.Name, **changes: object) -> tuple[scale.Scale, list[ScaleTwin]]:

@@ -15,8 +15,7 @@ from msgspec import Meta, Struct
 
 from firmware_bridge.device import MeasureError
 from firmware_bridge.devices import jx
-from firmware_bridge.devices.brake_roller import ACK_S, END, missing
-from firmware_bridge.devices.instrument import SerialInstrument
+from firmware_bridge.devices.brake_roller import END, missing
 from lanes.record import BenchVerdict, BrakeCurve, BrakeMeasured
 
 SAMPLE, PEDAL = 0x50, 0x4B
@@ -80,18 +79,12 @@ def read_end(frame: jx.Frame) -> Ended | None:
     return Ended(last, WORDS[word])
 
 
-class BrakePlate(SerialInstrument[jx.Frame]):
+class BrakePlate(jx.JxBench):
     """One bench."""
 
     def __init__(self, name: str, config: Config) -> None:
-        super().__init__(name, config.address, jx.Deframer(), simulated=config.simulated)
+        super().__init__(name, config.address, simulated=config.simulated)
         self._config = config
-
-    async def probe(self) -> None:
-        """Asks whether a vehicle stands on the plates."""
-        self.forget()
-        await self.send(jx.build(jx.STATE), "probe")
-        await self.next(ACK_S, "probe")
 
     async def measure(self, lane: str, station: str, item: str, axle: int) -> BrakeMeasured:
         """One stop on the plates; raises MeasureError."""
@@ -131,7 +124,7 @@ class BrakePlate(SerialInstrument[jx.Frame]):
         damaged = self.deframer.skipped
         await self.send(start(item), "start")
         clock = asyncio.get_running_loop().time
-        deadline = clock() + ACK_S
+        deadline = clock() + jx.ACK_S
         while (await self.before(deadline, "start: acknowledgement")).frame != (jx.START_TEST, b""):
             pass
         samples: list[Sample] = []

@@ -21,10 +21,8 @@ from msgspec import Meta, Struct
 
 from firmware_bridge.device import MeasureError
 from firmware_bridge.devices import jx
-from firmware_bridge.devices.instrument import SerialInstrument
 from lanes.record import BrakeCurve, BrakeMeasured
 
-ACK_S = 3.0  # s; the bench acknowledges at once (M)
 SAMPLE, DRAG, NOTICE, END = 0x53, 0x44, 0x4E, 0x45  # END: F1; the others are ours, a JX bench may differ
 PAIR, QUAD = 8, 16  # bytes of digits
 FILL = b"EEEE"
@@ -132,18 +130,12 @@ def pace_slip_ms(times: list[float], interval_ms: int) -> float:
     return max((after[at] - before[at - 1] for at in splits), default=0.0)
 
 
-class BrakeRoller(SerialInstrument[jx.Frame]):
+class BrakeRoller(jx.JxBench):
     """One bench."""
 
     def __init__(self, name: str, config: Config) -> None:
-        super().__init__(name, config.address, jx.Deframer(), simulated=config.simulated)
+        super().__init__(name, config.address, simulated=config.simulated)
         self._config = config
-
-    async def probe(self) -> None:
-        """Asks whether a vehicle stands on the rollers (``61``, 12 bytes; F1, JXGT2CZ)."""
-        self.forget()
-        await self.send(jx.build(jx.STATE), "probe")
-        await self.next(ACK_S, "probe")
 
     async def zero(self) -> None:
         """Sets both channels to zero; raises MeasureError."""
@@ -198,7 +190,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
     async def _command(self, command: bytes, doing: str) -> None:
         self.forget()
         await self.send(command, doing)
-        await self._expect(0, ACK_S, f"{doing}: acknowledgement")
+        await self._expect(0, jx.ACK_S, f"{doing}: acknowledgement")
 
     async def _expect(self, size: int, limit_s: float, doing: str) -> jx.Frame:
         """The next frame with a body of this size; others (late answers, notices) pass by."""
@@ -213,7 +205,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
         self.forget()
         damaged = self.deframer.skipped  # before the start: acknowledgement and curve may come in one piece
         await self.send(start(self._config.frames, item), "start")
-        await self._expect(0, ACK_S, "start: acknowledgement")
+        await self._expect(0, jx.ACK_S, "start: acknowledgement")
         drag = read_pair((await self._expect(PAIR, self._config.drag_timeout_s, "drag")).body)
         if drag is None:
             raise MeasureError(f"{self.name}: drag is no number; check the bench's display")
@@ -246,7 +238,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
     async def _fetch(self) -> Maxima:
         self.forget()
         await self.send(jx.build(jx.FETCH), "fetch")
-        maxima = read_maxima((await self._expect(QUAD, ACK_S, "maxima")).body)
+        maxima = read_maxima((await self._expect(QUAD, jx.ACK_S, "maxima")).body)
         if maxima is None:
             raise MeasureError(f"{self.name}: the bench's maxima are no numbers; measure again")
         return maxima

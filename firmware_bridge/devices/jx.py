@@ -8,6 +8,9 @@ code base; that LEN and CHECK mean this was found by us from eleven commands and
 
 from typing import NamedTuple
 
+from firmware_bridge.devices.instrument import SerialInstrument
+
+ACK_S = 3.0  # s; a bench acknowledges at once (M)
 START = 0x41
 SHORTEST, LONGEST = 4, 34  # bytes; the longest reply known has 20
 
@@ -80,3 +83,16 @@ class Deframer:
         if not SHORTEST <= length <= LONGEST:
             return False
         return len(self._held) < length or sum(self._held[:length]) & 0xFF == 0
+
+
+class JxBench(SerialInstrument[Frame]):
+    """A bench on a line of its own that can be asked for the state of its photocells."""
+
+    def __init__(self, name: str, address: str, *, simulated: bool) -> None:
+        super().__init__(name, address, Deframer(), simulated=simulated)
+
+    async def probe(self) -> None:
+        """Asks whether a vehicle stands on it (``61``, 12 bytes; F1, JXGT2CZ)."""
+        self.forget()
+        await self.send(build(STATE), "probe")
+        await self.next(ACK_S, "probe")
