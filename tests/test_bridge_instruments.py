@@ -243,11 +243,14 @@ def test_a_bench_that_never_ends_its_curve_is_given_up(tmp_path: Path) -> None:
 def test_a_cancelled_brake_test_leaves_nothing_to_the_next_vehicle(tmp_path: Path) -> None:
     async def work(bench: brake_roller.BrakeRoller, _told: Told) -> None:
         twin.line.fault = lambda sent: [part._replace(delay_s=0.3) for part in faults.whole(sent)]
-        twin.stand(lambda _item: ramp(320))
+        twin.stand(lambda _item: ramp(320, 300))
         first = asyncio.ensure_future(bench.measure("lane-1", "brake", "B1", 1))
         await asyncio.sleep(1.2)  # in the middle of its curve, 0.3 s of which is on the way
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        assert twin._test is not None
+        assert twin._test.cancelled()  # the bench was told to stop
         twin.line.fault = faults.whole
         twin.stand(lambda _item: ramp(150))
         second = await bench.measure("lane-1", "brake", "B1", 1)
@@ -504,6 +507,24 @@ def test_a_side_slip_that_cannot_be_told_is_none(tmp_path: Path) -> None:
 
     twin = SlipTwin(tmp_path / "slip")
     asyncio.run(with_plate(twin, work, wait_s=0.5))
+
+
+def test_a_broken_off_side_slip_leaves_the_plate_disarmed(tmp_path: Path) -> None:
+    async def work(plate: side_slip.SideSlip, _told: Told) -> None:
+        first = asyncio.create_task(plate.measure("lane-1", "slip", "A1", 1))
+        async with asyncio.timeout(5):
+            while not twin.armed():  # noqa: ASYNC110 (a register, no event)
+                await asyncio.sleep(0.02)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert not twin.armed()
+        twin.passed(4.4)  # nobody's
+        second = asyncio.create_task(plate.measure("lane-1", "slip", "A1", 1))
+        await pass_when_armed(twin, 1.2)
+        assert (await second).slip_m_per_km == Decimal("1.2")
+
+    twin = SlipTwin(tmp_path / "slip")
+    asyncio.run(with_plate(twin, work))
 
 
 def test_a_plate_that_vanishes_and_comes_back(tmp_path: Path) -> None:

@@ -255,6 +255,19 @@ def test_a_broken_off_measurement_of_files_leaves_nothing_behind(tmp_path: Path)
     asyncio.run(main())
 
 
+def test_a_folder_that_never_rests_gives_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        twin, device = FileTwin(tmp_path), gauge(tmp_path, wait_s=1.0)
+        twin.fault = lambda sent: [faults.Part(sent[at : at + 1], 0.04) for at in range(len(sent))]
+        writing = asyncio.create_task(twin.result("log.xml", bytes(60)))
+        await asyncio.sleep(0.1)
+        with pytest.raises(MeasureError, match="gauge: files keep changing; give a narrower pattern"):
+            await device.measure("lane-1", "outline", "M1", 0)
+        await writing
+
+    asyncio.run(main())
+
+
 def test_a_folder_that_goes_and_comes_back_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         monkeypatch.setattr(result_file, "PROBE_S", 0.05)
@@ -297,7 +310,14 @@ def line_of(number: int) -> tuple[bytes, OutlineMeasured]:
 def test_a_line_golden() -> None:
     config = line_config("tcp://x:1")
     assert result_line.build(b"L=1,W=2,H=3", config) == b"$L=1,W=2,H=3;*41\r\n"
-    for wrong in (b"$L=1,W=2,H=3;*42", b"L=1,W=2,H=3;*60", b"$L=1,W=2,H=3;", b"$;*1F", b""):
+    for wrong in (
+        b"$L=1,W=2,H=3;*42",
+        b"L=1,W=2,H=3;*60",
+        b"$L=1,W=2,H=3;",
+        b"$;*1F",
+        b"",
+        b"$L=1$L=1,W=2,H=3;*25",
+    ):
         assert result_line.read(wrong, config) is None
     assert result_line.read(b"$L=1,W=2,H=3;*41", config) == b"L=1,W=2,H=3"
 

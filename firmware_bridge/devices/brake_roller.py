@@ -149,7 +149,7 @@ class BrakeRoller(jx.JxBench):
                 await self._lift(jx.LIFT_DOWN)
                 drag, samples = await self._test(item)
                 maxima = await self._fetch()
-            except MeasureError:
+            except (MeasureError, asyncio.CancelledError):
                 self.doubt()  # the bench may go on sending what was refused
                 await self._stop()
                 raise

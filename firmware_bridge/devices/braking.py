@@ -18,6 +18,10 @@ class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     zero: Decimal = Decimal(0)
     scale: Decimal = Decimal(1)
 
+    def __post_init__(self) -> None:
+        if not self.zero.is_finite() or not self.scale.is_finite() or not self.scale:
+            raise ValueError("zero and scale are numbers, and scale is not 0")
+
 
 class Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What counts as turning freely, as braking, as the end of it."""

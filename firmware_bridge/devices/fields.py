@@ -41,6 +41,10 @@ class FieldMap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass_words: tuple[Word, ...] = ()
     fail_words: tuple[Word, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not all(factor.is_finite() and factor for factor in self.factors.values()):
+            raise ValueError("factors are numbers other than 0")
+
 
 class Unreadable(ValueError):
     """A result that does not tell what it should; the text says what and where."""

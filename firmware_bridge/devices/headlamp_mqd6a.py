@@ -25,13 +25,8 @@ SET, TEST, GET, MOVE, FAULT = 0x53, 0x54, 0x47, 0x4D, 0x45  # groups: S T G M E
 FOUR_LAMPS, TWO_LAMPS = (SET, 0x31), (SET, 0x32)
 MAIN_ONLY, BOTH_BEAMS = (SET, 0x33), (SET, 0x35)
 NO_MAIN_ADJUSTING, NO_DIPPED_ADJUSTING, MAIN_FIRST = (SET, 0x61), (SET, 0x63), (SET, 0x71)
-IN_PLACE, FULL_TRAVEL, LEFT, RIGHT, STATE = (
-    (TEST, 0x51),
-    (TEST, 0x52),
-    (TEST, 0x07),
-    (TEST, 0x40),
-    (TEST, 0x6F),
-)
+IN_PLACE, FULL_TRAVEL, STATE = (TEST, 0x51), (TEST, 0x52), (TEST, 0x6F)
+LEFT, RIGHT = (TEST, 0x07), (TEST, 0x40)
 ALL_RESULTS, STOP, HOME = (GET, 0x4F), (MOVE, 0x3E), (MOVE, 0x47)
 MAIN_DONE, SECOND_DONE, DIPPED_DONE, AT_HOME = (TEST, 0x4F), (TEST, 0x4E), (TEST, 0x4D), (TEST, 0x40)
 NO_LAMP, FAILED = (FAULT, 0x13), (FAULT, 0x14)
@@ -83,12 +78,10 @@ def notice(code: tuple[int, int]) -> bytes:
 
 def record(beam: Beam | None) -> bytes:
     """The 18 characters of a beam."""
-    return (
-        UNMEASURED
-        if beam is None
-        else b"%+05d%+05d%04d%04d"
-        % (beam.horizontal_mm, beam.vertical_mm, beam.intensity_cd // 100, beam.height_mm)
-    )
+    if beam is None:
+        return UNMEASURED
+    horizontal, vertical, cd, height = beam
+    return b"%+05d%+05d%04d%04d" % (horizontal, vertical, cd // 100, height)
 
 
 def results(left: list[Beam | None], right: list[Beam | None]) -> bytes:

@@ -91,10 +91,13 @@ class ResultFile:
 
     async def _at_rest(self) -> dict[str, Stamp]:
         """What lies there before the measurement: what is still being written is another vehicle's."""
-        seen, last = await self._look(), None
-        while seen != last:
+        loop, last = asyncio.get_running_loop(), None
+        deadline = loop.time() + self._config.wait_s
+        while (seen := await self._look()) != last:
+            if loop.time() > deadline:
+                raise MeasureError(f"{self.name}: files keep changing; give a narrower pattern")
             await asyncio.sleep(self._config.settle_ms / 1000)
-            seen, last = await self._look(), seen
+            last = seen
         return seen
 
     async def _appears(self, before: dict[str, Stamp], common: Mapping[str, object]) -> Result:

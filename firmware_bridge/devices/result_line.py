@@ -44,9 +44,10 @@ def read(line: bytes, config: Config) -> bytes | None:
         line, told = line[:-3], line[-3:]
         if told.upper() != b"*%02X" % reduce(xor, line, 0):
             return None
-    if len(line) <= len(opening) + len(closing) or not line.startswith(opening) or not line.endswith(closing):
+    within = line[len(opening) : len(line) - len(closing)]
+    if not within or line != opening + within + closing:
         return None
-    return line[len(opening) : len(line) - len(closing)]
+    return None if opening and opening in within else within  # else two lines, the first of them torn
 
 
 class ResultLine(SerialInstrument[bytes]):

@@ -6,6 +6,7 @@ passed, and the block that holds them is read at once, so that the peak belongs 
 """
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -103,6 +104,10 @@ class SideSlip(RegisterDevice):
                 value = await self._passed()
             except ModbusError as wrong:
                 raise MeasureError(f"{self.name}: {wrong}") from wrong
+            except asyncio.CancelledError:
+                with suppress(ModbusError):
+                    await self._arm(0)
+                raise
         return SideslipMeasured(lane=lane, station=station, device=self.name, item=item, slip_m_per_km=value)
 
     async def _passed(self) -> Decimal:
