@@ -11,6 +11,7 @@ from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_analog,
     brake_plate,
+    brake_plate_jx,
     brake_roller,
     fields,
     headlamp_mqd6a,
@@ -145,6 +146,13 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=instrument.RHYTHM_S,
         zh="平板制动检验台 (编号帧)",
         en="Plate brake tester, numbered frames",
+    ),
+    "brake-plate-jx": Kind(
+        config=brake_plate_jx.Config,
+        build=_on_wire(brake_plate_jx.BrakePlateJx),
+        rhythm_s=math.inf,
+        zh="平板制动检验台 (江新 JXPB13)",
+        en="Plate brake tester, JXPB13 style",
     ),
     "brake-analog": Kind(
         config=brake_analog.Config,

@@ -12,15 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.device import MeasureError
-from firmware_bridge.devices import brake_analog, brake_plate, jx
+from firmware_bridge.devices import brake_analog, brake_plate, brake_plate_jx, jx
 from firmware_bridge.devices.brake_analog import AnalogLines, AnalogRing, Raw
 from firmware_bridge.devices.brake_plate import BrakePlate, Ended, Sample
+from firmware_bridge.devices.brake_plate_jx import BrakePlateJx
 from firmware_bridge.devices.braking import Braked, Braking, Channel, Forces, NotBraked, Shape, force
 from firmware_bridge.virtual import faults, physics
 from firmware_bridge.virtual.fleet import sound_car
 from firmware_bridge.virtual.physics import BrakeTrace, PlateTrace
 from firmware_bridge.virtual.twin_analog import AnalogTwin
 from firmware_bridge.virtual.twin_plate import PlateTwin
+from firmware_bridge.virtual.twin_plate_jx import PlateJxTwin
 from lanes.brakes import brake_problem
 from tests.bridge_parts import Told, running
 
@@ -294,6 +296,141 @@ def test_a_broken_off_stop_stops_the_bench(tmp_path: Path) -> None:
 
     twin = PlateTwin(tmp_path / "plate")
     asyncio.run(with_plates(twin, work))
+
+
+# ---- plates of 江新 ------------------------------------------------------------------------------
+
+# F1, linzewu/veh, driver JXPB13
+PLATE_COMMANDS = {0x52: "41045269", 0x62: "41046259", 0x64: "41046457", 0x51: "4104516A", 0x48: "41044873"}
+PLATE_COMMANDS |= {0x53: "41045368", 0x45: "41044576", 0x46: "41044675", 0x55: "41045566", 0x54: "41045467"}
+
+
+def test_plate_commands_are_those_the_makers_program_sends() -> None:
+    for code, frame in PLATE_COMMANDS.items():
+        assert jx.build(code).hex().upper() == frame
+    assert jx.build(brake_plate_jx.CHOOSE, brake_plate_jx.ITEMS["B1"].flags)[:3].hex().upper() == "41086B"
+    (answer,) = jx.Deframer().feed(jx.build(0x51, b" 312 298" * 5))
+    assert (len(answer.body), brake_plate_jx.read_pair(answer.body)) == (40, (312, 298))
+
+
+def test_a_curve_without_frame() -> None:
+    body = b"  12  14 312 298   0   0".ljust(brake_plate_jx.CURVE_SIZE)
+    assert brake_plate_jx.read_curve(body) == [(12, 14), (312, 298), (0, 0)]
+    assert brake_plate_jx.read_curve(b" " * brake_plate_jx.CURVE_SIZE) == []
+    assert brake_plate_jx.read_curve(b"  12  14".ljust(16) + b"   1   2") is None
+    assert brake_plate_jx.read_curve(b"  12  1x" + body[8:]) is None
+
+
+@given(before=st.binary(max_size=60), body=st.binary(min_size=1536, max_size=1536), size=st.integers(1, 700))
+def test_a_curve_is_the_bytes_that_follow_its_command(before: bytes, body: bytes, size: int) -> None:
+    deframer, stream = brake_plate_jx.Deframer(), body + jx.build(0x37)
+    deframer.feed(before)
+    deframer.drop()
+    deframer.expect_curve()
+    heard = [each for at in range(0, len(stream), size) for each in deframer.feed(stream[at : at + size])]
+    assert heard == [jx.Frame(brake_plate_jx.CURVE, body), jx.Frame(0x37, b"")]
+    deframer.expect_curve()
+    deframer.feed(body[:-1])
+    deframer.drop()
+    assert deframer.feed(jx.build(0x37)) == [jx.Frame(0x37, b"")]
+
+
+async def with_jx_plates(
+    twin: PlateJxTwin, work: Callable[[BrakePlateJx], Awaitable[None]], **changes: Any
+) -> None:
+    settings = {"address": twin.line.address, "wait_s": 2.0, "reset_s": 0.0, "pause_ms": 20, **changes}
+    await twin.start()
+    bench = BrakePlateJx("plate-1", brake_plate_jx.Config(**settings))
+    async with running(bench, twin):
+        await work(bench)
+
+
+@pytest.mark.slow
+def test_a_stop_on_the_plates_of_jx_is_fetched_after_it(tmp_path: Path) -> None:
+    async def work(bench: BrakePlateJx) -> None:
+        twin.stand(lambda item: physics.plate_curve(CAR, item if item != "B0" else "B2"))
+        twin.line.fault = faults.bytewise
+        for axle, item in ((1, "B1"), (2, "B2"), (2, "B0")):
+            trace = physics.plate_curve(CAR, "B1" if axle == 1 else "B2")
+            measured = await bench.measure("lane-1", "plates", item, axle)
+            assert (measured.left_max_dan, measured.right_max_dan) == (
+                max(trace.left_dan),
+                max(trace.right_dan),
+            )
+            assert measured.curve.left_dan == (trace.left_dan if item != "B0" else ())
+            assert measured.curve.right_load_kg == (trace.right_kg if item != "B0" else ())
+            assert brake_problem(measured) is None
+        with pytest.raises(MeasureError, match="plate-1: B3 is not measured here: only B1, B2, B0"):
+            await bench.measure("lane-1", "plates", "B3", 3)
+
+    twin = PlateJxTwin(tmp_path / "plate")
+    asyncio.run(with_jx_plates(twin, work))
+
+
+def curve(fault: faults.Fault) -> faults.Fault:
+    """The fault for the first curve; all else arrives."""
+    return faults.once(lambda sent: len(sent) == brake_plate_jx.CURVE_SIZE, fault)
+
+
+def beheaded(sent: bytes) -> list[faults.Part]:
+    return [faults.Part(b"0999" + sent[4:])]
+
+
+JX_PLATE_FAULTS: dict[str, tuple[faults.Fault, str]] = {
+    "silent": (faults.silent, "brake: nothing for"),
+    "maxima lost": (faults.once(kind(0x51), faults.silent), "maxima: nothing for"),
+    "maxima corrupt": (faults.once(kind(0x51), faults.corrupt(random.Random(1), 1.0)), "maxima: nothing for"),
+    "a curve torn": (curve(lambda sent: [faults.Part(sent[:900])]), "curve: nothing for"),
+    "a curve corrupt": (curve(beheaded), "a curve was damaged"),
+    "a curve late": (curve(faults.late(3.2)), "curve: nothing for"),
+    "another curve": (
+        lambda sent: beheaded(sent) if len(sent) == 1536 else faults.whole(sent),
+        "by the curve",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", JX_PLATE_FAULTS)
+def test_damaged_plates_of_jx_give_nothing_and_the_next_stop_is_good(case: str, tmp_path: Path) -> None:
+    fault, why = JX_PLATE_FAULTS[case]
+
+    async def work(bench: BrakePlateJx) -> None:
+        twin.stand(lambda item: physics.plate_curve(CAR, item))
+        twin.line.fault = fault
+        with pytest.raises(MeasureError, match=f"plate-1: .*{why}"):
+            await bench.measure("lane-1", "plates", "B1", 1)
+        twin.line.fault = faults.whole
+        measured = await bench.measure("lane-1", "plates", "B2", 2)
+        assert measured.curve.left_dan == physics.plate_curve(CAR, "B2").left_dan
+
+    twin = PlateJxTwin(tmp_path / "plate")
+    asyncio.run(with_jx_plates(twin, work))
+
+
+@pytest.mark.slow
+def test_plates_of_jx_without_a_vehicle_and_a_test_that_is_broken_off(tmp_path: Path) -> None:
+    async def work(bench: BrakePlateJx) -> None:
+        with pytest.raises(MeasureError, match=r"plate-1: brake: (nothing|frames come)"):
+            await bench.measure("lane-1", "plates", "B1", 1)
+        twin.stand(lambda _item: stop(20))
+        with pytest.raises(MeasureError, match="at most 20 daN: the vehicle did not brake"):
+            await bench.measure("lane-1", "plates", "B1", 1)
+        twin.stand(lambda _item: stop(700))
+        with pytest.raises(MeasureError, match="700 daN is beyond 600 daN"):
+            await bench.measure("lane-1", "plates", "B1", 1)
+        before = twin.resets
+        asking = asyncio.create_task(bench.measure("lane-1", "plates", "B1", 1))
+        await asyncio.sleep(0.2)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        assert twin.resets == before + 2
+        twin.stand(lambda _item: stop(300))
+        assert (await bench.measure("lane-1", "plates", "B1", 1)).left_max_dan == 300
+
+    twin = PlateJxTwin(tmp_path / "plate")
+    asyncio.run(with_jx_plates(twin, work, capacity_dan=600))
 
 
 # ---- raw channels --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from firmware_bridge.devices.instrument import SerialInstrument
 
 ACK_S = 3.0  # s; a bench acknowledges at once (M)
 START = 0x41
-SHORTEST, LONGEST = 4, 34  # bytes; the longest reply known has 20
+SHORTEST, LONGEST = 4, 44  # bytes; the longest reply known is that of a plate bench
 
 LIFT_UP, LIFT_DOWN, ZERO, START_TEST = 0x63, 0x64, 0x62, 0x66
 LOCK, READ, FETCH, STATE = 0x67, 0x68, 0x6B, 0x61
