@@ -255,6 +255,32 @@ def test_a_broken_off_measurement_of_files_leaves_nothing_behind(tmp_path: Path)
     asyncio.run(main())
 
 
+def test_a_last_line_without_an_end_may_still_be_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        csv = {
+            "form": "csv",
+            "pattern": "*.csv",
+            "fields": {"length_mm": "1", "width_mm": "2", "height_mm": "3"},
+        }
+        twin, device = FileTwin(tmp_path), gauge(tmp_path, **csv)
+        twin.fault = lambda sent: [faults.Part(sent[:-3]), faults.Part(sent[-3:], 1.0)]
+        assert (await measured(device, twin.result("1.csv", b"4625,1802,1478\n"))).height_mm == 1478
+        hasty = gauge(tmp_path, wait_s=1.0, **csv)
+        with pytest.raises(MeasureError, match=r"2\.csv: the last line has no end"):
+            await measured(hasty, twin.result("2.csv", b"4625,1802,1478"))
+
+    asyncio.run(main())
+
+
+def test_files_that_vanish_while_they_are_looked_at_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept.xml").write_bytes(b"1")
+    listed = [tmp_path / "kept.xml", tmp_path / "gone.xml"]
+    monkeypatch.setattr(Path, "iterdir", lambda _folder: iter(listed))
+    assert set(result_file.stamps(tmp_path, "*.xml")) == {"kept.xml"}
+
+
 def test_a_folder_that_never_rests_gives_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         twin, device = FileTwin(tmp_path), gauge(tmp_path, wait_s=1.0)

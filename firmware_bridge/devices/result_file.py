@@ -8,7 +8,9 @@ be, with its closing mark where one is set. Files are never written, moved or re
 
 import asyncio
 import hashlib
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -47,9 +49,12 @@ def stamps(folder: Path, pattern: str) -> dict[str, Stamp]:
     """The results in a folder; raises OSError."""
     found: dict[str, Stamp] = {}
     for path in folder.iterdir():
-        if path.match(pattern) and path.is_file() and not path.is_symlink():
-            stat = path.stat()
-            found[path.name] = Stamp(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if not path.match(pattern):
+            continue
+        with suppress(FileNotFoundError):  # renamed meanwhile
+            about = path.lstat()
+            if stat.S_ISREG(about.st_mode):
+                found[path.name] = Stamp(about.st_ino, about.st_size, about.st_mtime_ns)
     return found
 
 
@@ -134,6 +139,8 @@ class ResultFile:
             self._config.closing.encode(self._config.encoding.removesuffix("-sig"))
         ):
             raise Unreadable(f"does not end with {self._config.closing!r}")
+        if self._config.form != "xml" and not self._config.closing and not data.endswith((b"\r", b"\n")):
+            raise Unreadable("the last line has no end; if results have none, set closing")
         body = fields.read(data, self._wanted, self._config, common)
         if (await self._look()).get(name) != stamp:
             raise Unreadable("changed while it was read")
