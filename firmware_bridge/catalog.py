@@ -1,5 +1,6 @@
 """KINDS: every kind of device the bridge knows, one line each, with its rhythm ("silence is a fault")."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -8,9 +9,14 @@ from msgspec import Struct
 
 from firmware_bridge.device import Device
 from firmware_bridge.devices import (
+    brake_analog,
+    brake_plate,
+    brake_plate_jx,
     brake_roller,
     dahua,
     elm327,
+    fields,
+    headlamp_mqd6a,
     hikvision_push,
     hikvision_stream,
     instrument,
@@ -20,13 +26,18 @@ from firmware_bridge.devices import (
     listener,
     modbus_meter,
     pda,
+    result_file,
+    result_line,
     rtsp_camera,
+    scale,
     scale_xk3190,
     scanner,
     side_slip,
+    speed_jx,
     uhf_reader,
     vzenith,
     vzenith_http,
+    weighbridge,
     wheel_load,
 )
 from firmware_bridge.mqtt import Broker
@@ -102,7 +113,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "scale-xk3190": Kind(
         config=scale_xk3190.Config,
-        build=_on_wire(scale_xk3190.ScaleXk3190),
+        build=_on_wire(scale_xk3190.build),
         rhythm_s=instrument.RHYTHM_S,
         zh="轮重仪 (两台耀华 XK3190-A9 连续输出)",
         en="Wheel-load scale of two XK3190-A9 indicators",
@@ -185,5 +196,82 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=led_board.RHYTHM_S,
         zh="LED 提示屏",
         en="Text board of a lane",
+    ),
+    "scale": Kind(
+        config=scale.Config,
+        build=_on_wire(scale.Scale),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="轮重仪 (称重仪表连续输出)",
+        en="Wheel-load scale of any indicator",
+    ),
+    "weighbridge": Kind(
+        config=weighbridge.Config,
+        build=_on_wire(weighbridge.Weighbridge),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="地磅 (整备质量)",
+        en="Weighbridge for the kerb mass",
+    ),
+    "speed-jx": Kind(
+        config=speed_jx.Config,
+        build=_on_wire(speed_jx.SpeedBench),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="车速表检验台 (江新)",
+        en="Speedometer bench, JX frames",
+    ),
+    "headlamp-mqd6a": Kind(
+        config=headlamp_mqd6a.Config,
+        build=_on_wire(headlamp_mqd6a.HeadlampTester),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="前照灯检测仪 (MQD-6A)",
+        en="Headlamp tester MQD-6A",
+    ),
+    "brake-plate": Kind(
+        config=brake_plate.Config,
+        build=_on_wire(brake_plate.BrakePlate),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="平板制动检验台 (编号帧)",
+        en="Plate brake tester, numbered frames",
+    ),
+    "brake-plate-jx": Kind(
+        config=brake_plate_jx.Config,
+        build=_on_wire(brake_plate_jx.BrakePlateJx),
+        rhythm_s=math.inf,
+        zh="平板制动检验台 (江新 JXPB13)",
+        en="Plate brake tester, JXPB13 style",
+    ),
+    "brake-analog": Kind(
+        config=brake_analog.Config,
+        build=_on_wire(brake_analog.build),
+        rhythm_s=brake_analog.RHYTHM_S,
+        zh="滚筒反力式制动检验台 (双通道原始采样)",
+        en="Roller brake bench, raw samples of two channels",
+    ),
+    "outline-file": Kind(
+        config=result_file.Config,
+        build=_on_wire(lambda name, config: result_file.ResultFile(name, config, fields.OUTLINE)),
+        rhythm_s=result_file.RHYTHM_S,
+        zh="外廓尺寸测量装置 (结果文件)",
+        en="Outline gauge, result files in a folder",
+    ),
+    "outline-tcp": Kind(
+        config=result_line.Config,
+        build=_on_wire(lambda name, config: result_line.ResultLine(name, config, fields.OUTLINE)),
+        rhythm_s=math.inf,
+        zh="外廓尺寸测量装置 (文本行)",
+        en="Outline gauge, a line of text a result",
+    ),
+    "road-file": Kind(
+        config=result_file.Config,
+        build=_on_wire(lambda name, config: result_file.ResultFile(name, config, fields.ROAD)),
+        rhythm_s=result_file.RHYTHM_S,
+        zh="便携式制动性能测试仪 (结果文件)",
+        en="Portable brake tester, result files in a folder",
+    ),
+    "tread-line": Kind(
+        config=result_line.Config,
+        build=_on_wire(lambda name, config: result_line.ResultLine(name, config, fields.TREADS)),
+        rhythm_s=math.inf,
+        zh="轮胎花纹深度计 (文本行)",
+        en="Tread depth gauge, a line of text a vehicle",
     ),
 }

@@ -1,10 +1,19 @@
 """What the tests of the bridge share: a Tell that remembers, and an end to tasks."""
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple, Protocol
 
-from firmware_bridge.device import Said
+from firmware_bridge.device import Device, Health, Said
+
+
+class Twin(Protocol):
+    """What can be switched on and off."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 class Told:
@@ -55,3 +64,17 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(device: Device, *twins: Twin) -> AsyncIterator[Told]:
+    """A device at work, from its first word of health on; in the end it is ended and its twins are off."""
+    told = Told()
+    task = asyncio.create_task(device.run(told))
+    try:
+        await told.count(Health, 1)
+        yield told
+    finally:
+        await end(task)
+        for twin in twins:
+            await twin.stop()

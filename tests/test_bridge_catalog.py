@@ -43,6 +43,17 @@ LEAST: dict[str, dict[str, object]] = {
     "hikvision-push": {},
     "hikvision-stream": {"login": {"address": "http://192.0.2.1", "password_file": str(SECRET)}},
     "dahua-stream": {"login": {"address": "http://192.0.2.1", "password_file": str(SECRET)}},
+    "scale": {"indicator": "toledo", "platform": "tcp://192.0.2.1:4004"},
+    "speed-jx": {"address": "serial:///dev/ttyUSB4?baud=38400"},
+    "headlamp-mqd6a": {"address": "serial:///dev/ttyUSB5?baud=2400"},
+    "brake-plate": {"address": "tcp://192.0.2.1:4007"},
+    "brake-plate-jx": {"address": "serial:///dev/ttyUSB6?baud=38400"},
+    "brake-analog": {"address": "tcp://192.0.2.1:4008", "samples": "ring"},
+    "outline-file": {"folder": "/var/outline", "form": "xml", "fields": {"length_mm": "size/length"}},
+    "outline-tcp": {"address": "tcp://192.0.2.1:4006", "form": "pairs", "fields": {"length_mm": "L"}},
+    "road-file": {"folder": "/var/road", "form": "ini", "fields": {"initial_kmh": "stop.V0"}},
+    "tread-line": {"address": "serial:///dev/ttyUSB3", "form": "csv", "fields": {"1.left": "1"}},
+    "weighbridge": {"indicator": "a12e", "address": "tcp://192.0.2.1:4005"},
 }
 
 WRONG = [
@@ -70,6 +81,23 @@ WRONG = [
     ("hikvision-push", {"login": {"address": "http://x"}}, "password_file"),
     ("hikvision-stream", {"silence_s": 1}, "silence_s"),
     ("dahua-stream", {"ahead_min": 1000}, "ahead_min"),
+    ("scale", {"left": "tcp://192.0.2.1:4001"}, "give left and right, or platform alone"),
+    ("scale", {"platform": ""}, "give left and right, or platform alone"),
+    ("scale", {"indicator": "other"}, "indicator"),
+    ("weighbridge", {"zero_kg": 500}, "zero_kg"),
+    ("speed-jx", {"indicated_kmh": 50}, "indicated_kmh"),
+    ("headlamp-mqd6a", {"beams": "dipped"}, "beams"),
+    ("brake-plate", {"min_samples": 1}, "min_samples"),
+    ("brake-plate-jx", {"min_samples": 193}, "min_samples"),
+    ("brake-analog", {"samples": "other"}, "samples"),
+    ("brake-analog", {"left": {"scale": "x"}}, "left.scale"),
+    ("brake-analog", {"left": {"scale": 0}}, "scale is not 0"),
+    ("brake-analog", {"right": {"zero": "NaN"}}, "zero and scale are numbers"),
+    ("outline-file", {"factors": {"length_mm": "Infinity"}}, "factors are numbers"),
+    ("brake-analog", {"shape": {"drag_ms": 1}}, "shape.drag_ms"),
+    ("outline-file", {"pattern": "a/*.xml"}, "pattern"),
+    ("outline-tcp", {"form": "json"}, "form"),
+    ("weighbridge", {"toledo": {"bits": 3}}, "bits"),
 ]
 
 
@@ -130,6 +158,13 @@ def test_a_broker_that_the_site_does_not_have_is_refused() -> None:
         KINDS["vzenith-mqtt"].build("cam", config, {})
 
 
+def test_a_map_that_names_what_the_record_does_not_have_is_refused() -> None:
+    for kind, field in {"outline-file": "lenght_mm", "tread-line": "0.left", "road-file": "device"}.items():
+        config = msgspec.convert({**LEAST[kind], "fields": {field: "x"}}, KINDS[kind].config)
+        with pytest.raises(ValueError, match=f"gauge: no field '{field}' in .*; known: .*bench_verdict"):
+            KINDS[kind].build("gauge", config, {})
+
+
 def test_a_side_slip_map_too_wide_for_one_read_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="501 registers apart"):
         msgspec.convert({"address": "tcp://x", "counter": 500}, KINDS["side-slip-modbus"].config)
@@ -155,7 +190,7 @@ ONLY = {
     "paho": "mqtt.py",
     "av": "video.py",
     "httpx": "web.py officer.py",  # cameras; and the virtual officer's browser
-    "defusedxml": "hikvision.py",
+    "defusedxml": "fields.py hikvision.py",
 }
 
 

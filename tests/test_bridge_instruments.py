@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.device import Health, MeasureError
-from firmware_bridge.devices import brake_roller, jx, scale_xk3190, side_slip, wheel_load
+from firmware_bridge.devices import brake_roller, indicators, jx, scale_xk3190, side_slip, wheel_load
 from firmware_bridge.devices.pulse import Pulse
 from firmware_bridge.virtual import faults
 from firmware_bridge.virtual.twin_brake import BrakeTwin
@@ -231,11 +231,14 @@ def test_a_bench_that_never_ends_its_curve_is_given_up(tmp_path: Path) -> None:
 def test_a_cancelled_brake_test_leaves_nothing_to_the_next_vehicle(tmp_path: Path) -> None:
     async def work(bench: brake_roller.BrakeRoller, _told: Told) -> None:
         twin.line.fault = lambda sent: [part._replace(delay_s=0.3) for part in faults.whole(sent)]
-        twin.stand(lambda _item: ramp(320))
+        twin.stand(lambda _item: ramp(320, 300))
         first = asyncio.ensure_future(bench.measure("lane-1", "brake", "B1", 1))
         await asyncio.sleep(1.2)  # in the middle of its curve, 0.3 s of which is on the way
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        assert twin._test is not None
+        assert twin._test.cancelled()  # the bench was told to stop
         twin.line.fault = faults.whole
         twin.stand(lambda _item: ramp(150))
         second = await bench.measure("lane-1", "brake", "B1", 1)
@@ -364,14 +367,14 @@ def test_two_xk3190_indicators_are_one_wheel_load_scale(tmp_path: Path) -> None:
         async def speak() -> None:
             while True:
                 for side, line in lines.items():
-                    line.send(scale_xk3190.build(kilograms[side]))
+                    line.send(indicators.build_a9(kilograms[side]))
                 await asyncio.sleep(0.02)
 
         for line in lines.values():
             line.open()
             line.fault = faults.corrupt(rng, 0.1)
         config = scale_xk3190.Config(left=lines["left"].address, right=lines["right"].address, wait_s=5)
-        scale, told = scale_xk3190.ScaleXk3190("scale-1", config), Told()
+        scale, told = scale_xk3190.build("scale-1", config), Told()
         tasks = [asyncio.create_task(speak()), asyncio.create_task(scale.run(told))]
         (first,) = await told.count(Health, 1)
         assert first == Health(state="ok")
@@ -401,14 +404,14 @@ def test_both_wheels_weighed_are_those_of_one_axle(tmp_path: Path) -> None:
             for turn in range(1000):
                 # the right front wheel does not come to rest; then the rear axle stands there
                 left, right = (300, 290) if rolled.is_set() else (455, 400 + 50 * (turn % 2))
-                lines["left"].send(scale_xk3190.build(Decimal(left)))
-                lines["right"].send(scale_xk3190.build(Decimal(right)))
+                lines["left"].send(indicators.build_a9(Decimal(left)))
+                lines["right"].send(indicators.build_a9(Decimal(right)))
                 await asyncio.sleep(0.02)
 
         for line in lines.values():
             line.open()
         config = scale_xk3190.Config(left=lines["left"].address, right=lines["right"].address, wait_s=5)
-        scale, told = scale_xk3190.ScaleXk3190("scale-1", config), Told()
+        scale, told = scale_xk3190.build("scale-1", config), Told()
         tasks = [asyncio.create_task(speak()), asyncio.create_task(scale.run(told))]
         await told.count(Health, 1)
         weighing = asyncio.ensure_future(scale.measure("lane-1", "brake", "B1", 1))
@@ -492,6 +495,24 @@ def test_a_side_slip_that_cannot_be_told_is_none(tmp_path: Path) -> None:
 
     twin = SlipTwin(tmp_path / "slip")
     asyncio.run(with_plate(twin, work, wait_s=0.5))
+
+
+def test_a_broken_off_side_slip_leaves_the_plate_disarmed(tmp_path: Path) -> None:
+    async def work(plate: side_slip.SideSlip, _told: Told) -> None:
+        first = asyncio.create_task(plate.measure("lane-1", "slip", "A1", 1))
+        async with asyncio.timeout(5):
+            while not twin.armed():  # noqa: ASYNC110 (a register, no event)
+                await asyncio.sleep(0.02)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert not twin.armed()
+        twin.passed(4.4)  # nobody's
+        second = asyncio.create_task(plate.measure("lane-1", "slip", "A1", 1))
+        await pass_when_armed(twin, 1.2)
+        assert (await second).slip_m_per_km == Decimal("1.2")
+
+    twin = SlipTwin(tmp_path / "slip")
+    asyncio.run(with_plate(twin, work))
 
 
 def test_a_plate_that_vanishes_and_comes_back(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from edge.demo_site import io_wiring
-from firmware_bridge.devices import scale_xk3190
+from firmware_bridge.devices.indicators import build_a9
 from firmware_bridge.virtual.fleet import Car, fleet
 from firmware_bridge.virtual.officer import Desk, Officer
 from firmware_bridge.virtual.site import LaneTwins, Trip, VirtualLane
@@ -123,7 +123,7 @@ class Stream:
         """One frame of each indicator."""
         for listeners, kg in zip(self._listeners, self._load, strict=True):
             for listener in listeners:
-                listener.write(scale_xk3190.build(Decimal(kg)))
+                listener.write(build_a9(Decimal(kg)))
                 self.count += 1
 
 

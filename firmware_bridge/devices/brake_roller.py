@@ -14,20 +14,20 @@ invalid. Without numbers, a sample that was lost whole shows only in the pace: s
 """
 
 import asyncio
+from itertools import accumulate
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
 from firmware_bridge.device import MeasureError
 from firmware_bridge.devices import jx
-from firmware_bridge.devices.instrument import Heard, SerialInstrument
 from lanes.record import BrakeCurve, BrakeMeasured
 
-ACK_S = 3.0  # s; the bench acknowledges at once (M)
 SAMPLE, DRAG, NOTICE, END = 0x53, 0x44, 0x4E, 0x45  # END: F1; the others are ours, a JX bench may differ
 PAIR, QUAD = 8, 16  # bytes of digits
 FILL = b"EEEE"
 COUNTER_RANGE = 10_000
+FEW = 20  # samples of which the earliest is on time
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,29 +118,24 @@ def missing(numbers: list[int], last: int) -> int | None:
     return None if expected == (last + 1) % COUNTER_RANGE else expected
 
 
-def pace_slip_ms(samples: list[Sample], interval_ms: int) -> float:
-    """How much later than their count says the last samples came, compared with the first ones, in ms.
+def pace_slip_ms(times: list[float], interval_ms: int) -> float:
+    """How much later than their count says all samples come after some moment than before it, in ms.
 
     A delay in this program makes some samples late, never the earliest of a group; a sample lost on the way
-    moves all that follow. So the earliest of each half are compared.
+    moves all that follow. So the earliest on both sides are compared, ``FEW`` at least, wherever it may be.
     """
-    lateness = [sample.at * 1000 - index * interval_ms for index, sample in enumerate(samples)]
-    half = len(lateness) // 2
-    return min(lateness[half:]) - min(lateness[:half]) if half else 0.0
+    lateness = [at * 1000 - index * interval_ms for index, at in enumerate(times)]
+    before, after = list(accumulate(lateness, min)), list(accumulate(lateness[::-1], min))[::-1]
+    splits = range(FEW, len(lateness) - FEW + 1)
+    return max((after[at] - before[at - 1] for at in splits), default=0.0)
 
 
-class BrakeRoller(SerialInstrument[jx.Frame]):
+class BrakeRoller(jx.JxBench):
     """One bench."""
 
     def __init__(self, name: str, config: Config) -> None:
-        super().__init__(name, config.address, jx.Deframer(), simulated=config.simulated)
+        super().__init__(name, config.address, simulated=config.simulated)
         self._config = config
-
-    async def probe(self) -> None:
-        """Asks whether a vehicle stands on the rollers (``61``, 12 bytes; F1, JXGT2CZ)."""
-        self.forget()
-        await self.send(jx.build(jx.STATE), "probe")
-        await self.next(ACK_S, "probe")
 
     async def zero(self) -> None:
         """Sets both channels to zero; raises MeasureError."""
@@ -154,7 +149,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
                 await self._lift(jx.LIFT_DOWN)
                 drag, samples = await self._test(item)
                 maxima = await self._fetch()
-            except MeasureError:
+            except (MeasureError, asyncio.CancelledError):
                 self.doubt()  # the bench may go on sending what was refused
                 await self._stop()
                 raise
@@ -195,31 +190,22 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
     async def _command(self, command: bytes, doing: str) -> None:
         self.forget()
         await self.send(command, doing)
-        await self._expect(0, ACK_S, f"{doing}: acknowledgement")
+        await self._expect(0, jx.ACK_S, f"{doing}: acknowledgement")
 
     async def _expect(self, size: int, limit_s: float, doing: str) -> jx.Frame:
         """The next frame with a body of this size; others (late answers, notices) pass by."""
         deadline = asyncio.get_running_loop().time() + limit_s
         while True:
-            heard = await self._before(deadline, doing)
+            heard = await self.before(deadline, doing)
             if len(heard.frame.body) == size:
                 return heard.frame
-
-    async def _before(self, deadline: float, doing: str) -> Heard[jx.Frame]:
-        """The next frame; raises MeasureError after the deadline, however much still comes."""
-        rest = deadline - asyncio.get_running_loop().time()
-        if rest <= 0:
-            raise MeasureError(
-                f"{self.name}: {doing}: frames come, but not what was waited for; measure again"
-            )
-        return await self.next(rest, doing)
 
     async def _test(self, item: str) -> tuple[Forces, list[Sample]]:
         await self.quiet("start")
         self.forget()
         damaged = self.deframer.skipped  # before the start: acknowledgement and curve may come in one piece
         await self.send(start(self._config.frames, item), "start")
-        await self._expect(0, ACK_S, "start: acknowledgement")
+        await self._expect(0, jx.ACK_S, "start: acknowledgement")
         drag = read_pair((await self._expect(PAIR, self._config.drag_timeout_s, "drag")).body)
         if drag is None:
             raise MeasureError(f"{self.name}: drag is no number; check the bench's display")
@@ -234,7 +220,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
         samples: list[Sample] = []
         deadline = asyncio.get_running_loop().time() + self._config.brake_timeout_s
         while True:
-            heard = await self._before(deadline, "curve")
+            heard = await self.before(deadline, "curve")
             if is_end(heard.frame):
                 return samples, heard.frame
             sample = read_sample(self._config.frames, heard.frame, heard.at)
@@ -252,7 +238,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
     async def _fetch(self) -> Maxima:
         self.forget()
         await self.send(jx.build(jx.FETCH), "fetch")
-        maxima = read_maxima((await self._expect(QUAD, ACK_S, "maxima")).body)
+        maxima = read_maxima((await self._expect(QUAD, jx.ACK_S, "maxima")).body)
         if maxima is None:
             raise MeasureError(f"{self.name}: the bench's maxima are no numbers; measure again")
         return maxima
@@ -261,7 +247,7 @@ class BrakeRoller(SerialInstrument[jx.Frame]):
         settings = self._config
         if len(samples) < settings.min_samples:
             raise MeasureError(f"{self.name}: {len(samples)} samples, {settings.min_samples} are the least")
-        slip = pace_slip_ms(samples, settings.interval_ms)
+        slip = pace_slip_ms([sample.at for sample in samples], settings.interval_ms)
         if settings.frames == "jx" and slip > settings.gap_ms:
             raise MeasureError(f"{self.name}: samples for about {slip:.0f} ms were lost; measure again")
         self._cross_check("left", [sample.forces.left for sample in samples], maxima.highest.left)

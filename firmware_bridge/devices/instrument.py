@@ -33,7 +33,12 @@ class Deframer(Protocol[F]):
 
 
 class SerialInstrument(Generic[F]):
-    """The line, its Deframer and the frames heard. What speaks only when asked has a ``probe``."""
+    """The line, its Deframer and the frames heard. What speaks only when asked has a ``probe``.
+
+    ``mute``: it speaks only within a measurement, so all that is known of its health is its link.
+    """
+
+    mute = False
 
     def __init__(self, name: str, address: str, deframer: Deframer[F], *, simulated: bool) -> None:
         self.name = name
@@ -51,6 +56,12 @@ class SerialInstrument(Generic[F]):
     async def probe(self) -> None:
         """Asks for a sign of life; raises MeasureError."""
 
+    def overhear(self, frame: F) -> None:
+        """Each frame, also those that nobody waits for."""
+
+    def cut_off(self) -> None:
+        """The link is lost: what is known of the device may be out of date."""
+
     async def run(self, tell: Tell) -> None:
         """Keeps the line and tells its health, until cancelled."""
         pulse = Pulse(tell, RHYTHM_S)
@@ -61,6 +72,8 @@ class SerialInstrument(Generic[F]):
                 self._up.set()
             else:
                 self._up.clear()
+                self.deframer.drop()  # else its last bytes would begin the first frame of the next link
+                self.cut_off()
                 if self._lock.locked():  # else nobody would ever take it
                     self._frames.put_nowait(None)
                 await pulse.lost(why)
@@ -83,7 +96,7 @@ class SerialInstrument(Generic[F]):
             await asyncio.sleep(PROBE_S)
 
     async def _judge(self, pulse: Pulse, new_bytes: int, new_frames: int) -> None:
-        if new_frames:
+        if new_frames or (self.mute and self._up.is_set() and not new_bytes):
             await pulse.beat()
         elif new_bytes:
             await pulse.set("faulty", "bytes arrive but no whole frame: check baud rate, parity, wiring")
@@ -100,6 +113,7 @@ class SerialInstrument(Generic[F]):
         self._line.link.tap.framed(len(frames), self.deframer.skipped - skipped)
         for frame in frames:
             self._frames_heard += 1
+            self.overhear(frame)
             if self._lock.locked():
                 self._frames.put_nowait(Heard(frame, now))
 
@@ -135,6 +149,14 @@ class SerialInstrument(Generic[F]):
     def doubt(self) -> None:
         """What was asked may still be answered: the next command waits until the line is quiet."""
         self._noise_at = asyncio.get_running_loop().time()
+
+    async def before(self, deadline: float, doing: str) -> Heard[F]:
+        """The next frame; raises MeasureError after the deadline (loop's time), however much still comes."""
+        rest = deadline - asyncio.get_running_loop().time()
+        if rest <= 0:
+            why = "frames come, but not what was waited for; measure again"
+            raise MeasureError(f"{self.name}: {doing}: {why}")
+        return await self.next(rest, doing)
 
     async def next(self, limit_s: float, doing: str) -> Heard[F]:
         """The next frame; raises MeasureError when none comes in time or the link is lost."""

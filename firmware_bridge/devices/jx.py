@@ -8,8 +8,11 @@ code base; that LEN and CHECK mean this was found by us from eleven commands and
 
 from typing import NamedTuple
 
+from firmware_bridge.devices.instrument import SerialInstrument
+
+ACK_S = 3.0  # s; a bench acknowledges at once (M)
 START = 0x41
-SHORTEST, LONGEST = 4, 34  # bytes; the longest reply known has 20
+SHORTEST, LONGEST = 4, 44  # bytes; the longest reply known is that of a plate bench
 
 LIFT_UP, LIFT_DOWN, ZERO, START_TEST = 0x63, 0x64, 0x62, 0x66
 LOCK, READ, FETCH, STATE = 0x67, 0x68, 0x6B, 0x61
@@ -80,3 +83,16 @@ class Deframer:
         if not SHORTEST <= length <= LONGEST:
             return False
         return len(self._held) < length or sum(self._held[:length]) & 0xFF == 0
+
+
+class JxBench(SerialInstrument[Frame]):
+    """A bench on a line of its own that can be asked for the state of its photocells."""
+
+    def __init__(self, name: str, address: str, *, simulated: bool) -> None:
+        super().__init__(name, address, Deframer(), simulated=simulated)
+
+    async def probe(self) -> None:
+        """Asks whether a vehicle stands on it (``61``, 12 bytes; F1, JXGT2CZ)."""
+        self.forget()
+        await self.send(build(STATE), "probe")
+        await self.next(ACK_S, "probe")

@@ -222,7 +222,7 @@ class ModbusMeter(RegisterDevice):
                 if self._is_new(fresh, state):
                     return self._values(image)
             raise MeasureError(f"{self.name}: {self.nothing} within {self._config.wait_s:g} s")
-        except (MeasureError, ModbusError):
+        except (MeasureError, ModbusError, asyncio.CancelledError):
             with suppress(ModbusError):
                 await self._trigger(self._config.trigger_off)
             raise

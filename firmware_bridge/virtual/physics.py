@@ -23,6 +23,7 @@ RISE_S = (0.6, 1.2)
 HOLD_S = (0.5, 0.8)
 RELEASE_S = (0.25, 0.40)
 REST_S = 0.20
+PLATE_TIMES_S = ((0.15, 0.3), (0.2, 0.4), (0.3, 0.5), (0.15, 0.25))  # until the pedal; rise, hold, release
 ROLLER_TURN_S = 0.32  # tyre and roller are never quite round: forces swing with each turn
 WEAK_FRONT, WEAK_REAR = (0.38, 0.50), (0.09, 0.14)
 UNEVEN = {"front_uneven": (0.55, 0.64), "rear_uneven": (0.44, 0.54)}  # weaker wheel / stronger wheel
@@ -35,6 +36,15 @@ class BrakeTrace:
     left_dan: tuple[int, ...]
     right_dan: tuple[int, ...]
     interval_ms: int = INTERVAL_MS
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlateTrace(BrakeTrace):
+    """Forces and loads of an axle on plates; the pedal is touched after sample ``pedal``."""
+
+    left_kg: tuple[int, ...]
+    right_kg: tuple[int, ...]
+    pedal: int
 
 
 def dice_for(car: Car, what: str) -> Random:
@@ -55,6 +65,49 @@ def wheel_loads(car: Car) -> tuple[Wheels, Wheels]:
     total = (car.vehicle.kerb_mass_kg + DRIVER_KG) * dice.uniform(0.99, 1.015)
     front = total * dice.uniform(0.56, 0.61)
     return shared(front, dice), shared(total - front, dice)
+
+
+def kerb_mass(car: Car) -> Decimal:
+    """What a weighbridge shows of the empty car, whole kg: within 1 % of its papers."""
+    return Decimal(round(car.vehicle.kerb_mass_kg * dice_for(car, "kerb").uniform(0.99, 1.01)))
+
+
+def plate_curve(car: Car, item: str) -> PlateTrace:
+    """One stop on the plates for B1 or B2, 1 to 2 s; the front axle is pressed down, the rear one lifted."""
+    most, dice = peaks(car, item), dice_for(car, f"plates/{item}")
+    start, rise, hold, release = (dice.uniform(*span) for span in PLATE_TIMES_S)
+    times = (start, rise, start + rise + hold, release)
+    count = round((sum(times[2:]) + REST_S) * 1000 / INTERVAL_MS)
+    left, right = (wheel(force, 2.0, dice.uniform(0, 0.01), count, times, dice) for force in most)
+    gain = 0.15 if item == "B1" else -0.2
+    left_kg, right_kg = (
+        tuple(round(float(kg) * (1 + gain * dan / force)) for dan in side)
+        for kg, side, force in zip(wheel_loads(car)[item == "B2"], (left, right), most, strict=True)
+    )
+    pedal = round(start * 1000 / INTERVAL_MS) - 2
+    return PlateTrace(left_dan=left, right_dan=right, left_kg=left_kg, right_kg=right_kg, pedal=pedal)
+
+
+def actual_kmh(car: Car, indicated_kmh: int = 40) -> Decimal:
+    """How fast the car is when it indicates so much: speedometers promise a little more than they keep."""
+    return Decimal(round(dice_for(car, "speed").uniform(0.86, 0.98) * indicated_kmh * 10)) / 10
+
+
+def headlamp(car: Car, side: Literal["left", "right"], beam: Literal["main", "dipped"]) -> tuple[int, ...]:
+    """Right, up (mm at 10 m), cd, height in mm of a sound lamp."""
+    dice = dice_for(car, f"lamp/{side}/{beam}")
+    right, height = dice.randint(-80, 80), dice_for(car, "lamp height").randint(620, 780)
+    if beam == "main":
+        return right, dice.randint(-150, 50), dice.randrange(19_000, 45_000, 100), height
+    return right, dice.randint(-260, -90), dice.randrange(7_000, 12_000, 100), height
+
+
+def outline(car: Car) -> tuple[int, int, int]:
+    """Length, width, height in mm as a gauge sees them: within 10 mm of the papers, or of a middling car."""
+    dice, papers = dice_for(car, "outline"), car.vehicle
+    middling = (papers.length_mm or 4600, papers.width_mm or 1800, papers.height_mm or 1480)
+    length, width, height = (mm + dice.randint(-10, 10) for mm in middling)
+    return length, width, height
 
 
 def shared(axle_kg: float, dice: Random) -> Wheels:

@@ -1,0 +1,79 @@
+"""Two plain ways to find frames in a byte stream: lines, and frames of one size; what is none is counted."""
+
+import re
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+F = TypeVar("F")
+LONGEST_LINE = 512
+_ENDS = re.compile(rb"[\r\n]+")
+
+
+class Lines(Generic[F]):
+    """Frames of lines that end with CR, LF or both; ``read`` makes a frame of a line, or None.
+
+    Not ``headed``: the tail of a line could be taken for a whole one, so what comes before the first end is
+    no line. ``skipped`` counts the bytes of lines that were none.
+    """
+
+    def __init__(self, read: Callable[[bytes], F | None], *, headed: bool) -> None:
+        self.skipped = 0
+        self._read = read
+        self._headed = headed
+        self._within = headed  # what is held began at the beginning of a line
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> list[F]:
+        """Frames of the lines completed by this chunk."""
+        *lines, self._held = _ENDS.split(self._held + chunk)
+        frames = []
+        for line in lines:
+            frame = self._read(line) if self._within and line else None
+            if frame is None:
+                self.skipped += len(line)
+            else:
+                frames.append(frame)
+            self._within = True
+        if len(self._held) > LONGEST_LINE:
+            self.drop()
+            self._within = False
+        return frames
+
+    def drop(self) -> None:
+        """Forgets the line that began but did not end."""
+        self.skipped += len(self._held)
+        self._held = b""
+        self._within = self._headed
+
+
+class Fixed(Generic[F]):
+    """Frames of ``size`` bytes; ``read`` makes a frame of so many bytes, or None: then it begins further on.
+
+    ``skipped`` counts torn, corrupt and foreign bytes.
+    """
+
+    def __init__(self, size: int, read: Callable[[bytes], F | None]) -> None:
+        self.skipped = 0
+        self._size = size
+        self._read = read
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> list[F]:
+        """Frames completed by this chunk."""
+        self._held += chunk
+        frames, at = [], 0
+        while len(self._held) - at >= self._size:
+            frame = self._read(self._held[at : at + self._size])
+            if frame is None:
+                at += 1
+                self.skipped += 1
+            else:
+                at += self._size
+                frames.append(frame)
+        self._held = self._held[at:]
+        return frames
+
+    def drop(self) -> None:
+        """Forgets what began but did not end."""
+        self.skipped += len(self._held)
+        self._held = b""
