@@ -7,7 +7,7 @@ import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -18,15 +18,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
+from edge.answers import answer, problem, read_body, read_struct
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.desk import Desk
 from edge.form_routes import add_forms
+from edge.operating import Operating
+from edge.operator_routes import add_operating
 from edge.orders import OrderPost, place
 from edge.permits import ActError
 from lanes.inspection import Inspection
 from lanes.record import Filmed, Key, Name, Reviewed
 
-BODY_LIMIT = 256 * 1024
 BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
 LEAST_S = 0.2  # at most five snapshots a second
 WAIT_LIMIT_S = 25.0
@@ -43,8 +45,6 @@ NO_PAGES = (
     "<!doctype html><meta charset=utf-8><title>Chayan</title><h1>页面尚未构建 · pages not built</h1>"
     "<p>在源码目录运行 <code>make pages</code>。Run <code>make pages</code> in the checkout.</p>"
 )
-
-T = TypeVar("T")
 
 
 class ReviewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,41 +75,6 @@ class AdmitPost(AbortPost, frozen=True, kw_only=True, forbid_unknown_fields=True
     inspection: Name
 
 
-def answer(body: Any, status: int = 200) -> Response:
-    """A JSON response."""
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
-
-
-def problem(status: int, code: str, zh: str, en: str) -> Response:
-    """An RFC 9457 problem in both languages."""
-    body = {
-        "type": f"urn:chayan:problem:{code}",
-        "title": en,
-        "title_zh": zh,
-        "status": status,
-        "detail": f"{zh} {en}",
-    }
-    return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The request's bytes; raises ActError 413 as soon as they exceed ``limit``."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limit:
-            raise ActError(413, "too-large", f"请求超过 {limit} 字节", f"the body exceeds {limit} bytes")
-    return bytes(data)
-
-
-async def read_struct(request: Request, kind: type[T]) -> T:
-    """The body as a Struct; raises ActError 422 naming the field."""
-    try:
-        return msgspec.json.decode(await read_body(request, BODY_LIMIT), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed body: {error}") from error
-
-
 def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path | None) -> FastAPI:
     """The node's application."""
     app = FastAPI(title="Chayan edge", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
@@ -118,6 +83,7 @@ def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path |
     _reading_routes(app, desk, link)
     _writing_routes(app, desk, acts)
     _review_routes(app, desk, token)
+    add_operating(app, Operating(acts))
     add_forms(app, desk)
     _pages(app, pages)
     return app

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
 from urllib.parse import quote
 
 from central_sync.directives import Pull
@@ -29,11 +28,12 @@ from edge.marshal import LaneDevices, Marshal
 from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_at
 from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
-from edge.settings import Measuring, SettingsError, SiteFile, load
+from edge.settings import SettingsError, SiteFile, load
 from firmware_bridge.catalog import KINDS, UnknownBroker
 from firmware_bridge.device import Device
 from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
+from lanes.layout import WORK
 from lanes.record import NodeStarted
 
 JOURNAL_FILE = "journal.sqlite"
@@ -120,9 +120,13 @@ def lane_devices(site: SiteFile, devices: Mapping[str, Device], lane: str) -> La
         instruments={
             entry.role: devices[entry.name]  # type: ignore[misc]
             for entry in mine
-            if entry.role in get_args(Measuring)
+            if entry.role in WORK
         },
-        switchboards=tuple(devices[entry.name] for entry in mine if entry.role == "io"),  # type: ignore[misc]
+        switchboards=tuple(
+            devices[entry.name]  # type: ignore[misc]
+            for entry in mine
+            if entry.role == "io" and getattr(entry.config, "outputs", None)
+        ),
     )
 
 

@@ -15,11 +15,11 @@ from msgspec import Meta, Struct
 
 from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
-from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
+from lanes.layout import WORK, Lane, Title, Word, layout_problems
+from lanes.layout import Role as Measuring
 from lanes.record import is_node_name
 
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
-Measuring: TypeAlias = Literal["weigh", "brake", "sideslip", "speed", "headlamp", "outline", "mass"]
 Role: TypeAlias = Measuring | Literal["camera", "pda", "io", "sign", "obd", "scanner", "tag", "card", "video"]
 
 
@@ -326,7 +326,18 @@ def _cross_problems(site: SiteFile) -> list[str]:
             problems.append(
                 f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
             )
-    return problems + _unwired(site)
+    return problems + _unwired(site) + _misplaced(site)
+
+
+def _misplaced(site: SiteFile) -> list[str]:
+    """Instruments at a station where nothing of theirs is measured."""
+    works = {(lane.name, station.name): station.work for lane in site.lanes for station in lane.stations}
+    return [
+        f"[[devices]] {entry.name}: role = {entry.role!r} is not measured at station {entry.station};"
+        f" add it to the station's roles"
+        for entry in site.devices
+        if entry.role in WORK and entry.role not in works.get((entry.lane, entry.station), (entry.role,))
+    ]
 
 
 def _road_problems(site: SiteFile) -> list[str]:
@@ -384,6 +395,6 @@ def _unwired(site: SiteFile) -> list[str]:
         f"lane {lane.name}, station {station.name}: no I/O device reads its sensor {sensor!r}"
         for lane in site.lanes
         for station in lane.stations
-        for sensor in SENSORS[station.kind]
+        for sensor in station.sensors
         if (lane.name, station.name, sensor) not in wired
     ]

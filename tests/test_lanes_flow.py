@@ -7,7 +7,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanes.flow import ENDED_KEPT, Arrive, Book, Measure, Move, outputs, steps, uncaptured, unmatched
+from lanes.arrivals import uncaptured, unmatched
+from lanes.book import ENDED_KEPT, Book
+from lanes.flow import Arrive, Measure, Move, ending, outputs, steps
 from lanes.inspection import fold
 from lanes.layout import Lane, Station, StationKind, Title, layout_problems
 from lanes.record import (
@@ -112,12 +114,19 @@ class World:
                 break
             for step in acts[:1]:
                 self.do(step)
+        self.end()
+        due = list(steps(LANE, self.book, self.instruments()))
         wanted = outputs(LANE, self.book, self.instruments(), self.done())
         for place, goal in wanted.items():
             if self.coils.get(place, False) != goal.on:
                 self.coils[place] = goal.on
                 self.add(Switched(lane="1", station=place[0], actuator=place[1], on=goal.on))
         return [step for step in due if isinstance(step, Measure)]
+
+    def end(self) -> None:
+        last = self.records[-1]
+        for inspection, _, body in list(ending(LANE, self.book, self.book.moment(last.at, last.tick_ms))):
+            self.add(body, inspection.inspection)
 
     def do(self, step: Arrive | Move | Measure) -> None:
         match step:
