@@ -53,11 +53,11 @@ def queue(waiting: Iterable[Inspection], now: datetime) -> list[Inspection]:
     others as they came, with those whose time has not come yet. Who is held is last.
     """
 
-    def place(each: Inspection) -> tuple[bool, float, int, datetime, int]:
+    def place(each: Inspection) -> tuple[bool, float, int, bool, datetime, int]:
         booked = each.appointed_at
         due = booked if booked is not None and booked - APPOINTED_LEAD <= now else None
         called = float(each.called_seq) if each.called_seq else float("inf")
-        return each.held is not None, called, -each.priority, due or now, each.ordered_seq
+        return each.held is not None, called, -each.priority, due is None, due or now, each.ordered_seq
 
     return sorted(waiting, key=place)
 
@@ -107,8 +107,11 @@ def _misread(read: str, true: str) -> int:
 
 
 def is_another(text: str, plate: Plate | None) -> bool:
-    """Whether a plate that was read is not this one, even if look-alikes were confused."""
-    return plate is None or _misread(fold(text), fold(plate.hphm)) > LIKELY_COST
+    """Whether a plate that was read is not this one: no confusion of look-alikes explains it."""
+    read, true = fold(text), "" if plate is None else fold(plate.hphm)
+    return len(read) != len(true) or any(
+        misreading_cost(a, b) > NEAR for a, b in zip(read, true, strict=True)
+    )
 
 
 def meant_by(meant: Meant, waiting: Iterable[Inspection]) -> list[Inspection]:

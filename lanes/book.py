@@ -5,7 +5,7 @@ same records give the same book whenever and however often an agent begins anew.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from lanes.inspection import Inspection, opened
@@ -30,6 +30,7 @@ Output: TypeAlias = tuple[str, str, str]  # lane, station, actuator
 ENDED_KEPT = 200  # ended inspections a node keeps in memory
 CAPTURES_KEPT = 50  # unused captures a lane remembers
 GAP_MS = 2000  # a station free for as long may be entered by another vehicle; shorter is a sensor's doubt (M)
+TAIL = timedelta(seconds=30)  # the end of a vehicle has left its station by then (M)
 AXLE_GAP_MS = 300  # two axles 0.5 m apart at 5 km/h; shorter is a flicker of the photocell (M)
 
 
@@ -78,26 +79,30 @@ class Axles:
 class LaneBook:
     """What is known of one lane: levels, who stands where, which captures wait for a vehicle.
 
-    ``changed``: when ``occupied`` of a station changed. ``let_in``: which stations were green when it rose;
+    ``booked_seq``, ``came_seq``: seq at which it was booked there, and at the station before.
+    ``changed``: when ``occupied`` of a station changed. ``rose``: seq at which it rose after a gap.
+    ``let_in``: which stations were green when it rose;
     ``let_go``: whether its own vehicle had green when it fell. ``strange``: it was free and is not any more,
     and its booked vehicle went nowhere else. ``vouched``: seq at which an operator said
     who stands there. ``tails``: since when it holds the end of a vehicle that is booked further on.
-    ``slipped``: seq at which an unknown vehicle left it under green.
+    ``slipped``: seq at which a vehicle left it that nobody had booked there, and whether it had green.
     """
 
     levels: dict[tuple[str, str], bool] = field(default_factory=dict)
     at: dict[str, str] = field(default_factory=dict)
     booked_seq: dict[str, int] = field(default_factory=dict)
+    came_seq: dict[str, int] = field(default_factory=dict)
     captures: list[Seen] = field(default_factory=list)
     witness: dict[str, Seen] = field(default_factory=dict)
     occupied_at: dict[str, datetime] = field(default_factory=dict)
     changed: dict[str, Moment] = field(default_factory=dict)
+    rose: dict[str, int] = field(default_factory=dict)
     let_in: dict[str, frozenset[str]] = field(default_factory=dict)
     let_go: set[str] = field(default_factory=set)
     strange: dict[str, int] = field(default_factory=dict)
     vouched: dict[str, int] = field(default_factory=dict)
     tails: dict[str, datetime] = field(default_factory=dict)
-    slipped: dict[str, int] = field(default_factory=dict)
+    slipped: dict[str, tuple[int, bool]] = field(default_factory=dict)
     axles: dict[str, Axles] = field(default_factory=dict)
     green: set[str] = field(default_factory=set)
     advancing: set[str] = field(default_factory=set)
@@ -128,7 +133,7 @@ class LaneBook:
             if body.on:
                 self._rise(record, station, now)
             else:
-                self._fall(record.seq, station)
+                self._fall(record, station)
             self.changed[station] = now
         if not self.present(station):
             self.tails.pop(station, None)
@@ -143,16 +148,19 @@ class LaneBook:
 
     def _rise(self, record: Record, station: str, now: Moment) -> None:
         self.occupied_at[station] = record.at
-        self.let_in[station] = frozenset(self.green)
         fell = self.changed.get(station)
-        if station in self.at and fell is not None and now.since_ms(fell) >= GAP_MS:
+        if fell is not None and now.since_ms(fell) < GAP_MS:
+            return
+        self.rose[station], self.let_in[station] = record.seq, frozenset(self.green)
+        if station in self.at and fell is not None:
             self.strange[station] = record.seq
 
-    def _fall(self, seq: int, station: str) -> None:
-        if station in self.at and station in self.green:
-            self.let_go.add(station)
-        if station not in self.at and station not in self.tails and station in self.green:
-            self.slipped[station] = seq
+    def _fall(self, record: Record, station: str) -> None:
+        tail, green = self.tails.get(station), station in self.green
+        if station in self.at and station not in self.strange:
+            self.let_go |= {station} if green else set()
+        elif tail is None or record.at - tail > TAIL:
+            self.slipped[station] = record.seq, green
 
     def switch(self, body: Switched) -> None:
         """An output was confirmed."""
@@ -195,10 +203,12 @@ class LaneBook:
     def book(self, record: Record, station: str, who: str, by: str) -> None:
         """A vehicle is booked at a station; ``by``: an operator says so."""
         behind = [name for name, each in self.at.items() if each == who and name != station]
+        came = min((self.booked_seq[name] for name in behind), default=record.seq)
         self.vacate(who)
         self.tails |= {name: record.at for name in behind if self.present(name)}
         self.tails.pop(station, None)
         self.at[station], self.booked_seq[station] = who, record.seq
+        self.came_seq[station] = came
         if by:
             self.vouched[station] = record.seq
         on = self.on(station, "axle")

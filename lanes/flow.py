@@ -97,7 +97,8 @@ def _has_moved_on(state: LaneBook, here: Station, after: Station | None, inspect
     gone = not state.on(here.name)
     if after is None:
         return gone and (here.name in state.let_go or inspection.phase == "judged" or inspection.stopped)
-    if not state.on(after.name) or after.name in state.at:
+    came_since = state.rose.get(after.name, 0) > state.booked_seq[here.name]
+    if not state.on(after.name) or after.name in state.at or not came_since:
         return False
     let_go = here.name in state.let_go or here.name in state.let_in.get(after.name, ())
     return (gone and here.name not in state.strange) or let_go
@@ -162,15 +163,13 @@ def _tasks(
         return
     axle = axle_on(station, state, inspection.vehicle)
     for task in tasks_left(station, inspection, items):
-        if task.item in inspection.halted:
-            continue
-        if task.axle == axle or (task.axle == 0 and state.on(station.name)):
+        if task.axle == axle if task.axle else state.on(station.name):
             yield task
 
 
 def _may_measure(inspection: Inspection) -> bool:
-    """Not held, not stopped, and nothing that was measured waits for its end."""
-    if inspection.stopped or inspection.held is not None or inspection.unended is not None:
+    """Not held, none of its items stopped by somebody, and nothing that was measured waits for its end."""
+    if inspection.stopped or inspection.held is not None or inspection.halted or inspection.unended:
         return False
     return inspection.phase in ("on_lane", "judged")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lanes.arrivals import resembling, uncaptured, unmatched_seen
-from lanes.book import Book, LaneBook
+from lanes.book import TAIL, Book, LaneBook
 from lanes.flow import Items, tasks_left
 from lanes.inspection import Inspection
 from lanes.irregular_words import SAYS
@@ -14,7 +14,6 @@ from lanes.presence import axle_on, doubts
 
 VANISHED = timedelta(seconds=10)  # a vehicle rolls from one station to the next in less (M)
 UNKNOWN = timedelta(seconds=5)  # a sensor may rise this long before anybody can be booked there (M)
-TAIL = timedelta(seconds=30)  # the end of a vehicle has left its station by then (M)
 WARN_PCT = 80  # of the target, from which the board warns (M)
 
 

@@ -82,7 +82,9 @@ def _may_be_two(state: LaneBook, before: Station, here: Station) -> bool:
 
     A closed barrier keeps a vehicle out, a red light does not.
     """
-    if state.slipped.get(before.name, 0) > state.booked_seq[here.name]:
+    slipped, green = state.slipped.get(before.name, (0, False))
+    since = max(state.came_seq[here.name], state.vouched.get(here.name, 0))
+    if slipped > since and (green or before.lead == "light"):
         return True
     passable = before.lead == "light" or before.name in state.let_go
     return before.name in state.at and not state.present(before.name) and passable
