@@ -126,8 +126,7 @@ def meant_by(meant: Meant, waiting: Iterable[Inspection]) -> list[Inspection]:
                 return bool(text) and fold(_number(each)) == text and meant.hpzl in ("", _kind(each))
             case "vin":
                 return len(text) >= VIN_END and fold(each.vehicle.vin).endswith(text)
-            case "booking":
-                return bool(text) and fold(each.booking) == text
+        return bool(text) and fold(each.booking) == text
 
     return [each for each in waiting if fits(each)]
 

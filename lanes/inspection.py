@@ -78,6 +78,7 @@ class Inspection:
     business: str
     ordered_seq: int
     ordered_at: datetime
+    ordered: Moment
     attempt: int = 1
     redo: tuple[str, ...] | None = None
     stands: tuple[Finding, ...] = ()
@@ -91,7 +92,6 @@ class Inspection:
     left_out: tuple[str, ...] = ()
     left_out_why: str = ""
     listed: tuple[int, Listed] | None = None
-    ordered: Moment | None = None
     boot: str = ""
     phase: Phase = "waiting"
     lane: str | None = None
@@ -292,9 +292,7 @@ class Inspection:
         return frozenset(stay.station for stay in self.stays[self.visit :] if stay.left is not None)
 
     def has_reading(self, item: str) -> bool:
-        """Whether an instrument item has a reading that counts."""
-        if item[:1] == "W":
-            return int(item[1:]) in self.weights
+        """Whether an instrument item, other than the load of an axle, has a reading that counts."""
         if item == "A1":
             return self.sideslip is not None
         return item in self.brakes or item in self.measured

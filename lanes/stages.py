@@ -19,8 +19,7 @@ def staged(inspection: Inspection, target_s: int, now: Moment) -> StagesTimed:
 
 def _stages(inspection: Inspection, now: Moment) -> Iterator[Stage]:
     began = inspection.arrived or now
-    if inspection.ordered is not None:
-        yield Stage(stage="queue", lasted_ms=began.since_ms(inspection.ordered))
+    yield Stage(stage="queue", lasted_ms=began.since_ms(inspection.ordered))
     for stay in inspection.stays:
         left = stay.left or now
         yield Stage(stage=stay.station, lasted_ms=left.since_ms(stay.entered), lane=stay.lane)

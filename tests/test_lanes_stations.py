@@ -29,16 +29,20 @@ from lanes.presence import axle_on, driven_axle
 from lanes.record import (
     Arrived,
     AxleWeighed,
+    Checked,
     DeviceChanged,
     ItemEnded,
     ItemFailed,
     ItemStarted,
+    Judged,
     Moved,
     Ordered,
     Positioned,
     Sensed,
+    Signed,
     Switched,
 )
+from lanes.stages import staged
 from lanes.vehicle import Vehicle
 from tests.line_parts import LANE, World, car, measured
 
@@ -478,3 +482,50 @@ def test_an_order_s_sensors_are_those_of_the_table() -> None:
     world.add(Ordered(vehicle=car(1), business="periodic", ordered_by="c"), "i1")
     world.add(Sensed(lane="1", station="brake", sensor="axle", on=True))
     assert not world.state.free("brake"), "an axle stands there, whatever the loop says"
+
+
+def test_the_stages_of_a_visit_are_its_queue_stations_and_signing() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.add(Arrived(lane="1"), "i1", after_s=60)
+    world.add(Moved(lane="1", station="gate"), "i1", after_s=0)
+    world.add(Moved(lane="1", station="exterior"), "i1", after_s=20)
+    world.add(Checked(item="01", result="pass", officer="o"), "i1", after_s=30)
+    world.add(Signed(officer="p", role="presenter"), "i1", after_s=5)
+    world.add(Signed(officer="o"), "i1", after_s=5)
+    now = Moment(at=world.now, tick_ms=round(world.now_s * 1000) + 2000)
+    told = staged(world.book.inspections["i1"], 900, now)
+    assert [(each.stage, each.lasted_ms, each.lane) for each in told.stages] == [
+        ("queue", 60_000, ""),
+        ("gate", 20_000, "1"),
+        ("exterior", 42_000, "1"),
+        ("signing", 10_000, ""),
+    ]
+    assert (told.whole_ms, told.target_ms) == (62_000, 900_000)
+
+
+def test_a_signature_without_any_work_and_a_visit_that_never_arrived() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.add(Signed(officer="o"), "i1")
+    now = Moment(at=world.now, tick_ms=round(world.now_s * 1000))
+    told = staged(world.book.inspections["i1"], 900, now)
+    assert [(each.stage, each.lasted_ms) for each in told.stages] == [("queue", 1000)]
+    assert told.whole_ms == 0
+
+
+def test_the_exit_waits_for_the_least_time_of_the_lane() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.add(Arrived(lane="1"), "i1")
+    world.sense("exit", True)
+    world.add(Moved(lane="1", station="exit"), "i1")
+    world.add(Judged(verdict="pass", findings=(), rules="r", rules_sha256="0" * 64), "i1")
+    early = outputs(LANE, world.book, {}, {}, frozenset({"i1"}))["exit", "barrier"]
+    assert (early.on, early.why) == (False, "too early")
+    assert outputs(LANE, world.book, {}, {})["exit", "barrier"].on
+
+
+def test_a_lane_without_a_station_for_an_item_measures_it_nowhere() -> None:
+    assert LANE.measuring("B1") is LANE.stations[2] and LANE.measuring("W1") is LANE.stations[2]
+    assert LANE.measuring("Z1") is None and LANE.measuring("01") is None
