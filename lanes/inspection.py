@@ -102,8 +102,8 @@ class Inspection:
     stays: list[Stay] = field(default_factory=list)
     visit: int = 0
     moves: int = 0
-    worked: Moment | None = None
-    signed_ms: int | None = None
+    worked: tuple[int, Moment] | None = None
+    signed: Moment | None = None
     ended_at: datetime | None = None
     running: str | None = None
     started: Started | None = None
@@ -179,8 +179,8 @@ class Inspection:
                 self.rulings[body.review_seq] = (seq, body)
             case Signed():
                 self.signatures[body.role] = (seq, body)
-                if body.role == "officer" and self.worked is not None:
-                    self.signed_ms = self._moment(record).since_ms(self.worked)
+                if body.role == "officer":
+                    self.signed = self._moment(record)
             case Repeated():
                 self._begin_again(body.items)
             case Referred():
@@ -194,8 +194,8 @@ class Inspection:
                 self.ended_at = record.at
             case _:
                 pass
-        if isinstance(body, _WORK):
-            self.worked = self._moment(record)
+        if isinstance(body, _WORK) and (self.worked is None or self.worked[0] < seq):
+            self.worked = seq, self._moment(record)
         self.phase = TRANSITIONS.get((self.phase, type(body)), self.phase)
         if self.ended_at is not None and self.phase == "judged":
             self.phase = "gone"

@@ -23,5 +23,5 @@ def _stages(inspection: Inspection, now: Moment) -> Iterator[Stage]:
     for stay in inspection.stays:
         left = stay.left or now
         yield Stage(stage=stay.station, lasted_ms=left.since_ms(stay.entered), lane=stay.lane)
-    if inspection.signed_ms is not None:
-        yield Stage(stage="signing", lasted_ms=inspection.signed_ms)
+    if inspection.signed is not None and inspection.worked is not None:
+        yield Stage(stage="signing", lasted_ms=inspection.signed.since_ms(inspection.worked[1]))

@@ -336,3 +336,15 @@ def test_a_vehicle_at_the_gate_without_any_capture_is_told_after_a_while() -> No
     assert uncaptured(LANE, world.book, since + timedelta(seconds=16)) is None, "another alarm speaks of it"
     world.sense("gate", False)
     assert uncaptured(LANE, world.book, since + timedelta(seconds=60)) is None
+
+
+def test_an_order_that_comes_again_and_news_of_an_ended_visit_change_nothing() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.order("i1", car(2))
+    assert world.book.inspections["i1"].vehicle == car(1)
+    world.add(Aborted(by="operator", reason="left"), "i1")
+    world.add(Checked(item="01", result="pass", officer="o"), "i1")
+    assert world.book.inspections["i1"].phase == "aborted"
+    world.add(Ordered(vehicle=car(3), business="periodic", ordered_by="c"))
+    assert list(world.book.inspections) == ["i1"], "an order of no inspection opens none"
