@@ -638,7 +638,7 @@ def test_several_stops_stand_beside_each_other() -> None:
 )
 def test_initial_speeds(code: str, gross: int, service: int, emergency: int) -> None:
     vehicle = car(vehicle_class=code, gross_mass_kg=gross)
-    assert (initial_kmh(vehicle), initial_kmh(vehicle, "emergency")) == (service, emergency)
+    assert (initial_kmh(vehicle, "service"), initial_kmh(vehicle, "emergency")) == (service, emergency)
 
 
 @pytest.mark.parametrize(
