@@ -414,9 +414,10 @@ def test_findings_come_as_readings_come() -> None:
     ]
 
 
-def test_an_axle_the_vehicle_does_not_have_weighs_nothing() -> None:
+@pytest.mark.parametrize("axle", [0, 3])
+def test_an_axle_the_vehicle_does_not_have_weighs_nothing(axle: int) -> None:
     evidence = attempt()
-    stray = replace(evidence, weights={**evidence.weights, 3: (413, weighed(3, "900", "900"))})
+    stray = replace(evidence, weights={**evidence.weights, axle: (413, weighed(axle, "900", "900"))})
     assert judge(stray, rulebook(), ON) == judge(evidence, rulebook(), ON)
 
 

@@ -134,6 +134,15 @@ def test_what_has_ended_is_judged_or_incomplete(
     assert judge(evidence, rulebook(), ON)[1] == verdict
 
 
+def test_what_an_attempt_that_has_ended_lacks_in_words() -> None:
+    evidence = attempt(ended="aborted")
+    found = missing(evidence, wanted_of(evidence, rulebook(), ON))
+    assert [(lack.zh, lack.en) for lack in found] == [
+        ("查验员未签字", "the officer has not signed"),
+        ("检验已中止", "the inspection was stopped"),
+    ]
+
+
 def test_a_failed_item_does_not_fail_a_vehicle_that_lacks_another() -> None:
     evidence = with_check(attempt(ended="left", signed=True, brakes={}), "08", BALD)
     findings, verdict = judge(evidence, rulebook(), ON)
