@@ -80,7 +80,7 @@ class Courier:
         self._centre = Centre(client, site, node, signer)
         self._registry_key, self._pace = registry_key, pace
         settled = journal.receipt(destination)
-        self._through = self._receipt = 0 if settled is None else settled[0]
+        self._through = 0 if settled is None else settled[0]
         self._room = pace.max_records
         self._patience = Patience(tries=pace.withhold_tries, seconds=pace.withhold_s)
         self._suspicion = Suspicion()  # of one record that is turned down, and all behind it with it
@@ -179,11 +179,9 @@ class Courier:
         standing = await self._centre.standing()
         self._must_match(standing.through, standing.head)
         if standing.through < self._through:
-            self._go_back(standing.through)
-        elif self._lost_before(standing.through):
-            self._through = standing.through  # what this node has lost, the centre holds
+            await self._go_back(standing.through)
         else:
-            self._through = self._settled(self._through, standing.through)
+            self._through = self._beyond_gone(standing.through)
         self._photos.want(standing.wanted)
         self._doubt = False
         if not standing.wanted and standing.through > self._photos_through:
@@ -192,16 +190,10 @@ class Courier:
                 f"{self._destination}{PHOTOS}", standing.through, msgspec.json.encode(standing)
             )
 
-    def _settled(self, through: int, held: int) -> int:
-        """After going back: what the last receipt says needs no second batch where the centre holds it."""
-        return max(through, min(held, self._receipt))
-
-    def _lost_before(self, through: int) -> bool:
-        """Whether a mended journal cannot send all that lies between its last receipt and ``through``."""
-        if through == self._through:
-            return False
-        (row,) = self._journal.rows(through - 1, 1) or (None,)
-        return row is not None and row.seq != through
+    def _beyond_gone(self, held: int) -> int:
+        """Where to go on: what comes next, is lost or retired here and held there, is passed over."""
+        next_here = [row.seq - 1 for row in self._journal.rows(self._through, 1)]
+        return max([self._through, *(seq for seq in next_here if seq <= held)])
 
     async def _send_records(self) -> None:
         batch, body = await self._batch()
@@ -226,7 +218,7 @@ class Courier:
 
     async def _answered(self, batch: Batch, body: bytes, answer: Answered, because: str = "") -> None:
         if isinstance(answer, Gap):
-            self._missing(batch, answer)
+            await self._missing(batch, answer)
         else:
             await self._settle(batch, answer, because)
             self._proven = body
@@ -302,10 +294,10 @@ class Courier:
         drafts = refusals(self._source, self._destination, receipt, lambda seq: sent[seq - first], because)
         if drafts:
             await self._journal.append(*drafts)
-        # not further: what is refused beyond it is not known yet
-        through = self._settled(batch.last_seq, receipt.accepted_through)
+        through = batch.last_seq  # not further: what is refused beyond it is not known yet
         await self._journal.settle(self._destination, through, wire.encode_receipt(receipt))
-        self._through, self._receipt, self._went_back = through, through, False
+        self._through, self._went_back = through, False
+        self._through = self._beyond_gone(receipt.accepted_through)
         self._suspicion = self._suspicion.taken(through)
         self._teller.calm("blocked")
         self._room = min(self._room + max(1, self._room // 8), self._pace.max_records)
@@ -315,15 +307,18 @@ class Courier:
     def _must_match(self, seq: int, head: str) -> None:
         belief.must_match(self._journal, self._node, seq, head)
 
-    def _missing(self, batch: Batch, gap: Gap) -> None:
+    async def _missing(self, batch: Batch, gap: Gap) -> None:
         if self._went_back or gap.expected >= batch.first_seq:
             raise nonsense(f"it asks again for record {gap.expected}")
         self._must_match(gap.expected - 1, gap.head)
-        self._go_back(gap.expected - 1)
+        await self._go_back(gap.expected - 1)
         self._went_back = True
 
-    def _go_back(self, through: int) -> None:
-        """Raises Trouble where what follows is no longer here."""
+    async def _go_back(self, through: int) -> None:
+        """Settles no further than ``through``: nothing beyond is retired, or passed over after a restart.
+
+        Raises Trouble where what follows is no longer here.
+        """
         (row,) = self._journal.rows(through, 1)
         if row.seq != through + 1:
             raise Trouble(
@@ -332,6 +327,10 @@ class Courier:
                 "this node; restore the centre from a newer copy",
             )
         self._ready, self._suspicion = None, self._suspicion.taken(self._suspicion.last)
+        for name in (self._destination, f"{self._destination}{PHOTOS}"):
+            settled = self._journal.receipt(name)
+            if settled is not None and settled[0] > through:
+                await self._journal.settle(name, through, settled[1])
         self._photos_through = min(self._photos_through, through)
         self._teller.alarm(
             "restored",

@@ -38,6 +38,13 @@ class Reading:
             raise found
         return None if found is None else parse(found)
 
+    def newest(self, source: str, prefix: str) -> list[Record]:
+        """Of a source's keys that begin so, the last record of each group; a group ends at the last ``/``."""
+        volumes = self._shelf.volumes
+        keys = [found for volume in volumes for found in volume.keys_of(source, prefix)]
+        last = {key.rpartition("/")[0]: seq for seq, key in sorted(keys)}
+        return [parse(self.rows(seq - 1, 1)[0].data) for seq in sorted(last.values())]
+
     def refused(self, sources: Iterable[str], after_seq: int = 0) -> set[int]:
         """Numbers of records that ``Refused`` records of these sources, after ``after_seq``, speak of."""
         later = [volume for volume in self._shelf.volumes if volume.last()[0] > after_seq]

@@ -11,11 +11,15 @@ import structlog
 import typer
 
 from edge.bundles import bundle_app
+from edge.capturing import capture_command
+from edge.checking import check_command
+from edge.doctor import doctor_command
 from edge.failing import fail
 from edge.giving import direct_app
 from edge.journals import journal_app
 from edge.judging import judge_command
 from edge.papers import print_command
+from edge.replaying import replay_command
 from edge.rules import left_out_warnings, must_know_left_out, rules_app
 from edge.verifying import verify_command
 
@@ -37,6 +41,10 @@ app.add_typer(rules_app, name="rules")
 app.command("verify")(verify_command)
 app.command("print")(print_command)
 app.command("judge")(judge_command)
+app.command("device-check")(check_command)
+app.command("doctor")(doctor_command)
+app.command("capture")(capture_command)
+app.command("replay")(replay_command)
 
 SiteArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A site file, see configs/site.example.toml")

@@ -134,16 +134,17 @@ class Acts:
 
         The source is the officer, not the channel: a PDA that gave up on MQTT may repeat itself over HTTP.
         """
-        if post.officer not in self._officers:
-            raise ActError(
-                422,
-                "no-officer",
-                f"本站没有查验员 {post.officer}",
-                f"{post.officer} is no officer of this site",
-            )
+        self.must_be_officer(post.officer)
         body = self._body(post)
         source = f"{self.desk.prefix}officer/{post.officer}"
-        return await self._once(source, post.key, body, inspection)
+        return await self.once(source, post.key, body, inspection)
+
+    def must_be_officer(self, officer: str) -> None:
+        """Raises ActError for somebody whom the site file does not name."""
+        if officer not in self._officers:
+            raise ActError(
+                422, "no-officer", f"本站没有查验员 {officer}", f"{officer} is no officer of this site"
+            )
 
     async def from_pda(self, act: Act) -> tuple[int, bool]:
         """An act that came over MQTT; its photo, if any, is made durable first."""
@@ -159,7 +160,7 @@ class Acts:
         """(seq, fresh): stops an inspection with its reason; raises ActError when nothing can be stopped."""
         source = f"{self.desk.prefix}operator/{by}"
         body = Aborted(by=by, reason=reason)
-        return await self._once(source, key, body, inspection)
+        return await self.once(source, key, body, inspection)
 
     async def film(self, inspection: str, key: str, film: Filmed) -> tuple[int, bool]:
         """(seq, fresh): where the video of an inspection lies; it may come long after the verdict.
@@ -179,6 +180,8 @@ class Acts:
                 raise ActError(
                     404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}"
                 )
+            for still in film.stills:
+                self._stored(still)
             appended = await self.desk.append(source, key, film, inspection)
         return appended.record.seq, appended.fresh
 
@@ -195,7 +198,7 @@ class Acts:
                 return repeated, False
             must_have_room(self.desk)
             gate = self._free_gate(lane)
-            if self._known(inspection).phase != "waiting":
+            if self.known(inspection).phase != "waiting":
                 raise ActError(409, "not-waiting", "该流水不在等候", "this inspection does not wait")
             moved = Draft(
                 source=f"{self.desk.prefix}agent",
@@ -231,19 +234,20 @@ class Acts:
         fresh = not self.desk.photos.has(actual)
         return await self.desk.keep(data), fresh
 
-    def _known(self, inspection: str) -> Inspection:
+    def known(self, inspection: str) -> Inspection:
+        """The inspection of a number; raises ActError."""
         known = self.desk.inspection(inspection)
         if known is None:
             raise ActError(404, "no-inspection", f"没有流水号 {inspection}", f"no inspection {inspection}")
         return known
 
-    async def _once(self, source: str, key: str, body: AnyBody, inspection: str) -> tuple[int, bool]:
+    async def once(self, source: str, key: str, body: AnyBody, inspection: str) -> tuple[int, bool]:
         """(seq, fresh): the record this act already is, or else a new one if the book permits it."""
         async with self.desk.turn:
             repeated = self._repeated(source, key, body, inspection)
             if repeated is not None:
                 return repeated, False
-            known = self._known(inspection)
+            known = self.known(inspection)
             must_be_permitted(self.desk, known, body)
             if isinstance(body, Signed) and body.photo is not None:
                 self._stored(body.photo)

@@ -9,10 +9,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from edge.desk import Desk
 from lanes.record import NodeStarted
@@ -79,11 +81,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    app: FastAPI,
+    app: ASGIApp,
     listener: socket.socket,
     stop: asyncio.Event,
     closing: Callable[[], None] = lambda: None,
     tls: Tls | None = None,
+    http: Literal["auto"] | type[asyncio.Protocol] = "auto",
 ) -> None:
     """Serves an application until ``stop`` is set; ``closing`` then ends its long answers."""
     config = uvicorn.Config(
@@ -91,6 +94,7 @@ async def serve(
         log_config=None,
         access_log=False,
         lifespan="off",
+        http=http,
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=None if tls is None else tls.certificate,
         ssl_keyfile=None if tls is None else tls.key,

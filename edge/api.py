@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,13 +16,19 @@ from fastapi.staticfiles import StaticFiles
 from msgspec import Meta, Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from central_sync.photos import Photos
 from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.board import LinkState, board, detail, site_view, summary
+from edge.checking import CheckPost, enter
 from edge.desk import Desk
+from edge.filming import add_clips
 from edge.form_routes import add_forms
+from edge.obd import Obd, ObdPost
 from edge.orders import OrderPost, place
 from edge.permits import ActError
+from edge.watching import Watch, devices_view
+from firmware_bridge.device import ObdReader
 from lanes.inspection import Inspection
 from lanes.record import Filmed, Key, Name, Reviewed
 
@@ -43,6 +49,8 @@ NO_PAGES = (
     "<!doctype html><meta charset=utf-8><title>Chayan</title><h1>页面尚未构建 · pages not built</h1>"
     "<p>在源码目录运行 <code>make pages</code>。Run <code>make pages</code> in the checkout.</p>"
 )
+
+NO_READERS: Mapping[str, ObdReader] = {}
 
 T = TypeVar("T")
 
@@ -110,14 +118,27 @@ async def read_struct(request: Request, kind: type[T]) -> T:
         raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed body: {error}") from error
 
 
-def build_api(desk: Desk, acts: Acts, link: LinkState, token: str, pages: Path | None) -> FastAPI:
-    """The node's application."""
+def build_api(
+    desk: Desk,
+    acts: Acts,
+    link: LinkState,
+    token: str,
+    pages: Path | None,
+    watch: Watch | None = None,
+    readers: Mapping[str, ObdReader] = NO_READERS,
+    clips: Photos | None = None,
+) -> FastAPI:
+    """The node's application. ``readers``: its OBD adapters by name; ``clips``: what its cameras filmed."""
     app = FastAPI(title="Chayan edge", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     _errors(app)
     app.add_middleware(_Secure)
     _reading_routes(app, desk, link)
     _writing_routes(app, desk, acts)
+    if clips is not None:
+        add_clips(app, clips)
+    _obd_routes(app, Obd(acts, readers))
     _review_routes(app, desk, token)
+    _device_routes(app, desk, watch or Watch(desk.site))
     add_forms(app, desk)
     _pages(app, pages)
     return app
@@ -307,6 +328,24 @@ def _writing_routes(app: FastAPI, desk: Desk, acts: Acts) -> None:
         _held(desk, digest)
         kept, fresh = await acts.put_photo(await read_body(request, PHOTO_LIMIT), digest)
         return answer({"photo": kept}, 201 if fresh else 200)
+
+
+def _obd_routes(app: FastAPI, obd: Obd) -> None:
+    @app.post("/api/v1/inspections/{inspection}/obd")
+    async def ask(inspection: str, request: Request) -> Response:
+        seq, fresh = await obd.ask(inspection, await read_struct(request, ObdPost))
+        return answer({"seq": seq}, 201 if fresh else 200)
+
+
+def _device_routes(app: FastAPI, desk: Desk, watch: Watch) -> None:
+    @app.get("/api/v1/devices")
+    async def devices() -> Response:
+        return answer({"devices": devices_view(desk, watch, datetime.now(UTC))})
+
+    @app.post("/api/v1/devices/{device}/checks")
+    async def checked(device: str, request: Request) -> Response:
+        seq, passed, fresh = await enter(desk, device, await read_struct(request, CheckPost))
+        return answer({"seq": seq, "passed": passed}, 201 if fresh else 200)
 
 
 def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:

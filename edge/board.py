@@ -6,8 +6,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from edge.desk import Desk
+from edge.desk import Desk, evidence
+from edge.obd import adapters
+from edge.watching import marks
 from lanes.flow import uncaptured, unmatched
+from lanes.identity import identity_findings
 from lanes.inspection import Inspection
 from lanes.judge import proposed
 from lanes.layout import OUTPUTS, Lane, Station
@@ -70,7 +73,7 @@ def board(desk: Desk, link: LinkState, now: datetime | None = None) -> Json:
         "waiting": [_brief(each) for each in desk.book.waiting()],
         "lanes": [_lane(desk, lane, now) for lane in desk.site.lanes],
         "recent": _recent(desk),
-        "devices": _devices(desk),
+        "devices": _devices(desk, now),
         "alarms": _alarms(desk, now) + link.alarms,
     }
 
@@ -111,6 +114,7 @@ def _station(desk: Desk, lane: Lane, station: Station, now: datetime) -> Json:
         "light": outputs.get("light"),
         "barrier": outputs.get("barrier"),
         "sensors": {sensor: on for (at, sensor), on in state.levels.items() if at == station.name},
+        "obd": [entry.name for entry in adapters(desk.site.devices, lane.name, station.name)],
         "vehicle": None if inspection is None else _vehicle(desk, inspection, now),
     }
 
@@ -191,7 +195,7 @@ def _recent(desk: Desk) -> list[Json]:
     ]
 
 
-def _devices(desk: Desk) -> list[Json]:
+def _devices(desk: Desk, now: datetime) -> list[Json]:
     states = desk.book.devices
     return [
         {
@@ -202,6 +206,7 @@ def _devices(desk: Desk) -> list[Json]:
             "state": states[entry.name].state if entry.name in states else "unknown",
             "why": states[entry.name].why if entry.name in states else "",
             "simulated": bool(getattr(entry.config, "simulated", False)),
+            "marks": marks(desk, entry, now),
         }
         for entry in desk.site.devices
     ]
@@ -230,6 +235,14 @@ def _alarms(desk: Desk, now: datetime) -> list[Json]:
     alarms += [
         {"at": now.isoformat(), "zh": zh, "en": en}
         for zh, en in desk.blacklist.on_site(desk.book, desk.site.lanes)
+    ]
+    alarms += [
+        {
+            "at": now.isoformat(),
+            "zh": f"设备 {name} {'不得检测' if stands.blocks else '未检定合格'}：{stands.zh}",
+            "en": f"device {name} {'must not measure' if stands.blocks else 'is uncalibrated'}: {stands.en}",
+        }
+        for name, stands in desk.uncalibrated(now)
     ]
     return alarms + [
         {
@@ -270,6 +283,7 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
         "shots": _shots(desk, inspection),
         "asks": [_review(seq, review) for seq, review in inspection.asks()],
         "readings": readings(desk, inspection),
+        "obd": None if inspection.obd is None else every_field(inspection.obd[1]),
         "films": [{"seq": seq, **every_field(film)} for seq, film in inspection.films],
         "curves": [curve_of(body) for _, body in inspection.brakes.values()],
         "findings": [
@@ -294,10 +308,14 @@ def detail(desk: Desk, inspection: Inspection, records: list[Record]) -> Json:
 
 
 def _proposed(desk: Desk, inspection: Inspection) -> set[str]:
-    """Signs of suspicion that a model's doubt proposes, of photos that count."""
+    """Signs of suspicion that a model's doubt of photos that count, or the control units' VIN, proposes."""
     rules, current = desk.rules_of(inspection), {seq for seq, _ in inspection.latest_photos().values()}
     doubts = (review for seq in current for _, review in inspection.reviews.get(seq, ()))
-    return {sign for review in doubts for sign in proposed(review, rules)}
+    told = identity_findings(evidence(inspection), rules)
+    return {
+        *(sign for review in doubts for sign in proposed(review, rules)),
+        *(sign for finding in told for sign in finding.proposes),
+    }
 
 
 def _items(desk: Desk, inspection: Inspection) -> list[Json]:

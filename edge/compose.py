@@ -6,6 +6,8 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -22,18 +24,24 @@ from edge.api import build_api
 from edge.bundles import Ferrying
 from edge.desk import Desk
 from edge.directives import Directing, tell_configuration
+from edge.filming import CLIPS, Filming
 from edge.health import Health
 from edge.intake import Intake
 from edge.keeping import Keeping, note_replay, replay_from
 from edge.marshal import LaneDevices, Marshal
+from edge.push import PushDoor
 from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_at
 from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
-from edge.settings import Measuring, SettingsError, SiteFile, load
+from edge.settings import DeviceEntry, Measuring, SettingsError, SiteFile, load
+from edge.watching import Watch, Watched
+from firmware_bridge import secret
 from firmware_bridge.catalog import KINDS, UnknownBroker
-from firmware_bridge.device import Device
+from firmware_bridge.device import Device, Filmer, ObdReader, Pushed
 from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
+from firmware_bridge.tap import NOBODY, TAP, Tap
+from lanes.calibration import Standing
 from lanes.record import NodeStarted
 
 JOURNAL_FILE = "journal.sqlite"
@@ -88,42 +96,71 @@ def make_brokers(site: SiteFile) -> dict[str, Broker]:
 
 def _password(path: Path) -> str:
     try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"broker.password_file: {path} cannot be read: {error}") from error
+        return secret.password(path)
+    except secret.SecretError as error:
+        raise SettingsError(f"broker.{error}") from error
 
 
-def make_devices(site: SiteFile, brokers: Mapping[str, Broker]) -> dict[str, Device]:
+def make_devices(
+    site: SiteFile, brokers: Mapping[str, Broker], taps: Mapping[str, Tap] | None = None
+) -> dict[str, Device]:
     """Every device of a site by name. Raises SettingsError for a wrong address or an unknown broker."""
     devices = {}
     for entry in site.devices:
         try:
-            devices[entry.name] = KINDS[entry.kind].build(entry.name, entry.config, brokers)
-        except (AddressError, UnknownBroker) as error:
+            devices[entry.name] = _made(entry, brokers, (taps or {}).get(entry.name, NOBODY))
+        except (AddressError, UnknownBroker, secret.SecretError) as error:
             raise SettingsError(f"[[devices]] {entry.name}: {error}") from error
     return devices
 
 
-def equipment(path: Path, site: SiteFile) -> tuple[dict[str, Broker], dict[str, Device]]:
+def _made(entry: DeviceEntry, brokers: Mapping[str, Broker], tap: Tap) -> Device:
+    mine = TAP.set(tap)  # the routes of a broker are made with the device
+    try:
+        return KINDS[entry.kind].build(entry.name, entry.config, brokers)
+    finally:
+        TAP.reset(mine)
+
+
+def equipment(
+    path: Path, site: SiteFile, taps: Mapping[str, Tap] | None = None
+) -> tuple[dict[str, Broker], dict[str, Device]]:
     """Brokers and devices of the site of a file, not yet running. Raises SettingsError."""
     try:
         brokers = make_brokers(site)
-        return brokers, make_devices(site, brokers)
+        return brokers, make_devices(site, brokers, taps)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
 
 
-def lane_devices(site: SiteFile, devices: Mapping[str, Device], lane: str) -> LaneDevices:
-    """The instruments and switchboards of one lane."""
-    mine = [entry for entry in site.devices if entry.lane == lane]
+def lane_devices(desk: Desk, watch: Watch, devices: Mapping[str, Device], lane: str) -> LaneDevices:
+    """The instruments and switchboards of one lane, each watched."""
+    mine = [entry for entry in desk.site.devices if entry.lane == lane]
+
+    def watched(entry: DeviceEntry) -> Watched:
+        def stands() -> Standing:
+            return desk.calibrations.of(entry.name, datetime.now(UTC))
+
+        return Watched(devices[entry.name], watch.of(entry.name), stands)
+
     return LaneDevices(
-        instruments={
-            entry.role: devices[entry.name]  # type: ignore[misc]
-            for entry in mine
-            if entry.role in get_args(Measuring)
-        },
-        switchboards=tuple(devices[entry.name] for entry in mine if entry.role == "io"),  # type: ignore[misc]
+        instruments={entry.role: watched(entry) for entry in mine if entry.role in get_args(Measuring)},
+        switchboards=tuple(watched(entry) for entry in mine if entry.role == "io"),
     )
+
+
+def obd_readers(site: SiteFile, devices: Mapping[str, Device]) -> dict[str, ObdReader]:
+    """The OBD adapters of a site by name."""
+    return {entry.name: devices[entry.name] for entry in site.devices if entry.role == "obd"}  # type: ignore[misc]
+
+
+def filmers(site: SiteFile, devices: Mapping[str, Device]) -> dict[tuple[str, str], list[Filmer]]:
+    """The video cameras of a site by lane and station."""
+    found: dict[tuple[str, str], list[Filmer]] = {}
+    for entry in site.devices:
+        if entry.role == "video":
+            found.setdefault((entry.lane, entry.station), []).append(devices[entry.name])  # type: ignore[arg-type]
+    return found
 
 
 def open_journal(site: SiteFile, key: NodeKey) -> Journal:
@@ -160,8 +197,13 @@ async def run_node(path: Path) -> None:
         desk = Desk(site, journal, photos, rulebook, replay_from(folder, journal))
         tell_configuration(desk, path)
         acts = Acts(desk)
-        brokers, devices = equipment(path, site)
-        loops = _loops(desk, acts, devices, brokers)
+        watch = Watch(site)
+        brokers, devices = equipment(path, site, watch.taps)
+        await desk.calibrations.certify()
+        loops = _loops(desk, acts, watch, devices, brokers)
+        if site.push is not None:
+            pushed = {name: device for name, device in devices.items() if isinstance(device, Pushed)}
+            loops["push"] = PushDoor(site.push, pushed, watch.taps).run
         loops["health"] = Health(desk, site.disk).run
         loops["keeping"] = Keeping(desk, names_of(site)).run
         async with contextlib.AsyncExitStack() as open_clients:
@@ -174,10 +216,13 @@ async def run_node(path: Path) -> None:
                     loops["witness"] = witness_at(end, desk, key, client).run
                     pull = Pull(client, site.site.id, site.node.name, key, end.key)
                     loops["directives"] = Directing(desk, pull, end.name, path).run
+            clips = Photos(folder / CLIPS, site.video.quota_gb and site.video.quota_gb * 1024 * MB)
+            loops["filming"] = Filming(desk, clips, filmers(site, devices)).run
             link = Links(couriers)
             if site.bundles is not None:
                 loops["bundles"] = Ferrying(desk, key, site.bundles).run
-            app = build_api(desk, acts, link, worker_token(folder), pages_folder())
+            readers = obd_readers(site, devices)
+            app = build_api(desk, acts, link, worker_token(folder), pages_folder(), watch, readers, clips)
             started = NodeStarted(
                 version=version("chayan"),
                 boot=f"{boot_id()}-{secrets.token_hex(4)}",
@@ -199,7 +244,7 @@ def node_key(site: SiteFile) -> NodeKey:
 
 
 def _loops(
-    desk: Desk, acts: Acts, devices: Mapping[str, Device], brokers: Mapping[str, Broker]
+    desk: Desk, acts: Acts, watch: Watch, devices: Mapping[str, Device], brokers: Mapping[str, Broker]
 ) -> dict[str, Loop]:
     """Every loop of a node: its brokers, its devices, one marshal a lane."""
     intake = Intake(desk, acts)
@@ -207,8 +252,10 @@ def _loops(
     loops: dict[str, Loop] = {f"broker {name}": broker.run for name, broker in brokers.items()}
     for entry in desk.site.devices:
         device, tell = devices[entry.name], intake.tell_for(entry, devices[entry.name])
-        loops[f"device {entry.name}"] = lambda device=device, tell=tell: device.run(tell)  # type: ignore[misc]
+        loops[f"device {entry.name}"] = partial(watch.run, entry, device, tell)
+    if desk.site.raw.keep_mb:
+        loops["raw log"] = partial(watch.keep, desk)
     for lane in desk.site.lanes:
-        marshal = Marshal(desk, lane, lane_devices(desk.site, devices, lane.name), run)
+        marshal = Marshal(desk, lane, lane_devices(desk, watch, devices, lane.name), run)
         loops[f"marshal {lane.name}"] = marshal.run
     return loops

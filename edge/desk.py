@@ -13,10 +13,12 @@ from central_sync.journal import Appended, Journal
 from central_sync.photos import Photos
 from central_sync.volumes import JournalError
 from edge.blacklist import Blacklist, parse
+from edge.calibrating import Calibrations
 from edge.reference import Reference
 from edge.rulebook import Rules
 from edge.settings import SiteFile
 from lanes.again import remaining
+from lanes.calibration import Standing
 from lanes.checklist import Checklist, Given, checklist
 from lanes.flow import Book
 from lanes.inspection import Inspection, fold
@@ -70,6 +72,7 @@ class Desk:
         self.full = False  # no new vehicle is taken: its facts might find no room
         for record in journal.replay(replay_from - 1):
             self.book.take(record)
+        self.calibrations = Calibrations(site, journal, f"{self.prefix}agent", self._zone)
         journal.listen(self._taken)
 
     def _taken(self, records: Sequence[Record]) -> None:
@@ -256,6 +259,11 @@ class Desk:
                 ]
         return sorted(due, key=lambda each: each[1])
 
+    def uncalibrated(self, now: datetime) -> list[tuple[str, Standing]]:
+        """(device, how it stands) of every measuring device that lacks calibration."""
+        stands = [(entry.name, self.calibrations.of(entry.name, now)) for entry in self.site.devices]
+        return [each for each in stands if each[1].word]
+
     def inspection(self, name: str) -> Inspection | None:
         """An inspection at hand, or as the journal tells it; None for one that never was."""
         known = self.book.inspections.get(name)
@@ -284,6 +292,9 @@ def evidence(inspection: Inspection) -> Evidence:
         reviews=tuple(each for _, reviews in sorted(inspection.reviews.items()) for each in reviews),
         rulings=dict(inspection.rulings),
         photos=inspection.latest_photos(),
+        obd=inspection.obd,
+        films=tuple(inspection.films),
+        spans=dict(inspection.spans),
         redo=inspection.redo,
         stands=inspection.stands,
         referrals=dict(inspection.referrals),

@@ -14,10 +14,10 @@ from edge.acts import Acts
 from edge.desk import Desk
 from edge.permits import ActError
 from edge.settings import DeviceEntry
-from firmware_bridge.device import Act, Capture, Device, Health, Junk, Said, Signal, Tell
+from firmware_bridge.device import Act, Capture, Device, Health, Junk, Said, Scan, Signal, Tag, Tell
 from firmware_bridge.devices.pda import Pda
 from firmware_bridge.mqtt import BrokerLost
-from lanes.record import Captured, DeviceChanged, Quarantined, Sensed
+from lanes.record import Captured, DeviceChanged, Quarantined, Scanned, Sensed, TagRead
 
 EXCERPT_CHARACTERS = 200
 JUNK_LIMIT, JUNK_WINDOW_S = 60, 60.0  # a broken camera must not fill the disk with evidence of it
@@ -60,6 +60,10 @@ class Intake:
                     await self._capture(entry, device, said)
                 case Signal():
                     await self._signal(entry, device, said)
+                case Scan():
+                    await self._scan(entry, device, said)
+                case Tag():
+                    await self._tag(entry, device, said)
                 case Junk():
                     await self._junk(device, said)
                 case Health():
@@ -108,6 +112,20 @@ class Intake:
             return
         body = Sensed(lane=entry.lane, station=said.station, sensor=said.sensor, on=said.on)
         await self.desk.append(device.source, self._key(said.sensor), body)
+
+    async def _scan(self, entry: DeviceEntry, device: Device, said: Scan) -> None:
+        body = Scanned(lane=entry.lane, station=entry.station, device=entry.name, text=said.text)
+        await self.desk.append(device.source, said.key, body)
+
+    async def _tag(self, entry: DeviceEntry, device: Device, said: Tag) -> None:
+        body = TagRead(
+            lane=entry.lane,
+            station=entry.station,
+            device=entry.name,
+            epc=said.epc,
+            rssi_dbm=said.rssi_dbm,
+        )
+        await self.desk.append(device.source, said.key, body)
 
     async def _junk(self, device: Device, said: Junk) -> None:
         """A record of its own; beyond ``JUNK_LIMIT`` a minute of one device, one record that counts the rest.

@@ -153,7 +153,11 @@ class Marshal:
                 raise MeasureError(f"lane {step.lane} has no {step.role} instrument")
             self._count += 1
             started = ItemStarted(
-                lane=step.lane, station=step.station, item=step.item, device=instrument.name
+                lane=step.lane,
+                station=step.station,
+                item=step.item,
+                device=instrument.name,
+                to_film=f"{step.lane}/{step.station}" in self.desk.site.video.must,
             )
             key = f"{step.inspection}/{step.item}/started/{self.run_id}-{self._count}"
             await self.desk.own(key, started, step.inspection)

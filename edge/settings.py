@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from zoneinfo import available_timezones
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
+from lanes.calibration import Certificate, Policy
 from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
 from lanes.record import is_node_name
 
@@ -60,12 +61,29 @@ class PhotoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
 
 
+class VideoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[video]: stations (``LANE/STATION``) whose items must be filmed, and how much the clips may take."""
+
+    must: tuple[Annotated[str, Meta(pattern="^[^/]+/[^/]+$", max_length=161)], ...] = ()
+    quota_gb: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
 class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[disk]: free space of the node's folder at which it warns, and at which it takes no new vehicle."""
 
     warn_mb: Annotated[int, Meta(ge=1, le=10_000_000)] = 4000
     refuse_mb: Annotated[int, Meta(ge=1, le=10_000_000)] = 1000
     ballast_mb: Annotated[int, Meta(ge=0, le=10_000)] = 64
+
+
+class RawPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[raw]: the raw log of each device: its room on the disk (0: none is kept), and how much of one message.
+
+    Of a message longer than ``whole_kb`` its digest and its first 4 KiB are kept.
+    """
+
+    keep_mb: Annotated[int, Meta(ge=0, le=10_000)] = 32
+    whole_kb: Annotated[int, Meta(ge=4, le=8192)] = 64
 
 
 class Bundles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +123,14 @@ class Api(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Port = 8600
 
 
+class PushAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[push]: where devices that post over plain HTTP reach this node; ``http://HOST:PORT/NAME``."""
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port = 8601
+    body_limit_mb: Annotated[int, Meta(ge=1, le=64)] = 8
+
+
 class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[registry]: the central registration database this node reports to; [[destinations]]: further ones.
 
@@ -126,13 +152,18 @@ class Officer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DeviceEntry(Struct, frozen=True, kw_only=True):
-    """[[devices]]: one device; the other keys of its table are those of its kind."""
+    """[[devices]]: one device; the other keys of its table are those of its kind.
+
+    ``certificate``, ``check_every_hours``: its calibration, and how often its zero or span must be checked.
+    """
 
     name: Word
     kind: str
     role: Role
     lane: str = ""
     station: str = ""
+    certificate: Certificate | None = None
+    check_every_hours: Annotated[int, Meta(ge=1, le=8784)] | None = None
     config: Any = None
 
 
@@ -144,11 +175,15 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lanes: Annotated[tuple[Lane, ...], Meta(min_length=1)]
     broker: BrokerAddress = BrokerAddress()
     api: Api = Api()
+    push: PushAddress | None = None
     registry: Registry | None = None
     destinations: tuple[Registry, ...] = ()
     journal: JournalPolicy = JournalPolicy()
     photos: PhotoPolicy = PhotoPolicy()
+    video: VideoPolicy = VideoPolicy()
     disk: Disk = Disk()
+    raw: RawPolicy = RawPolicy()
+    calibration: Policy = Policy()
     rules: RulesPolicy = RulesPolicy()
     bundles: Bundles | None = None
     officers: tuple[Officer, ...] = ()
@@ -163,7 +198,7 @@ class SettingsError(Exception):
     """The site file is wrong; one problem a line, each naming file, table and key."""
 
 
-_COMMON = {"name", "kind", "role", "lane", "station"}
+_COMMON = {"name", "kind", "role", "lane", "station", "certificate", "check_every_hours"}
 
 
 def load(path: Path) -> SiteFile:
@@ -248,7 +283,20 @@ def _device(path: Path, table: Mapping[str, Any], where: str, problems: list[str
         return None
     config = _convert(path, own, kind.config, where, problems)
     entry = _convert(path, common, DeviceEntry, where, problems)
-    return None if config is None or entry is None else msgspec.structs.replace(entry, config=config)
+    if config is None or entry is None:
+        return None
+    placed: DeviceEntry = msgspec.structs.replace(entry, config=_with_own_paths(config, path.parent))
+    return placed
+
+
+def _with_own_paths(config: Any, folder: Path) -> Any:
+    """A device's table with every path of it, however deep, taken from the site file's folder."""
+    if not isinstance(config, Struct):
+        return (folder / config).resolve() if isinstance(config, Path) else config
+    values = {name: getattr(config, name) for name in config.__struct_fields__}
+    return msgspec.structs.replace(
+        config, **{name: _with_own_paths(value, folder) for name, value in values.items()}
+    )
 
 
 def _convert(path: Path, table: Mapping[str, Any], kind: Any, where: str, problems: list[str]) -> Any:
@@ -315,6 +363,8 @@ def _cross_problems(site: SiteFile) -> list[str]:
     problems += [f"[[devices]] {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})]
     stations = {lane.name: {station.name for station in lane.stations} for lane in site.lanes}
     for entry in site.devices:
+        if entry.role not in get_args(Measuring) and (entry.certificate or entry.check_every_hours):
+            problems.append(f"[[devices]] {entry.name}: only what measures is calibrated, not a {entry.role}")
         if entry.role == "pda":
             continue
         if entry.lane not in stations:
@@ -326,7 +376,20 @@ def _cross_problems(site: SiteFile) -> list[str]:
             problems.append(
                 f"[[devices]] {entry.name}: simulated = true, but [site] simulated is not set to true"
             )
-    return problems + _unwired(site)
+    places = {f"{lane}/{name}" for lane, names in stations.items() for name in names}
+    problems += [f"[video] must: {place!r}{nearest(place, places)}" for place in {*site.video.must} - places]
+    return problems + _unheard(site) + _unwired(site)
+
+
+def _unheard(site: SiteFile) -> list[str]:
+    """Devices that post to an address which this node does not listen at."""
+    if site.push is not None:
+        return []
+    return [
+        f"[[devices]] {entry.name}: kind {entry.kind} posts to this node: add a table [push] with a host"
+        for entry in site.devices
+        if KINDS[entry.kind].pushes
+    ]
 
 
 def _road_problems(site: SiteFile) -> list[str]:

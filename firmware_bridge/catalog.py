@@ -9,12 +9,21 @@ from msgspec import Struct
 from firmware_bridge.device import Device
 from firmware_bridge.devices import (
     brake_roller,
+    dahua,
+    elm327,
+    hikvision_push,
+    hikvision_stream,
     instrument,
     io_module,
+    listener,
     pda,
+    rtsp_camera,
     scale_xk3190,
+    scanner,
     side_slip,
+    uhf_reader,
     vzenith,
+    vzenith_http,
     wheel_load,
 )
 from firmware_bridge.mqtt import Broker
@@ -28,13 +37,14 @@ class UnknownBroker(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind: how its table decodes, how it is built, how often it must be heard (s)."""
+    """One kind: how its table decodes, how it is built, how often it is heard (s), whether it posts to us."""
 
     config: type[Struct]
     build: Build
     rhythm_s: float
     zh: str
     en: str
+    pushes: bool = False
 
 
 def _on_broker(make: Callable[[str, Any, Broker], Device]) -> Build:
@@ -100,5 +110,63 @@ KINDS: Mapping[str, Kind] = {
         rhythm_s=side_slip.RHYTHM_S,
         zh="侧滑检验台 (Modbus RTU)",
         en="Side-slip plate over Modbus RTU",
+    ),
+    "obd-elm327": Kind(
+        config=elm327.Config,
+        build=_on_wire(elm327.Elm327),
+        rhythm_s=instrument.RHYTHM_S,
+        zh="OBD 适配器 (ELM327)",
+        en="OBD adapter, ELM327 and clones",
+    ),
+    "scanner": Kind(
+        config=scanner.Config,
+        build=_on_wire(scanner.Scanner),
+        rhythm_s=listener.RHYTHM_S,
+        zh="条码/二维码扫描器",
+        en="Bar-code and QR scanner",
+    ),
+    "uhf-reader": Kind(
+        config=uhf_reader.Config,
+        build=_on_wire(uhf_reader.UhfReader),
+        rhythm_s=listener.RHYTHM_S,
+        zh="超高频电子标签读写器 (ISO 18000-6C)",
+        en="UHF tag reader, ISO 18000-6C",
+    ),
+    "rtsp-camera": Kind(
+        config=rtsp_camera.Config,
+        build=_on_wire(rtsp_camera.RtspCamera),
+        rhythm_s=rtsp_camera.RHYTHM_S,
+        zh="视频摄像机 (RTSP)",
+        en="Video camera over RTSP",
+    ),
+    "vzenith-http": Kind(
+        config=vzenith_http.Config,
+        build=_on_wire(vzenith_http.VzenithHttp),
+        rhythm_s=vzenith_http.RHYTHM_S,
+        zh="臻识车牌识别相机 (HTTP 推送)",
+        en="Vzenith plate camera that pushes over HTTP",
+        pushes=True,
+    ),
+    "hikvision-push": Kind(
+        config=hikvision_push.Config,
+        build=_on_wire(hikvision_push.HikvisionPush),
+        rhythm_s=hikvision_push.RHYTHM_S,
+        zh="海康威视车牌识别相机 (ISAPI 推送)",
+        en="Hikvision plate camera that pushes over ISAPI",
+        pushes=True,
+    ),
+    "hikvision-stream": Kind(
+        config=hikvision_stream.Config,
+        build=_on_wire(hikvision_stream.HikvisionStream),
+        rhythm_s=hikvision_stream.RHYTHM_S,
+        zh="海康威视车牌识别相机 (ISAPI 事件流)",
+        en="Hikvision plate camera whose stream of alerts is read",
+    ),
+    "dahua-stream": Kind(
+        config=dahua.Config,
+        build=_on_wire(dahua.DahuaStream),
+        rhythm_s=dahua.RHYTHM_S,
+        zh="大华车牌识别相机 (抓拍流)",
+        en="Dahua plate camera whose stream of snapshots is read",
     ),
 }

@@ -1,4 +1,4 @@
-"""Device, and all that a device may say: Capture, Signal, Act, Junk, Health.
+"""Device, all it may say (Capture, Signal, Scan, Tag, Act, Junk, Health), and what it may be asked to do.
 
 A device is told apart from its link: the codec on top of each file in ``devices/`` is pure, the Device below
 it moves bytes. ``Tell`` is how a device hands a fact on: it returns only when the fact is durable, so
@@ -6,12 +6,14 @@ whatever acknowledges the other side (MQTT PUBACK, a bench handshake) comes afte
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Protocol, TypeAlias
+from datetime import date, datetime
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
-from lanes.record import AnyBody
+from lanes.record import AnyBody, ObdRead
+
+JUNK_EXCERPT_BYTES = 64 * 1024
 
 
 class Capture(Struct, frozen=True, kw_only=True):
@@ -35,6 +37,21 @@ class Signal(Struct, frozen=True, kw_only=True):
     on: bool
 
 
+class Scan(Struct, frozen=True, kw_only=True):
+    """A code was scanned; the same code held before the scanner is one Scan."""
+
+    key: str
+    text: str
+
+
+class Tag(Struct, frozen=True, kw_only=True):
+    """A UHF tag came into the field: its EPC in upper-case hex, its strength if the reader tells it."""
+
+    key: str
+    epc: str
+    rssi_dbm: int | None = None
+
+
 class Act(Struct, frozen=True, kw_only=True):
     """What an officer's PDA did: one JSON object, already parsed, with the photo (if any) beside it."""
 
@@ -53,6 +70,12 @@ class Junk(Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
+def junk(channel: str, payload: bytes, why: str, size_bytes: int | None = None) -> Junk:
+    """Junk of a message; ``size_bytes`` where not all of it was kept."""
+    size = len(payload) if size_bytes is None else size_bytes
+    return Junk(channel=channel, why=why, data=payload[:JUNK_EXCERPT_BYTES], size_bytes=size)
+
+
 class Health(Struct, frozen=True, kw_only=True):
     """The device's own state: ok, silent (nothing heard), faulty (answers wrongly), lost (no link)."""
 
@@ -60,7 +83,7 @@ class Health(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-Said: TypeAlias = Capture | Signal | Act | Junk | Health
+Said: TypeAlias = Capture | Signal | Scan | Tag | Act | Junk | Health
 Tell: TypeAlias = Callable[[Said], Awaitable[None]]
 
 
@@ -77,6 +100,53 @@ class Device(Protocol):
     async def run(self, tell: Tell) -> None: ...
 
 
+class Push(Struct, frozen=True, kw_only=True):
+    """What a device posted: ``path`` below its own, and why the body is not whole; empty: it is."""
+
+    path: str
+    peer: str
+    content_type: str
+    body: bytes
+    size_bytes: int
+    torn: str = ""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the device is answered."""
+
+    status: int = 200
+    content_type: str = "application/json"
+    body: bytes = b""
+
+
+@runtime_checkable
+class Pushed(Device, Protocol):
+    """Equipment that posts to us over HTTP. ``peer``: the only address it may post from; empty: any."""
+
+    peer: str
+
+    async def pushed(self, push: Push) -> Answer:
+        """Tells what was posted, then answers: a 200 means that the record, or its Junk, is on the disk."""
+        ...
+
+
+class CommandError(Exception):
+    """A command was not carried out, or nobody knows; the text says which device and what happened."""
+
+
+@runtime_checkable
+class Camera(Device, Protocol):
+    """A plate camera that can be told something. Every command raises CommandError."""
+
+    async def trigger(self) -> None:
+        """Lets it recognise what it sees now; the capture follows as an event of its own."""
+        ...
+
+    async def gate(self, raised: bool) -> None:
+        """Gives the pulse for the barrier wired to it; no camera confirms that the barrier has moved."""
+        ...
+
+
 class Instrument(Device, Protocol):
     """A device that measures when asked. ``run`` keeps its link up and tells its Health."""
 
@@ -85,6 +155,65 @@ class Instrument(Device, Protocol):
 
         Raises MeasureError when there is no valid reading: silent, torn, out of the device's range, aborted.
         """
+        ...
+
+
+class ObdReader(Device, Protocol):
+    """An adapter for the vehicle's OBD socket."""
+
+    async def read_vehicle(self, lane: str, station: str) -> ObdRead:
+        """What the vehicle says of itself, also that it has no OBD or no VIN; raises MeasureError."""
+        ...
+
+
+class Picture(Struct, frozen=True, kw_only=True):
+    """A still of a video camera, JPEG, and when it arrived."""
+
+    jpeg: bytes
+    at: datetime
+
+
+class Film(Struct, frozen=True, kw_only=True):
+    """A clip of a video camera, MP4, and what it covers."""
+
+    mp4: bytes
+    from_at: datetime
+    to_at: datetime
+
+
+class Filmer(Device, Protocol):
+    """A video camera that holds what it has shown last."""
+
+    before_s: int
+    after_s: int
+
+    async def picture(self) -> Picture:
+        """What it shows now; raises MeasureError."""
+        ...
+
+    async def film(self, begin: datetime, end: datetime) -> Film:
+        """What is held from ``begin`` to ``end``, which may be less; raises MeasureError."""
+        ...
+
+
+class Card(Struct, frozen=True, kw_only=True):
+    """What a reader of resident identity cards gives: personal data, shown and never recorded as it is.
+
+    ``number`` 18 characters, ``portrait`` an image; ``valid_until`` None: for life.
+    """
+
+    name: str
+    number: str
+    valid_from: date
+    valid_until: date | None = None
+    portrait: bytes | None = None
+
+
+class CardReader(Device, Protocol):
+    """A reader of identity cards: an interface without a device, see docs/id-cards.md."""
+
+    async def read_card(self, limit_s: float) -> Card:
+        """The card that is laid on within ``limit_s``; raises MeasureError."""
         ...
 
 

@@ -16,6 +16,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import serial_asyncio_fast
 
+from firmware_bridge.tap import NOBODY, TAP
+
 BAUDS = frozenset({1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400})
 READ_SIZE = 4096
 CONNECT_TIMEOUT_S = 5.0
@@ -130,6 +132,8 @@ class Link:
 
     def __init__(self, address: str) -> None:
         self.address = parse_address(address)
+        self.channel = address
+        self.tap = NOBODY
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -141,13 +145,19 @@ class Link:
     async def connect(self) -> None:
         """Opens the connection; raises LinkError."""
         await self.close()
+        self.tap = TAP.get()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 self._reader, self._writer = await _open(self.address)
         except TimeoutError:
-            raise LinkError(f"{self.address}: no connection within {CONNECT_TIMEOUT_S:g} s") from None
+            raise self._lost(f"no connection within {CONNECT_TIMEOUT_S:g} s") from None
         except OSError as wrong:
-            raise LinkError(f"{self.address}: {wrong}") from wrong
+            raise self._lost(str(wrong)) from wrong
+        self.tap.up(self.channel)
+
+    def _lost(self, why: str) -> LinkError:
+        self.tap.lost(self.channel, why)
+        return LinkError(f"{self.address}: {why}")
 
     async def read(self) -> bytes:
         """Waits for at least one byte; raises LinkError when the other side is gone."""
@@ -156,15 +166,17 @@ class Link:
         try:
             heard = await self._reader.read(READ_SIZE)
         except OSError as wrong:
-            raise LinkError(f"{self.address}: {wrong}") from wrong
+            raise self._lost(str(wrong)) from wrong
         if not heard:
-            raise LinkError(f"{self.address}: closed by the other side")
+            raise self._lost("closed by the other side")
+        self.tap.heard(self.channel, heard)
         return heard
 
     async def write(self, sent: bytes) -> None:
         """Hands bytes to the line; raises LinkError."""
         if self._writer is None:
             raise LinkError(f"{self.address}: not connected")
+        self.tap.sent(self.channel, sent)
         try:
             self._writer.write(sent)
             await self._writer.drain()

@@ -22,6 +22,7 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from firmware_bridge.link import AddressError, SerialPort, parse_address, split, tcp_peer
+from firmware_bridge.tap import NOBODY, TAP
 
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())  # else it prints frames to stderr
 
@@ -63,6 +64,9 @@ class ModbusClient:
         self._rtu = not address.startswith("tcp://")
         self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
         self._lock = asyncio.Lock()
+        self.channel = f"modbus:{address}"
+        self.tap = NOBODY
+        self._left = 0  # bytes that the client holds from before; it shows them again with those that follow
         self._noise_at: float | None = None  # last byte heard or time-out since the line was last known quiet
         self._make = _maker(address)
 
@@ -74,11 +78,17 @@ class ModbusClient:
     async def connect(self) -> None:
         """Opens the connection, closing the one before; raises ModbusLost."""
         self.close()
+        self.tap, self._left = TAP.get(), 0
         client = self._make(self._timeout_s, self._packet)
         if not await client.connect():
             client.close()
-            raise ModbusLost(f"{self.address}: no connection")
+            raise self._lost("no connection")
         self._client = client
+        self.tap.up(self.channel)
+
+    def _lost(self, why: str) -> ModbusLost:
+        self.tap.lost(self.channel, why)
+        return ModbusLost(f"{self.address}: {why}")
 
     def close(self) -> None:
         """Closes the connection, if any."""
@@ -124,13 +134,14 @@ class ModbusClient:
             await self._quiet()
             client = self._client
             if client is None or not client.connected:
-                raise ModbusLost(f"{self.address}: not connected")
+                raise self._lost("not connected")
             try:
                 reply: ModbusPDU = await getattr(client, method)(address, device_id=self.unit, **what)
             except ConnectionException as lost:
-                raise ModbusLost(f"{self.address}: {lost}") from lost
+                raise self._lost(str(lost)) from lost
             except ModbusIOException as silent:
                 self._noise()
+                self.tap.timed_out()
                 raise ModbusSilent(f"{self._where(function, address)}: no answer ({silent})") from silent
             except ModbusException as wrong:
                 self._noise()
@@ -139,6 +150,7 @@ class ModbusClient:
                 self._noise()  # the reply to the cancelled request is still on its way
                 raise
             self._noise_at = None
+            self.tap.framed(1)
             return self._checked(function, address, reply)
 
     def _checked(self, function: int, address: int, reply: ModbusPDU) -> ModbusPDU:
@@ -158,9 +170,17 @@ class ModbusClient:
             self._noise_at = asyncio.get_running_loop().time()
 
     def _packet(self, sending: bool, packet: bytes) -> bytes:
-        if not sending and self._noise_at is not None:
+        if sending:
+            self.tap.sent(self.channel, packet)
+            return packet
+        self.tap.heard(self.channel, packet[self._left :])
+        asyncio.get_running_loop().call_soon(self._look_what_is_left)
+        if self._noise_at is not None:
             self._noise()
         return packet
+
+    def _look_what_is_left(self) -> None:
+        self._left = 0 if self._client is None else len(self._client.ctx.recv_buffer)
 
     async def _quiet(self) -> None:
         """Waits until nothing was heard for ``quiet_s`` since the last time-out."""

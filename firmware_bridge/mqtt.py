@@ -17,10 +17,9 @@ from urllib.parse import unquote
 
 import aiomqtt
 
-from firmware_bridge.device import Junk
 from firmware_bridge.link import AddressError, Backoff, split, tcp_peer
+from firmware_bridge.tap import TAP, Tap
 
-JUNK_EXCERPT_BYTES = 64 * 1024
 DEFAULT_PAYLOAD_BYTES = 8 * 1024 * 1024
 KEEPALIVE_S = 15
 CALL_TIMEOUT_S = 10.0
@@ -43,11 +42,6 @@ class Listener(Protocol):
     async def unreadable(self, topic: str, payload: bytes, why: str) -> None: ...
 
 
-def junk(topic: str, payload: bytes, why: str) -> Junk:
-    """Junk of a message: the reason, the first 64 KiB, the size."""
-    return Junk(channel=topic, why=why, data=payload[:JUNK_EXCERPT_BYTES], size_bytes=len(payload))
-
-
 def require_manual_ack(client: aiomqtt.Client) -> None:
     """Switches manual acknowledgement on; raises RuntimeError when the library no longer lets us."""
     inner = getattr(client, "_client", None)
@@ -65,6 +59,7 @@ def require_manual_ack(client: aiomqtt.Client) -> None:
 class _Route:
     filters: tuple[str, ...]
     listener: Listener
+    tap: Tap
 
     def takes(self, topic: str) -> bool:
         return any(aiomqtt.Topic(topic).matches(pattern) for pattern in self.filters)
@@ -111,7 +106,7 @@ class Broker:
 
     def route(self, filters: Sequence[str], listener: Listener) -> None:
         """Messages of these topic filters go to ``listener``, from the next connection on."""
-        self._routes.append(_Route(tuple(filters), listener))
+        self._routes.append(_Route(tuple(filters), listener, TAP.get()))
 
     async def run(self) -> None:
         """Keeps the session until cancelled; what a listener did not take comes again."""
@@ -121,6 +116,8 @@ class Broker:
                 await self._session()
             except (aiomqtt.MqttError, BrokerLost) as lost:
                 self.why = f"{self.address}: {lost}"
+                for tap in self._taps():
+                    tap.lost(self.address, str(lost))
             finally:
                 self._client = None
                 self.up.clear()
@@ -134,6 +131,7 @@ class Broker:
                 client = self._client
                 if client is None:
                     raise BrokerLost(self.why)
+                TAP.get().sent(f"mqtt:{topic}", payload)
                 await client.publish(topic, payload, qos=1, timeout=wait_s)
                 self._backoff.reset()
         except TimeoutError:
@@ -167,6 +165,8 @@ class Broker:
         try:
             await self._subscribe(client)
             self._client, self.why = client, ""
+            for tap in self._taps():
+                tap.up(self.address)
             self.up.set()
             await self._receive(client, lanes)
         finally:
@@ -218,20 +218,26 @@ class Broker:
         waiting = lanes.queues[topic]
         while waiting and not lanes.failed.is_set():
             async with lanes.limit:
-                await self._hand_on(topic, waiting[0])
+                await self.hand_on(topic, bytes(waiting[0].payload))
             _acknowledge(client, waiting.pop(0))
             self._backoff.reset()
         if not waiting:
             del lanes.queues[topic]
 
-    async def _hand_on(self, topic: str, message: aiomqtt.Message) -> None:
-        payload = bytes(message.payload)
+    def _taps(self) -> set[Tap]:
+        return {route.tap for route in self._routes}
+
+    async def hand_on(self, topic: str, payload: bytes) -> None:
+        """Gives a message to everyone who listens to its topic; returns when all have taken it."""
         routes = [route for route in self._routes if route.takes(topic)]
         if not routes:
             _log.warning(
                 "%s: nobody listens to %s any more; %d bytes dropped", self.address, topic, len(payload)
             )
         for route in routes:
+            TAP.set(route.tap)  # of this task: what the listener publishes is its device's
+            route.tap.heard(f"mqtt:{topic}", payload)
+            route.tap.framed(1)
             if len(payload) > self.payload_limit_bytes:
                 why = f"{len(payload)} bytes, more than the limit of {self.payload_limit_bytes}"
                 await route.listener.unreadable(topic, payload, why)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias, TypeVar
 
 from lanes.checklist import NOTHING, Given
@@ -9,8 +10,10 @@ from lanes.record import (
     AxleWeighed,
     BrakeMeasured,
     Checked,
+    Filmed,
     Finding,
     Instrumental,
+    ObdRead,
     Photographed,
     Referred,
     Released,
@@ -23,6 +26,20 @@ from lanes.vehicle import Vehicle
 
 _B = TypeVar("_B")
 Numbered: TypeAlias = tuple[int, _B]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """When an item was measured at a station, by the records of its beginning and its end."""
+
+    item: str
+    lane: str
+    station: str
+    to_film: bool
+    from_at: datetime
+    from_seq: int
+    to_at: datetime | None = None
+    to_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +62,9 @@ class Evidence:
     reviews: tuple[Numbered[Reviewed], ...] = ()
     rulings: Mapping[int, Numbered[Ruled]] = field(default_factory=dict)
     photos: Mapping[str, Numbered[Photographed]] = field(default_factory=dict)
+    obd: Numbered[ObdRead] | None = None
+    films: tuple[Numbered[Filmed], ...] = ()
+    spans: Mapping[str, Span] = field(default_factory=dict)
     redo: tuple[str, ...] | None = None
     stands: tuple[Finding, ...] = ()
     referrals: Mapping[int, Referred] = field(default_factory=dict)

@@ -31,6 +31,7 @@ ENDED_KEPT = 200  # ended inspections a node keeps in memory
 CAPTURES_KEPT = 50  # unused captures a lane remembers
 CAPTURE_LAG = timedelta(seconds=15)  # a capture comes a moment after the vehicle; later it is missing
 CAPTURE_LEAD = timedelta(seconds=30)  # a capture may be recorded this long before its vehicle is sensed
+SAME_VEHICLE = timedelta(seconds=10)  # cameras report one vehicle several times (domain facts 7.2: F)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,17 @@ class Seen:
     at: datetime
     capture: Captured
 
+    @property
+    def moment(self) -> datetime:
+        """When it was taken: by the camera's own clock, which compares with itself only."""
+        return self.capture.taken_at or self.at
+
+    def repeats(self, other: "Seen") -> bool:
+        """Whether one camera saw one plate twice within ``SAME_VEHICLE``."""
+        mine, known = self.capture, other.capture
+        same = bool(mine.plate_text) and (mine.device, mine.plate_text) == (known.device, known.plate_text)
+        return same and abs(self.moment - other.moment) <= SAME_VEHICLE
+
 
 @dataclass(slots=True)
 class LaneBook:
@@ -49,7 +61,9 @@ class LaneBook:
     levels: dict[tuple[str, str], bool] = field(default_factory=dict)
     at: dict[str, str] = field(default_factory=dict)
     captures: list[Seen] = field(default_factory=list)
+    used: Seen | None = None  # the capture of the last arrival
     occupied_at: dict[str, datetime] = field(default_factory=dict)
+    freed_at: dict[str, datetime] = field(default_factory=dict)
 
     def on(self, station: str, sensor: str = "occupied") -> bool:
         """Level of a sensor; off before it was ever heard."""
@@ -112,13 +126,18 @@ class Book:
         lane = self.lane(body.lane)
         if not body.plate_text and body.station in lane.at and lane.on(body.station):
             return  # the recognised vehicle seen again: kept, it would be the next one's without a plate
-        lane.captures = [*lane.captures[-CAPTURES_KEPT:], Seen(record.seq, record.at, body)]
+        seen = Seen(record.seq, record.at, body)
+        if _has_left(lane, body) or (lane.used is not None and seen.repeats(lane.used)):
+            return
+        others = [each for each in lane.captures[-CAPTURES_KEPT:] if not seen.repeats(each)]
+        lane.captures = [*others, seen]
 
     def _arrive(self, record: Record, body: Arrived) -> None:
         lane, inspection = self.lane(body.lane), self.inspections.get(record.inspection or "")
         for seen in lane.captures:
             if inspection is not None and seen.seq == body.capture_seq:
                 inspection.capture = (seen.seq, seen.capture)
+                lane.used = seen
         lane.captures = [seen for seen in lane.captures if seen.seq > (body.capture_seq or record.seq)]
 
     def _forget_oldest(self, ended: str) -> None:
@@ -131,8 +150,8 @@ class Book:
     def _sense(self, at: datetime, body: Sensed) -> None:
         lane = self.lane(body.lane)
         lane.levels[body.station, body.sensor] = body.on
-        if body.sensor == "occupied" and body.on:
-            lane.occupied_at[body.station] = at
+        if body.sensor == "occupied":
+            (lane.occupied_at if body.on else lane.freed_at)[body.station] = at
 
     def _move(self, body: Moved, inspection: Inspection) -> None:
         lane = self.lane(body.lane)
@@ -144,6 +163,14 @@ class Book:
     def waiting(self) -> list[Inspection]:
         """Ordered and not yet on a lane, oldest first."""
         return [each for each in self.inspections.values() if each.phase == "waiting"]
+
+
+def _has_left(lane: LaneBook, body: Captured) -> bool:
+    """Whether a camera tells late of a vehicle that stood there before the station was last free."""
+    free = lane.freed_at.get(body.station)
+    if not body.replayed or body.taken_at is None or free is None:
+        return False
+    return body.taken_at < free - CAPTURE_LEAD
 
 
 # ---- steps ---------------------------------------------------------------------------------------

@@ -221,6 +221,9 @@ def _states(dossier: Dossier) -> Iterable[str]:
     inspection = dossier.inspection
     if inspection.business == "school_bus_permit":  # Q: to be noted in 备注
         yield _bi("remark.school")
+    for finding in dossier.findings:
+        if finding.quantity == "calibration":
+            yield f"{_bi('remark.calibration')}：{finding.arithmetic}"
     if inspection.listed is not None:
         by = inspection.listed[1]
         yield f"{_bi('remark.platform')}：{by.by} {by.version}".rstrip()

@@ -126,6 +126,7 @@ WORDS: dict[str, Label] = {
         ("remark.stands", "沿用上次合格项，有效至", "stand from the attempt before, until"),
         ("remark.referred", "移交嫌疑查处", "referred as suspicious"),
         ("remark.released", "嫌疑解除", "released"),
+        ("remark.calibration", "检定提示", "calibration"),
         ("remark.platform", "项目清单由平台下发", "items listed by the platform"),
         ("remark.left_out", "本站不检", "left out at this site"),
         ("remark.lacking", "尚缺", "still lacking"),

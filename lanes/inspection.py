@@ -2,13 +2,15 @@
 
 from bisect import insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 
 from lanes.checklist import Given
+from lanes.evidence import Span
 from lanes.record import (
     Aborted,
+    AnyBody,
     Arrived,
     AxleWeighed,
     BrakeMeasured,
@@ -21,7 +23,9 @@ from lanes.record import (
     ItemStarted,
     Judged,
     Listed,
+    Measurement,
     Moved,
+    ObdRead,
     Ordered,
     Photographed,
     Record,
@@ -81,6 +85,8 @@ class Inspection:
     sideslip: tuple[int, SideslipMeasured] | None = None
     measured: dict[str, tuple[int, Instrumental]] = field(default_factory=dict)
     photos: dict[str, list[tuple[int, Photographed]]] = field(default_factory=dict)
+    obd: tuple[int, ObdRead] | None = None
+    spans: dict[str, Span] = field(default_factory=dict)
     films: list[tuple[int, Filmed]] = field(default_factory=list)
     reviews: dict[int, list[tuple[int, Reviewed]]] = field(default_factory=dict)
     rulings: dict[int, tuple[int, Ruled]] = field(default_factory=dict)
@@ -106,6 +112,7 @@ class Inspection:
                 self._moved(record, body)
             case ItemStarted():
                 self.running = body.item
+                self._begun(record, body)
             case ItemFailed():
                 self.running = None
                 self.failures[body.item] = (seq, body)
@@ -125,6 +132,8 @@ class Inspection:
                 self.checks[body.item] = (seq, body)
             case Photographed():
                 insort(self.photos.setdefault(body.shot, []), (seq, body), key=_seq)
+            case ObdRead():
+                self.obd = (seq, body)
             case Filmed():
                 insort(self.films, (seq, body), key=_seq)
             case Reviewed():
@@ -146,6 +155,8 @@ class Inspection:
                 self.ended_at = record.at
             case _:
                 pass
+        if item := ended_item(body):
+            self._ended(record, item)
         self.phase = TRANSITIONS.get((self.phase, type(body)), self.phase)
         if self.ended_at is not None and self.phase == "judged":
             self.phase = "gone"
@@ -158,6 +169,21 @@ class Inspection:
             self.ended_at = record.at
         else:
             self.entered_ms[self.station] = record.tick_ms
+
+    def _begun(self, record: Record, body: ItemStarted) -> None:
+        self.spans[body.item] = Span(
+            item=body.item,
+            lane=body.lane,
+            station=body.station,
+            to_film=body.to_film,
+            from_at=record.at,
+            from_seq=record.seq,
+        )
+
+    def _ended(self, record: Record, item: str) -> None:
+        span = self.spans.get(item)
+        if span is not None and span.to_at is None:
+            self.spans[item] = replace(span, to_at=record.at, to_seq=record.seq)
 
     def _measured(self, item: str) -> None:
         self.running = None
@@ -263,6 +289,13 @@ def opened(record: Record, body: Ordered) -> Inspection:
         left_out=body.left_out,
         left_out_why=body.left_out_why,
     )
+
+
+def ended_item(body: AnyBody) -> str:
+    """The item that ends with this fact; empty: none does."""
+    if isinstance(body, AxleWeighed):
+        return f"W{body.axle}"
+    return body.item if isinstance(body, ItemFailed | Measurement) else ""
 
 
 def _seq(pair: tuple[int, object]) -> int:

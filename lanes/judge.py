@@ -8,8 +8,11 @@ from collections.abc import Container, Iterable, Iterator
 from datetime import date
 
 from lanes.again import remaining
+from lanes.calibration import reminders
 from lanes.checklist import Checklist, checklist
 from lanes.evidence import Answer, Evidence, answers
+from lanes.filmed import film_findings
+from lanes.identity import identity_findings
 from lanes.missing import Missing, missing
 from lanes.quantity import plain
 from lanes.readings import Readings
@@ -42,6 +45,9 @@ def judge(evidence: Evidence, rulebook: Rulebook, on: date) -> tuple[tuple[Findi
         *_checks(evidence, rulebook),
         *measured(evidence, rulebook, on),
         *_photos(evidence, wanted, rulebook),
+        *reminders(evidence),
+        *identity_findings(evidence, rulebook),
+        *film_findings(evidence),
     )
     anew = {finding.item for finding in fresh}
     stands = (finding for finding in evidence.stands if finding.item not in anew)

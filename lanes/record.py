@@ -32,6 +32,7 @@ Verdict: TypeAlias = Literal["pass", "fail", "incomplete", "suspicious"]
 Severity: TypeAlias = Literal["reject", "reminder"]
 Mode: TypeAlias = Literal["full", "failed_only"]
 Load: TypeAlias = Literal["unladen", "laden"]
+Calibration: TypeAlias = Literal["", "missing", "expired", "failed", "overdue"]  # what a device lacked
 BenchVerdict: TypeAlias = Literal["pass", "fail"] | None  # what an instrument itself thinks; kept, never used
 
 
@@ -57,6 +58,34 @@ class DeviceChanged(Body, frozen=True, kw_only=True, tag="device_changed"):
     device: Name
     state: Literal["ok", "silent", "faulty", "lost"]
     why: Text = ""
+
+
+class DeviceCertified(Body, frozen=True, kw_only=True, tag="device_certified"):
+    """The verification certificate (检定证书) by which a device measures from now on; no number: none.
+
+    ``valid_until``: its last day. ``serial``: the device's own number. ``range``: as the certificate has it.
+    """
+
+    device: Name
+    number: Annotated[str, Meta(max_length=80)] = ""
+    valid_until: date | None = None
+    by: Text = ""
+    serial: Annotated[str, Meta(max_length=80)] = ""
+    range: Text = ""
+
+
+class CalibrationChecked(Body, frozen=True, kw_only=True, tag="calibration_checked"):
+    """The zero, or a reading at a known value, of a measuring device was checked by a person."""
+
+    device: Name
+    check: Literal["zero", "span"]
+    expected: Decimal
+    measured: Decimal
+    tolerance: Decimal
+    unit: Annotated[str, Meta(min_length=1, max_length=20)]
+    passed: bool
+    by: Name
+    remark: Text = ""
 
 
 class Quarantined(Body, frozen=True, kw_only=True, tag="quarantined"):
@@ -174,6 +203,25 @@ class Captured(Body, frozen=True, kw_only=True, tag="captured"):
     replayed: bool = False
 
 
+class Scanned(Body, frozen=True, kw_only=True, tag="scanned"):
+    """A code was scanned. ``text`` as the scanner told it; what it means is for its reader to say."""
+
+    lane: Name
+    station: Name
+    device: Name
+    text: Text
+
+
+class TagRead(Body, frozen=True, kw_only=True, tag="tag_read"):
+    """A UHF tag came into a reader's field: its EPC in upper-case hex, and how strongly it was heard."""
+
+    lane: Name
+    station: Name
+    device: Name
+    epc: Annotated[str, Meta(pattern="^(?:[0-9A-F]{4})+$", max_length=124)]
+    rssi_dbm: int | None = None
+
+
 # ---- the inspection ------------------------------------------------------------------------------
 
 
@@ -231,12 +279,13 @@ class Moved(Body, frozen=True, kw_only=True, tag="moved"):
 
 
 class ItemStarted(Body, frozen=True, kw_only=True, tag="item_started"):
-    """An instrument item began (检验项目开始)."""
+    """An instrument item began (检验项目开始). ``to_film``: the site films this station, so must this be."""
 
     lane: Name
     station: Name
     item: Name
     device: Name
+    to_film: bool = False
 
 
 class ItemFailed(Body, frozen=True, kw_only=True, tag="item_failed"):
@@ -285,6 +334,7 @@ class BrakeMeasured(Body, frozen=True, kw_only=True, tag="brake_measured"):
     right_load_kg: Decimal | None = None
     coupled: bool = False
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
@@ -298,6 +348,7 @@ class AxleWeighed(Body, frozen=True, kw_only=True, tag="axle_weighed"):
     right_kg: Decimal
     wheels: Literal[1, 2] = 2
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured"):
@@ -309,6 +360,7 @@ class SideslipMeasured(Body, frozen=True, kw_only=True, tag="sideslip_measured")
     item: Name
     slip_m_per_km: Decimal
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class HeadlampMeasured(Body, frozen=True, kw_only=True, tag="headlamp_measured"):
@@ -329,6 +381,7 @@ class HeadlampMeasured(Body, frozen=True, kw_only=True, tag="headlamp_measured")
     lamp_height_mm: int | None = None
     dipped_lamp_height_mm: int | None = None
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class SpeedometerMeasured(Body, frozen=True, kw_only=True, tag="speedometer_measured"):
@@ -341,6 +394,7 @@ class SpeedometerMeasured(Body, frozen=True, kw_only=True, tag="speedometer_meas
     indicated_kmh: Decimal
     actual_kmh: Decimal
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class OutlineMeasured(Body, frozen=True, kw_only=True, tag="outline_measured"):
@@ -357,6 +411,7 @@ class OutlineMeasured(Body, frozen=True, kw_only=True, tag="outline_measured"):
     side_board_mm: int | None = None
     coupled: Literal["no", "semi_trailer", "full_trailer", "centre_axle_trailer"] = "no"
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class KerbMassMeasured(Body, frozen=True, kw_only=True, tag="kerb_mass_measured"):
@@ -368,6 +423,7 @@ class KerbMassMeasured(Body, frozen=True, kw_only=True, tag="kerb_mass_measured"
     item: Name
     mass_kg: Decimal
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class RoadTested(Body, frozen=True, kw_only=True, tag="road_tested"):
@@ -396,6 +452,7 @@ class RoadTested(Body, frozen=True, kw_only=True, tag="road_tested"):
     left_channel: bool = False
     coupled: bool = False
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class RoadParked(Body, frozen=True, kw_only=True, tag="road_parked"):
@@ -409,6 +466,7 @@ class RoadParked(Body, frozen=True, kw_only=True, tag="road_parked"):
     uphill_s: int
     downhill_s: int
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
 
 
 class Tread(Struct, frozen=True, kw_only=True):
@@ -428,6 +486,33 @@ class TyresMeasured(Body, frozen=True, kw_only=True, tag="tyres_measured"):
     item: Name
     treads: tuple[Tread, ...]
     bench_verdict: BenchVerdict = None
+    calibration: Calibration = ""
+
+
+class ObdRead(Body, frozen=True, kw_only=True, tag="obd_read"):
+    """What the vehicle's control units say of themselves, asked through its OBD socket.
+
+    ``no_obd``: the adapter is there and no unit answered; ``no_vin``: units answered and none holds a VIN;
+    ``why`` says it in words. ``other_vins``: of further units, where they hold another than ``vin``.
+    ``mil``: the malfunction lamp is commanded on. ``ready``, ``not_ready``: monitors by name.
+    """
+
+    lane: Name
+    station: Name
+    device: Name
+    outcome: Literal["read", "no_vin", "no_obd"] = "read"
+    why: Text = ""
+    vin: Annotated[str, Meta(max_length=80)] = ""
+    other_vins: tuple[Name, ...] = ()
+    calids: tuple[Name, ...] = ()
+    cvns: tuple[Name, ...] = ()
+    mil: bool | None = None
+    dtc_count: int | None = None
+    ready: tuple[Name, ...] = ()
+    not_ready: tuple[Name, ...] = ()
+    protocol: Annotated[str, Meta(max_length=80)] = ""
+    adapter: Annotated[str, Meta(max_length=80)] = ""
+    officer: Annotated[str, Meta(max_length=80)] = ""
 
 
 class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
@@ -442,7 +527,11 @@ class Photographed(Body, frozen=True, kw_only=True, tag="photographed"):
 
 
 class Filmed(Body, frozen=True, kw_only=True, tag="filmed"):
-    """Where the video of an inspection lies: recorder or body camera, from, to, and the clip's digest."""
+    """Where the video of an inspection lies: recorder or body camera, from, to, and the clip's digest.
+
+    ``item``: what was filmed at ``station``; empty: whatever happened meanwhile. ``stills``: photos of its
+    beginning and end.
+    """
 
     device: Name
     from_at: datetime
@@ -450,6 +539,10 @@ class Filmed(Body, frozen=True, kw_only=True, tag="filmed"):
     clip: Sha256 | None = None
     size_bytes: int | None = None
     place: Text = ""
+    lane: Annotated[str, Meta(max_length=80)] = ""
+    station: Annotated[str, Meta(max_length=80)] = ""
+    item: Annotated[str, Meta(max_length=80)] = ""
+    stills: tuple[Sha256, ...] = ()
 
 
 class Checked(Body, frozen=True, kw_only=True, tag="checked"):
@@ -542,13 +635,13 @@ class Released(Body, frozen=True, kw_only=True, tag="released"):
 #: quantity of a finding that only says that the site left its item out
 LEFT_OUT = "left_out"
 #: quantities of findings that no instrument measured
-NOT_MEASURED = ("check", "review", "referral", LEFT_OUT)
+NOT_MEASURED = ("check", "review", "referral", "calibration", "obd", "film", LEFT_OUT)
 
 
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One judged item: what was found, against which limit, by which clause, from which records.
 
-    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a model's doubt.
+    ``severity``: what is a reminder only passes. ``proposes``: signs of suspicion, from a doubt.
     """
 
     item: Name
@@ -593,6 +686,8 @@ class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
 AnyBody: TypeAlias = (
     NodeStarted
     | DeviceChanged
+    | DeviceCertified
+    | CalibrationChecked
     | Quarantined
     | Refused
     | Continued
@@ -604,6 +699,8 @@ AnyBody: TypeAlias = (
     | Sensed
     | Switched
     | Captured
+    | Scanned
+    | TagRead
     | Ordered
     | Listed
     | Arrived
@@ -620,6 +717,7 @@ AnyBody: TypeAlias = (
     | RoadTested
     | RoadParked
     | TyresMeasured
+    | ObdRead
     | Photographed
     | Filmed
     | Checked
@@ -731,6 +829,8 @@ def photos_of(body: AnyBody) -> tuple[tuple[str, str], ...]:
             pairs = ((body.photo, "capture"), (body.crop, "crop"))
         case Signed():
             pairs = ((body.photo, "signature"),)
+        case Filmed():
+            pairs = tuple((digest, "still") for digest in body.stills)
         case _:
             pairs = ()
     return tuple((digest, shot) for digest, shot in pairs if digest)

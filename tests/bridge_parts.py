@@ -1,6 +1,7 @@
 """What the tests of the bridge share: a Tell that remembers, and an end to tasks."""
 
 import asyncio
+from typing import NamedTuple
 
 from firmware_bridge.device import Said
 
@@ -25,6 +26,20 @@ class Told:
         async with asyncio.timeout(limit_s), self._news:
             await self._news.wait_for(lambda: len(self.of(kind)) >= number)
         return self.of(kind)
+
+
+class Trace(NamedTuple):
+    """A brake curve as a bench shows it."""
+
+    left_dan: tuple[int, ...]
+    right_dan: tuple[int, ...]
+    interval_ms: int = 10
+
+
+def ramp(top: int, count: int = 80) -> Trace:
+    """A pedal that is pressed slowly."""
+    left = tuple(min(top, 8 + index * top // 40) for index in range(count))
+    return Trace(left, tuple(force * 9 // 10 for force in left))
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:

@@ -1,6 +1,6 @@
 """A small site for tests of the edge: its file, its desk, its API without a network."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,14 @@ import httpx
 from central_sync.journal import Journal
 from central_sync.photos import Photos
 from edge.acts import Acts
-from edge.api import build_api
+from edge.api import NO_READERS, build_api
 from edge.demo_site import Ports, site_text
 from edge.desk import Desk
 from edge.roads import Links
 from edge.rulebook import read_rulebook
 from edge.settings import load
+from edge.watching import Watch
+from firmware_bridge.device import ObdReader
 from lanes.record import Arrived, Moved
 
 TOKEN = "test-token"
@@ -60,6 +62,7 @@ class Edge:
 
     desk: Desk
     client: httpx.AsyncClient
+    watch: Watch
 
     async def order(self, key: str = "k1", **changes: Any) -> str:
         body = {"key": key, "vehicle": vehicle(), "business": "periodic", "ordered_by": "clerk"} | changes
@@ -86,15 +89,24 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge_at(folder: Path) -> AsyncIterator[Edge]:
-    """A node on a folder, without devices."""
-    site = load(site_file(folder))
+async def edge_at(
+    folder: Path, more: str = "", readers: Mapping[str, ObdReader] = NO_READERS, *, keep_site: bool = False
+) -> AsyncIterator[Edge]:
+    """A node on a folder, whose devices do not run; ``more``: what its site file says beside the demo's.
+
+    ``keep_site``: its site file lies there already.
+    """
+    path = folder / "site.toml" if keep_site else site_file(folder)
+    path.write_text(path.read_text("utf-8") + more, "utf-8")
+    site = load(path)
     journal = Journal(folder / "journal.sqlite", site.node.name)
     try:
         desk = Desk(site, journal, Photos(folder / "photos"), read_rulebook())
-        app = build_api(desk, Acts(desk), Links({}), TOKEN, None)
+        watch = Watch(site)
+        clips = Photos(folder / "clips")
+        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, watch, readers, clips)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://edge.test") as client:
-            yield Edge(desk=desk, client=client)
+            yield Edge(desk=desk, client=client, watch=watch)
     finally:
         journal.close()

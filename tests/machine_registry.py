@@ -47,6 +47,7 @@ class RegistryOnDisk:
         self.key = NodeKey.create(folder / "registry.key")
         self.copies: list[Copy] = []
         self.peak, self.peak_photos = 0, set[str]()
+        self.policy_stays = False  # once restored: what is judged anew must come to the same
         self._running = AsyncExitStack()
 
     async def start(self) -> None:

@@ -5,7 +5,6 @@ import random
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -18,20 +17,9 @@ from firmware_bridge.virtual.twin_line import PtyLine
 from firmware_bridge.virtual.twin_slip import SlipTwin
 from firmware_bridge.virtual.twin_wheel import WheelTwin
 from lanes.record import BrakeMeasured
-from tests.bridge_parts import Told, end
+from tests.bridge_parts import Told, Trace, end, ramp
 
 pytestmark = pytest.mark.slow
-
-
-class Trace(NamedTuple):
-    left_dan: tuple[int, ...]
-    right_dan: tuple[int, ...]
-    interval_ms: int = 10
-
-
-def ramp(top: int, count: int = 80) -> Trace:
-    left = tuple(min(top, 8 + index * top // 40) for index in range(count))
-    return Trace(left, tuple(force * 9 // 10 for force in left))
 
 
 def brake_config(twin: BrakeTwin, **changes: object) -> brake_roller.Config:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.device import Act, Capture, Health, Junk, Said
-from firmware_bridge.devices import pda, vzenith
+from firmware_bridge.device import Act, Capture, CommandError, Health, Junk, Said
+from firmware_bridge.devices import pda, vzenith, vzenith_result
 from firmware_bridge.devices.topics import Unreadable
 from firmware_bridge.mqtt import Broker
 from firmware_bridge.virtual.twin_camera import CameraTwin, ivs_result
@@ -115,14 +115,14 @@ def test_no_bytes_break_the_codecs(payload: bytes) -> None:
 
 @given(
     plate=st.text(alphabet="浙苏京A0189BD", min_size=1, max_size=9),
-    code=st.sampled_from(sorted(vzenith.PLATE_TYPES)),
+    code=st.sampled_from(sorted(vzenith_result.PLATE_TYPES)),
     at=st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     photo=st.binary(min_size=1, max_size=50),
 )
 def test_what_the_twin_sends_is_what_the_device_reads(
     plate: str, code: int, at: datetime, photo: bytes
 ) -> None:
-    kind = vzenith.PLATE_TYPES[code]
+    kind = vzenith_result.PLATE_TYPES[code]
     capture = vzenith.read_capture(SN, ivs_result(SN, plate, photo, None, kind, at, 5, 90))
     told = (capture.plate_text, capture.plate_type, capture.taken_at, capture.photo, capture.crop)
     assert told == (plate, kind, at, photo, None)
@@ -175,6 +175,67 @@ def test_camera_twin_and_device_meet_on_a_real_broker(older: bool, tmp_path: Pat
 
     with nats(tmp_path) as server:
         asyncio.run(main(server))
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_camera_obeys_and_its_reply_is_awaited(older: bool, tmp_path: Path) -> None:
+    async def main(server: BrokerProcess) -> None:
+        broker, told = Broker(server.address, identifier="agent"), Told()
+        config = vzenith.Config(sn=SN, raise_io=0, lower_io=1)
+        camera = vzenith.Vzenith("gate-camera", config, broker)
+        twin = CameraTwin(SN, server.address, older_firmware=older)
+        twin.sees = "浙A12345"
+        with pytest.raises(CommandError, match="gate-camera: gpio_out not sent, nothing is heard"):
+            await camera.gate(True)
+        tasks = [asyncio.create_task(run) for run in (broker.run(), camera.run(told))]
+        async with asyncio.timeout(20):
+            await broker.up.wait()
+        tasks.append(asyncio.create_task(twin.run()))
+        await told.count(Health, 1)
+        await camera.gate(True)
+        await camera.gate(False)
+        assert twin.pulses == [0, 1]
+        await camera.trigger()
+        (capture,) = await told.count(Capture, 1)
+        assert isinstance(capture, Capture)
+        assert capture.plate_text == "浙A12345"
+        twin.code = 500
+        with pytest.raises(CommandError, match="gpio_out was refused with code 500"):
+            await camera.gate(True)
+        twin.code = 0
+        with pytest.raises(CommandError, match="no reply to gpio_out within 5 s; was it done"):
+            await camera.gate(True)
+        assert (twin.pulses, told.of(Junk), camera._waiting) == ([0, 1], [], {})
+        await end(*tasks)
+
+    with nats(tmp_path) as server:
+        asyncio.run(main(server))
+
+
+def test_a_relay_that_is_not_named_is_not_guessed() -> None:
+    async def main() -> None:
+        broker = Broker("mqtt://192.0.2.1", identifier="agent")
+        camera = vzenith.Vzenith("gate-camera", vzenith.Config(sn=SN, raise_io=0), broker)
+        with pytest.raises(CommandError, match=r"gate-camera: no relay for it; .*lower_io"):
+            await camera.gate(False)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"?", b"[]", b'{"id":7,"code":200}', b'{"id":"unknown","code":200}']
+)
+def test_a_reply_that_nobody_waits_for_is_a_sign_of_life(payload: bytes) -> None:
+    async def main() -> None:
+        told = Told()
+        broker = Broker("mqtt://192.0.2.1", identifier="agent")
+        camera = vzenith.Vzenith("gate-camera", vzenith.Config(sn=SN), broker)
+        task = asyncio.create_task(camera.run(told))
+        await camera.heard(f"device/{SN}/message/down/gpio_out/reply", payload)
+        assert told.said == [Health(state="ok")]
+        await end(task)
+
+    asyncio.run(main())
 
 
 def test_malformed_payloads_are_told_as_junk_and_the_session_goes_on(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class TwinJournal:
         """Never anything but the truth may be settled."""
         if destination.endswith(PHOTOS):
             standing = wire.decode_answer(data, wire.Standing)
-            assert (standing.through, standing.wanted) == (through_seq, [])
+            assert standing.through >= through_seq and standing.wanted == []
             self.lane.photo_receipts.append((through_seq, data))
             return
         receipt = wire.decode_receipt(data)
@@ -433,7 +433,7 @@ def test_a_gap_is_answered_by_going_back(tmp_path: Path) -> None:
 
     with Serving(liar) as served:
         asyncio.run(scene(served.url))
-    assert [through for through, _ in lane.receipts] == [5, 10, 9, 14, 19, 22]
+    assert [through for through, _ in lane.receipts] == [5, 10, 4, 9, 14, 19, 22]
     assert held(dsn, lane)[:3] == (22, lane.head.hex(), 22)
 
 

@@ -132,12 +132,13 @@ class CourierMachine(RuleBasedStateMachine):
                 self.world.exchange(name, NO_TROUBLE)
         self.world.node_starts_again(self.node.kill())
 
-    @precondition(lambda self: not self.world.restored)
     @rule(at_rest=st.booleans())
     def retire(self, at_rest: bool) -> None:
-        """Retention; with a registry just restored it would remove what only this node still has."""
+        """Retention; before a courier notices that its registry was restored nothing can hold it back."""
         for name in NAMES if at_rest else ():
             self.world.catches_up(name)
+        if not self.world.receipts_are_true():
+            return
         before = {path.stem for path in self.node.photos.files()}
         self.world.run(self.node.journal.rest())
         self.world.run(self.node.keeping.retire(self.node.clock() + timedelta(seconds=1)))
@@ -187,9 +188,8 @@ class CourierMachine(RuleBasedStateMachine):
 
     @rule(name=NAME, takes_simulated=st.booleans())
     def registry_starts_again(self, name: str, takes_simulated: bool) -> None:
-        """With another policy it is never restored to a time before: old requests would be judged anew."""
         registry = self.world.registries[name]
-        if registry.allow_simulated != takes_simulated:
+        if registry.allow_simulated != takes_simulated and not registry.policy_stays:
             registry.allow_simulated, registry.copies = takes_simulated, []
         self.world.registry_starts_again(name)
 
@@ -269,16 +269,23 @@ def test_a_gap_before_what_was_retired_is_no_way_back() -> None:
         assert "no longer on this node" in machine.world.said(MIRROR)["link"]
 
 
-def test_a_courier_that_went_back_goes_on_when_the_way_is_retired_meanwhile() -> None:
+def test_what_is_retired_in_the_moment_a_courier_goes_back_is_passed_over_where_it_is_held() -> None:
+    """The gap was a lie; retention had read the receipts before."""
     with played(roll_records=6) as machine:
         for inspection in (0, 1):
             machine.visit(inspection, 0, 1)
         for name in NAMES:
             machine.catches_up(name)
+        settled = machine.node.journal.receipts()[MIRROR]
         machine.visit(2, 2, 3)
         machine.to_the_mirror([(0, 0, "a gap", False)])
         assert "sending again" in machine.world.said(MIRROR)["restored"]
         machine.retire(at_rest=False)
+        assert machine.node.journal.first_seq() == 1, "what may have to be sent again stays"
+        retiring = machine.node.journal.retire(
+            machine.node.clock() + timedelta(seconds=1), settled, settled + 1
+        )
+        machine.world.run(retiring)
         assert machine.node.journal.first_seq() > 1
 
 
@@ -297,6 +304,40 @@ def test_what_a_late_request_brought_back_is_settled_too() -> None:
             machine.old_request_arrives(CENTRE, 0)
         assert machine.world.registries[CENTRE].through() > settled
         machine.to_the_centre([(0, 0, "lost", False)])
+
+
+def restored_with_another_policy(machine: CourierMachine) -> None:
+    """The courier has noticed, gone back and sent again; what was held is refused now, and no answer came."""
+    machine.append([("sensed", 0, True)] * 3, 0)
+    machine.catches_up(CENTRE)
+    machine.registry_is_restored(CENTRE, 0, True)
+    machine.world.registries[CENTRE].policy_stays = False
+    machine.registry_starts_again(CENTRE, takes_simulated=False)
+    machine.to_the_centre([NO_TROUBLE, (0, 1, "lost", False)])
+    assert any(row.refused for row in machine.world.registries[CENTRE].rows())
+
+
+def test_what_a_restored_registry_refuses_is_named_though_the_answer_was_lost() -> None:
+    with played() as machine:
+        restored_with_another_policy(machine)
+
+
+def test_a_node_that_was_killed_after_it_went_back_still_names_what_is_refused() -> None:
+    with played() as machine:
+        restored_with_another_policy(machine)
+        machine.node_starts_again(killed=True)
+
+
+def test_what_a_restored_registry_lacks_is_not_retired() -> None:
+    with played(roll_records=6) as machine:
+        for inspection in (0, 1):
+            machine.visit(inspection, 0, 1)
+        for name in NAMES:
+            machine.catches_up(name)
+        machine.registry_is_restored(MIRROR, 0, True)
+        machine.to_the_mirror([NO_TROUBLE])
+        assert machine.world.receipts_are_true()
+        machine.retire(at_rest=False)
 
 
 def test_photos_that_were_removed_once_are_no_trouble_after_a_restart() -> None:

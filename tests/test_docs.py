@@ -23,6 +23,7 @@ from edge import settings
 from edge.__main__ import app
 from edge.children import nats_config
 from firmware_bridge.catalog import KINDS
+from lanes.calibration import Policy
 from lanes.inspection import TRANSITIONS, Inspection, fold
 from lanes.layout import OUTPUTS, SENSORS, Lane, Station
 from lanes.record import (
@@ -337,11 +338,15 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[node]": (settings.Node,),
     "[broker]": (settings.BrokerAddress,),
     "[api]": (settings.Api,),
+    "[push]": (settings.PushAddress,),
     "[registry]": (settings.Registry,),
     "[[destinations]]": (settings.Registry,),
     "[journal]": (settings.JournalPolicy,),
     "[photos]": (settings.PhotoPolicy,),
+    "[video]": (settings.VideoPolicy,),
     "[disk]": (settings.Disk,),
+    "[raw]": (settings.RawPolicy,),
+    "[calibration]": (Policy,),
     "[rules]": (settings.RulesPolicy,),
     "[bundles]": (settings.Bundles,),
     "[[officers]]": (settings.Officer,),

@@ -21,9 +21,9 @@ from edge.children import Children
 from edge.compose import worker_token
 from edge.intake import Intake
 from edge.reviews import _work
-from firmware_bridge.device import Junk
+from firmware_bridge.device import JUNK_EXCERPT_BYTES, Junk
 from firmware_bridge.devices.vzenith import Config, Vzenith
-from firmware_bridge.mqtt import JUNK_EXCERPT_BYTES, Broker
+from firmware_bridge.mqtt import Broker
 from lanes.record import Quarantined, Refused, Reviewed
 from models.images import PhotoError
 from models.reading import Reading

@@ -183,6 +183,24 @@ def test_a_reading_that_cannot_be_judged_is_measured_again(tmp_path: Path) -> No
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("must", ["1/brake", "2/brake"])
+def test_an_item_says_whether_it_had_to_be_filmed(must: str, tmp_path: Path) -> None:
+    async def use() -> None:
+        async with edge_at(tmp_path, f'[video]\nmust = ["{must}"]\n') as edge:
+            inspection = await at_the_gate(edge)
+            marshal = marshal_of(edge, LaneDevices(instruments={"weigh": Scale("310.5")}))
+            await marshal._round()
+            await edge.desk.append("virtual+agent", "m", Moved(lane="1", station="brake"), inspection)
+            await sense(edge, "brake", "axle", True)
+            await marshal._round()
+            await marshal._measuring["brake"]
+            span = edge.desk.book.inspections[inspection].spans["W1"]
+            assert span.to_film is (must == "1/brake")
+            assert span.to_at is not None
+
+    asyncio.run(use())
+
+
 def test_an_instrument_that_is_not_there_is_named(tmp_path: Path) -> None:
     async def use() -> None:
         async with edge_at(tmp_path) as edge:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from lanes.form_words import WORDS
 from lanes.forms import MARKS, is_school_bus
 from lanes.record import (
     Aborted,
+    AxleWeighed,
     Captured,
     Filmed,
     Finding,
@@ -328,6 +330,17 @@ def test_what_the_site_leaves_out_is_said_with_its_reason() -> None:
 def test_a_business_that_is_not_on_the_form_is_another_one() -> None:
     form = record_form(dossier(opened(TRUCK, "repainting")))
     assert ticked(form) == ["其他：repainting"]
+
+
+def test_a_device_that_was_not_calibrated_is_named_in_the_remarks() -> None:
+    shots = ("0111", "0112", "0113", "0157")
+    benches = [
+        msgspec.structs.replace(body, calibration="overdue") if isinstance(body, AxleWeighed) else body
+        for body in bench()
+    ]
+    done = judged([*opened(), *photographed(shots), *checks(PERIODIC), *benches])
+    (remark,) = {each for each in record_form(dossier(done)).remarks if "检定" in each}
+    assert remark.startswith("检定提示 calibration：device ") and remark.endswith("check overdue")
 
 
 def test_a_list_that_the_platform_gave_is_named_in_the_remarks() -> None:

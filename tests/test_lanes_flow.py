@@ -88,8 +88,25 @@ class World:
     def sense(self, station: str, on: bool, sensor: str = "occupied") -> None:
         self.add(Sensed(lane="1", station=station, sensor=sensor, on=on))
 
-    def capture(self, text: str) -> None:
-        self.add(Captured(lane="1", station="gate", device="cam", plate_text=text))
+    def capture(
+        self, text: str, *, device: str = "cam", replayed: bool = False, at_s: int | None = None
+    ) -> None:
+        """``at_s``: what the camera's clock said, in seconds of the journal's."""
+        taken_at = None if at_s is None else START + timedelta(seconds=at_s)
+        self.add(
+            Captured(
+                lane="1",
+                station="gate",
+                device=device,
+                plate_text=text,
+                taken_at=taken_at,
+                replayed=replayed,
+            )
+        )
+
+    def waiting(self) -> list[str]:
+        """Plates of the captures that wait for a vehicle."""
+        return [seen.capture.plate_text for seen in self.book.lane("1").captures]
 
     def order(self, name: str, vehicle: Vehicle, lane: str = "") -> None:
         self.add(Ordered(vehicle=vehicle, business="periodic", ordered_by="clerk", lane=lane), name)
@@ -292,6 +309,86 @@ def test_an_old_capture_is_not_taken_for_a_new_car() -> None:
     world.sense("gate", True)
     world.settle()
     assert world.book.inspections["i1"].station is None
+
+
+def test_a_vehicle_that_is_reported_twice_within_ten_seconds_is_one() -> None:
+    world = World()
+    world.order("i-1", car(1))
+    world.capture("浙A00001", at_s=100)
+    world.capture("浙A00001", at_s=110)
+    assert world.waiting() == ["浙A00001"]
+    assert world.book.lane("1").captures[0].seq == 3  # the newest counts
+    world.capture("浙A00001", at_s=121)
+    world.capture("浙A00001", at_s=111, device="other")
+    world.capture("浙A00002", at_s=121)
+    assert world.waiting() == ["浙A00001", "浙A00001", "浙A00001", "浙A00002"]
+
+
+def test_a_report_more_of_the_recognised_vehicle_is_nobody_elses() -> None:
+    world = World()
+    world.order("i-1", car(1))
+    world.sense("gate", True)
+    world.capture("浙A00001", at_s=100)
+    world.settle()
+    assert world.book.inspections["i-1"].phase == "on_lane"
+    world.capture("浙A00001", at_s=90)
+    world.capture("浙A00001", at_s=110)
+    assert world.waiting() == []
+    world.capture("浙A00001", at_s=111)
+    assert world.waiting() == ["浙A00001"]  # it came back, or stands there for long
+
+
+def test_without_a_camera_time_the_journals_counts() -> None:
+    world = World()
+    world.capture("浙A00001")
+    for _ in range(9):
+        world.sense("exit", True)
+    world.capture("浙A00001")
+    assert world.waiting() == ["浙A00001"]
+    for _ in range(10):
+        world.sense("exit", True)
+    world.capture("浙A00001")
+    assert world.waiting() == ["浙A00001", "浙A00001"]
+
+
+def test_two_vehicles_without_a_plate_are_two() -> None:
+    world = World()
+    world.capture("", at_s=100)
+    world.capture("", at_s=101)
+    assert world.waiting() == ["", ""]
+
+
+def test_a_replayed_capture_of_who_left_is_not_taken_for_who_came() -> None:
+    world = World()
+    world.order("i-1", car(1))
+    for _ in range(40):
+        world.sense("exit", True)
+    world.sense("gate", True)
+    world.sense("gate", False)  # record 43, so free since second 43
+    world.sense("gate", True)
+    world.capture("浙A00001", replayed=True, at_s=12)  # more than 30 s before that
+    assert world.waiting() == []
+    assert unmatched(LANE, world.book) is None
+    world.capture("浙A00001", replayed=True, at_s=13)
+    assert world.waiting() == ["浙A00001"]
+    world.settle()
+    assert world.book.inspections["i-1"].phase == "on_lane"
+
+
+def test_a_late_capture_counts_while_the_gate_has_not_been_free_since() -> None:
+    world = World()
+    world.order("i-1", car(1))
+    for _ in range(40):
+        world.sense("exit", True)
+    world.sense("gate", True)
+    world.capture("浙A00001", replayed=True, at_s=1)
+    assert world.waiting() == ["浙A00001"]
+    world.sense("gate", False)
+    for _ in range(40):
+        world.sense("exit", True)
+    world.capture("浙A00002", at_s=1)  # not replayed: the camera's clock may be wrong
+    world.capture("浙A00003", replayed=True)
+    assert world.waiting() == ["浙A00001", "浙A00002", "浙A00003"]
 
 
 def test_the_barrier_stays_open_while_a_car_is_under_it() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 
 from lanes.again import AgainError, FailedOnly, failed_only, remaining
@@ -235,6 +236,16 @@ def test_what_a_site_leaves_out_is_named_in_its_verdicts_and_never_stands() -> N
     full = checklist(car(), "periodic", DAY, rulebook())
     again = failed_only(judged, ON, None, full, case, rulebook())  # elsewhere, where nothing is left out
     assert {item.item for item in wanted.left_out if item.required} <= set(again.redo)
+
+
+def test_what_an_uncalibrated_device_measured_counts_and_is_named() -> None:
+    whole = attempt()
+    seq, body = whole.brakes["B1"]
+    flagged = msgspec.structs.replace(body, calibration="expired")
+    findings, verdict = judge(replace(whole, brakes={**whole.brakes, "B1": (seq, flagged)}), rulebook(), ON)
+    reminder = one(findings, "calibration")
+    assert verdict == "pass" and (reminder.severity, reminder.basis) == ("reminder", (seq,))
+    assert reminder.arithmetic.endswith("measured after the verification certificate had expired")
 
 
 def test_an_item_that_was_found_although_it_is_left_out_has_its_own_finding() -> None:

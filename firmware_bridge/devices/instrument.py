@@ -95,7 +95,10 @@ class SerialInstrument(Generic[F]):
         self._bytes_heard += len(chunk)
         if self._noise_at is not None:
             self._noise_at = now
-        for frame in self.deframer.feed(chunk):
+        skipped = self.deframer.skipped
+        frames = self.deframer.feed(chunk)
+        self._line.link.tap.framed(len(frames), self.deframer.skipped - skipped)
+        for frame in frames:
             self._frames_heard += 1
             if self._lock.locked():
                 self._frames.put_nowait(Heard(frame, now))
@@ -143,6 +146,7 @@ class SerialInstrument(Generic[F]):
             raise
         except TimeoutError:
             self.doubt()
+            self._line.link.tap.timed_out()
             advice = "check power, cable and line settings"
             raise MeasureError(f"{self.name}: {doing}: nothing for {limit_s:g} s; {advice}") from None
         if heard is None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
-from firmware_bridge.devices.vzenith import PLATE_TYPES
+from firmware_bridge.devices.vzenith_result import PLATE_TYPES
 from firmware_bridge.mqtt import Broker, BrokerLost
 
 KEEP_ALIVE_S = 10.0  # s; F
@@ -21,7 +23,33 @@ class CameraTwin:
         self.sn = sn
         self._topic = f"{sn}/device/message/up" if older_firmware else f"device/{sn}/message/up"
         self._broker = Broker(broker_address, identifier=f"camera-{sn}", persistent=False)
+        self._broker.route((f"{self._topic.removesuffix('up')}down/+",), self)
         self._plateid = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pulses: list[int] = []
+        self.sees = ""
+        self.code = 200  # how it answers commands; 0: not at all
+
+    async def heard(self, topic: str, payload: bytes) -> None:
+        """Obeys a command and replies to it under ``down``, as cameras in the field do (F)."""
+        asked = msgspec.json.decode(payload)
+        name = topic.rpartition("/")[2]
+        if name == "gpio_out" and self.code == 200:
+            self.pulses.append(asked["payload"]["body"]["io"])
+        if self.code:
+            reply = {"id": asked["id"], "sn": self.sn, "name": name, "code": self.code, "payload": None}
+            self._soon(self._broker.publish(f"{topic}/reply", msgspec.json.encode(reply)))
+        if name == "ivs_trigger" and self.code == 200:
+            self._soon(self.publish(self.sees, None))
+
+    async def unreadable(self, _topic: str, _payload: bytes, _why: str) -> None:
+        """A command larger than the limit is nobody's."""
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """A message's listener must not wait for the broker that waits for it."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def run(self) -> None:
         """Keeps the connection and the heartbeat, until cancelled."""
@@ -80,14 +108,8 @@ def ivs_result(
 ) -> bytes:
     """The message body of one recognition."""
     seconds = int(at.timestamp())
-    result: dict[str, object] = {
-        "license": base64.b64encode((plate or "_无_").encode()).decode(),
-        "confidence": confidence_pct if plate else 0,
-        "type": TYPE_CODES.get(plate_type, 0),
-        "plateid": plateid,
-        "isoffline": int(offline),
-        "timeStamp": {"Timeval": {"sec": seconds, "usec": at.microsecond}},
-    }
+    result = plate_result(plate_type, at, plateid, confidence_pct if plate else 0, offline)
+    result["license"] = base64.b64encode((plate or "_无_").encode()).decode()
     if photo is not None:
         result["full_image_content"] = base64.b64encode(photo).decode()
     if crop is not None:
@@ -102,3 +124,16 @@ def ivs_result(
         "payload": {"AlarmInfoPlate": alarm},
     }
     return msgspec.json.encode(message)
+
+
+def plate_result(
+    plate_type: str, at: datetime, plateid: int, confidence_pct: int, offline: bool
+) -> dict[str, Any]:
+    """A ``PlateResult`` without plate and pictures, which HTTP and MQTT name differently."""
+    return {
+        "confidence": confidence_pct,
+        "type": TYPE_CODES.get(plate_type, 0),
+        "plateid": plateid,
+        "isoffline": int(offline),
+        "timeStamp": {"Timeval": {"sec": int(at.timestamp()), "usec": at.microsecond}},
+    }

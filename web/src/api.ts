@@ -119,6 +119,7 @@ export interface DeviceHealth {
   state: DeviceState;
   why: string;
   simulated: boolean;
+  marks: string[];
 }
 
 export interface Destination {
