@@ -278,8 +278,9 @@ def test_an_officer_overrules_the_model(opinion: str) -> None:
     evidence = replace(evidence, rulings={302: (303, ruled(302, "pass", "dirt on the last digit"))})
     findings, verdict = judged(evidence)
     assert verdict == "pass"
-    said = findings["vin", "review"].arithmetic
-    assert said == f"officer 001 ruled pass: dirt on the last digit (model: {opinion})"
+    found = findings["vin", "review"]
+    assert found.result == "pass"
+    assert found.arithmetic == f"officer 001 ruled pass: dirt on the last digit (model: {opinion})"
 
 
 def test_an_officer_fails_what_the_model_likes() -> None:

@@ -108,6 +108,9 @@ def test_long_reasons_still_make_a_finding() -> None:
     long = Referred(officer="001", signs=("4-10",), reason="r" * 2000)
     findings, _ = judge(attempt(referrals={600: long}), rulebook(), ON)
     assert len(one(findings, "suspicion").arithmetic) == 2000
+    site = msgspec.structs.replace(SMALL_SITE, left_out_why="r" * 2001)
+    findings, _ = judge(attempt(given=site), rulebook(), ON)
+    assert {f.arithmetic for f in findings if f.quantity == "left_out"} == {"r" * 2000}
 
 
 # ---- incomplete ----------------------------------------------------------------------------------
