@@ -13,7 +13,7 @@ from lanes.plate import PlateError, Plates
 from lanes.plate_form import LETTERS, PROVINCES, SETS, PlateForm
 from lanes.rulebook import Rulebook
 from lanes.scope import RuleError
-from lanes.spelling import ALIKE, NEAR, OTHER, fold, looks_like, misreading_cost
+from lanes.spelling import ALIKE, NEAR, OTHER, fold, looks_like, misread_as, misreading_cost
 from lanes.vehicle import Plate, Problem
 from tests.lanes_parts import ON, rulebook, tables
 
@@ -366,6 +366,14 @@ def test_look_alikes(one: str, other: str, alike: bool) -> None:
 )
 def test_what_a_misreading_costs(one: str, other: str, cost: int) -> None:
     assert misreading_cost(one, other) == misreading_cost(other, one) == cost
+
+
+@pytest.mark.parametrize(
+    ("c", "cost", "others"),
+    [("8", ALIKE, ("B",)), ("8", NEAR, ("3", "9")), ("0", ALIKE, ("D", "O", "Q")), ("W", NEAR, ())],
+)
+def test_what_a_character_is_taken_for(c: str, cost: int, others: tuple[str, ...]) -> None:
+    assert misread_as(c, cost) == others
 
 
 def test_what_may_have_been_meant_comes_cheapest_first() -> None:
