@@ -22,7 +22,7 @@ log = structlog.get_logger("chayan.signs")
 
 def sign_rows(desk: Desk, lane: Lane, station: str) -> tuple[Row, ...]:
     """What a board at a station shows now: whose turn it is, and what to do."""
-    place = [each.name for each in lane.stations].index(station)
+    place = lane.index(station)
     here, after = lane.stations[place], [*lane.stations, None][place + 1]
     state = desk.book.lane(lane.name)
     inspection = desk.book.inspections.get(state.at.get(station, ""))

@@ -142,6 +142,10 @@ class Lane(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target_s: Annotated[int, Meta(ge=60, le=86_400)] = 900
     stand_limit_s: Annotated[int, Meta(ge=10, le=86_400)] = 300
 
+    def index(self, station: str) -> int:
+        """Place of a station in the lane, from 0; raises ValueError for a station of another lane."""
+        return [each.name for each in self.stations].index(station)
+
     def has(self, kind: StationKind) -> bool:
         """Whether a station of a kind stands on this lane."""
         return any(station.kind == kind for station in self.stations)
