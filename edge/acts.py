@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from central_sync.journal import RetiredError
 from edge.desk import Desk, moved_key
-from edge.permits import ActError, must_be_permitted
+from edge.permits import ActError, key_reused, must_be_permitted
 from firmware_bridge.device import Act
 from lanes.inspection import Inspection
 from lanes.record import (
@@ -266,12 +266,7 @@ class Acts:
     def _same(self, stands: Record, offered: AnyBody, inspection: str) -> int:
         seq = stands.seq
         if (stands.body, stands.inspection) != (offered, inspection):
-            raise ActError(
-                409,
-                "key-reused",
-                f"同一键值已用于另一内容（记录 {seq}）",
-                f"this key already stands for something else (record {seq}); use a new key",
-            )
+            raise key_reused(seq)
         return seq
 
     def _body(self, post: ActPost) -> AnyBody:

@@ -21,6 +21,7 @@ from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
 from edge.answers import answer, problem, read_body, read_struct
 from edge.board import LinkState, board, detail, site_view, summary
+from edge.carrying import CarriedPost, Carrying, Place
 from edge.checking import CheckPost, enter
 from edge.desk import Desk
 from edge.filming import add_clips
@@ -53,6 +54,7 @@ NO_PAGES = (
 )
 
 NO_READERS: Mapping[str, ObdReader] = {}
+NO_PLACES: Mapping[str, Place] = {}
 
 
 class ReviewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,8 +94,11 @@ def build_api(
     watch: Watch | None = None,
     readers: Mapping[str, ObdReader] = NO_READERS,
     clips: Photos | None = None,
+    carried: Mapping[str, Place] = NO_PLACES,
 ) -> FastAPI:
-    """The node's application. ``readers``: its OBD adapters by name; ``clips``: what its cameras filmed."""
+    """The node's application. ``readers``, ``carried``: its OBD adapters and carried instruments by name;
+    ``clips``: what its cameras filmed.
+    """
     app = FastAPI(title="Chayan edge", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     _errors(app)
     app.add_middleware(_Secure)
@@ -102,6 +107,7 @@ def build_api(
     if clips is not None:
         add_clips(app, clips)
     _obd_routes(app, Obd(acts, readers))
+    _carried_routes(app, Carrying(acts, carried))
     _review_routes(app, desk, token)
     _device_routes(app, desk, watch or Watch(desk.site))
     add_operating(app, Operating(acts))
@@ -300,6 +306,13 @@ def _obd_routes(app: FastAPI, obd: Obd) -> None:
     @app.post("/api/v1/inspections/{inspection}/obd")
     async def ask(inspection: str, request: Request) -> Response:
         seq, fresh = await obd.ask(inspection, await read_struct(request, ObdPost))
+        return answer({"seq": seq}, 201 if fresh else 200)
+
+
+def _carried_routes(app: FastAPI, carrying: Carrying) -> None:
+    @app.post("/api/v1/inspections/{inspection}/measurements")
+    async def measure(inspection: str, request: Request) -> Response:
+        seq, fresh = await carrying.ask(inspection, await read_struct(request, CarriedPost))
         return answer({"seq": seq}, 201 if fresh else 200)
 
 

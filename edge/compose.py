@@ -21,6 +21,7 @@ from edge.acts import Acts
 from edge.agent import Loop, boot_id, run_agent
 from edge.api import build_api
 from edge.bundles import Ferrying
+from edge.carrying import Place
 from edge.desk import Desk
 from edge.directives import Directing, tell_configuration
 from edge.filming import CLIPS, Filming
@@ -42,7 +43,7 @@ from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
 from firmware_bridge.tap import NOBODY, TAP, Tap
 from lanes.calibration import Standing
-from lanes.layout import WORK
+from lanes.layout import CARRIED, WORK
 from lanes.record import NodeStarted
 
 JOURNAL_FILE = "journal.sqlite"
@@ -137,19 +138,34 @@ def equipment(
 def lane_devices(desk: Desk, watch: Watch, devices: Mapping[str, Device], lane: str) -> LaneDevices:
     """The instruments and switchboards of one lane, each watched."""
     mine = [entry for entry in desk.site.devices if entry.lane == lane]
-
-    def watched(entry: DeviceEntry) -> Watched:
-        def stands() -> Standing:
-            return desk.calibrations.of(entry.name, datetime.now(UTC))
-
-        return Watched(devices[entry.name], watch.of(entry.name), stands)
-
+    watched = partial(_watched, desk, watch, devices)
     return LaneDevices(
         instruments={entry.role: watched(entry) for entry in mine if entry.role in WORK},
         switchboards=tuple(
             watched(entry) for entry in mine if entry.role == "io" and getattr(entry.config, "outputs", None)
         ),
     )
+
+
+def carried(desk: Desk, watch: Watch, devices: Mapping[str, Device]) -> dict[str, Place]:
+    """The instruments of a site that are carried to a vehicle, by name, each watched."""
+    return {
+        entry.name: Place(
+            instrument=_watched(desk, watch, devices, entry),
+            lane=entry.lane,
+            station=entry.station,
+            item=CARRIED[entry.role],
+        )
+        for entry in desk.site.devices
+        if entry.role in CARRIED
+    }
+
+
+def _watched(desk: Desk, watch: Watch, devices: Mapping[str, Device], entry: DeviceEntry) -> Watched:
+    def stands() -> Standing:
+        return desk.calibrations.of(entry.name, datetime.now(UTC))
+
+    return Watched(devices[entry.name], watch.of(entry.name), stands)
 
 
 def obd_readers(site: SiteFile, devices: Mapping[str, Device]) -> dict[str, ObdReader]:
@@ -225,7 +241,9 @@ async def run_node(path: Path) -> None:
             if site.bundles is not None:
                 loops["bundles"] = Ferrying(desk, key, site.bundles).run
             readers = obd_readers(site, devices)
-            app = build_api(desk, acts, link, worker_token(folder), pages_folder(), watch, readers, clips)
+            gauges = carried(desk, watch, devices)
+            token, pages = worker_token(folder), pages_folder()
+            app = build_api(desk, acts, link, token, pages, watch, readers, clips, gauges)
             started = NodeStarted(
                 version=version("chayan"),
                 boot=f"{boot_id()}-{secrets.token_hex(4)}",

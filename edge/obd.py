@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from central_sync.journal import RetiredError
 from edge.acts import Acts
-from edge.permits import ActError, must_be_permitted
+from edge.permits import ActError, key_reused, must_be_permitted
 from edge.settings import DeviceEntry
 from firmware_bridge.device import MeasureError, ObdReader
 from lanes.inspection import Inspection
@@ -80,12 +80,7 @@ class Obd:
         place = {name: getattr(stands, name, "") for name in ("lane", "station", "officer")}
         same = read is None or stands == msgspec.structs.replace(read, **place)
         if not isinstance(stands, ObdRead) or not same or record.inspection != inspection:
-            raise ActError(
-                409,
-                "key-reused",
-                f"同一键值已用于另一内容（记录 {record.seq}）",
-                f"this key already stands for something else (record {record.seq}); use a new key",
-            )
+            raise key_reused(record.seq)
         return record.seq
 
     def _reader(self, known: Inspection, device: str) -> ObdReader:

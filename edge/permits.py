@@ -25,6 +25,21 @@ class ActError(Exception):
         self.status, self.code, self.zh, self.en = status, code, zh, en
 
 
+def key_reused(seq: int) -> ActError:
+    """The answer to a key under which another act stands."""
+    return ActError(
+        409,
+        "key-reused",
+        f"同一键值已用于另一内容（记录 {seq}）",
+        f"this key already stands for something else (record {seq}); use a new key",
+    )
+
+
+def no_item(item: str) -> ActError:
+    """The answer to an item that is not on the vehicle's list."""
+    return ActError(422, "no-item", f"没有项目 {item}", f"this vehicle has no item {item}")
+
+
 def must_be_permitted(desk: Desk, inspection: Inspection, body: AnyBody) -> None:
     """Raises ActError for what this inspection does not allow as it stands."""
     match body:
@@ -72,7 +87,7 @@ def _may_add(desk: Desk, inspection: Inspection, body: AnyBody) -> None:
 def _may_check(desk: Desk, inspection: Inspection, body: Checked, checklist: Checklist) -> None:
     """An item of the checklist; one with a defect that rejects cannot pass."""
     if body.item not in {item.item for item in checklist.checks}:
-        raise _no_item(body.item)
+        raise no_item(body.item)
     rejects = rejecting(body.defects, desk.rules_of(inspection))
     if rejects and body.result != "fail":
         raise ActError(
@@ -90,7 +105,7 @@ def _may_repeat(desk: Desk, inspection: Inspection, body: Repeated, checklist: C
     lane = desk.site.lane(inspection.lane or "")
     for item in body.items:
         if item not in codes:
-            raise _no_item(item)
+            raise no_item(item)
         station = lane.measuring(item)
         if station is not None and station.name in inspection.left:
             raise ActError(
@@ -99,10 +114,6 @@ def _may_repeat(desk: Desk, inspection: Inspection, body: Repeated, checklist: C
     if inspection.running is not None:
         running = inspection.running
         raise ActError(409, "running", f"正在检测 {running}", f"{running} is being measured: wait")
-
-
-def _no_item(item: str) -> ActError:
-    return ActError(422, "no-item", f"没有项目 {item}", f"this vehicle has no item {item}")
 
 
 def _may_sign(desk: Desk, inspection: Inspection) -> None:

@@ -17,12 +17,16 @@ from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.devices.registers import line_problems
 from lanes.calibration import Certificate, Policy
-from lanes.layout import WORK, Lane, Title, Word, layout_problems
+from lanes.layout import CARRIED, WORK, Carried, Lane, Title, Word, layout_problems
 from lanes.layout import Role as Measuring
 from lanes.record import is_node_name
 
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
-Role: TypeAlias = Measuring | Literal["camera", "pda", "io", "sign", "obd", "scanner", "tag", "card", "video"]
+Role: TypeAlias = (
+    Measuring | Carried | Literal["camera", "pda", "io", "sign", "obd", "scanner", "tag", "card", "video"]
+)
+#: Roles of what measures, and so is calibrated.
+MEASURING: frozenset[str] = frozenset({*WORK, *CARRIED})
 
 
 class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -364,7 +368,8 @@ def _cross_problems(site: SiteFile) -> list[str]:
     problems += [f"[[devices]] {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})]
     stations = {lane.name: {station.name for station in lane.stations} for lane in site.lanes}
     for entry in site.devices:
-        if entry.role not in WORK and (entry.certificate or entry.check_every_hours):
+        problems += _unfit(entry)
+        if entry.role not in MEASURING and (entry.certificate or entry.check_every_hours):
             problems.append(f"[[devices]] {entry.name}: only what measures is calibrated, not a {entry.role}")
         if entry.role == "pda":
             continue
@@ -381,6 +386,17 @@ def _cross_problems(site: SiteFile) -> list[str]:
     places = {f"{lane}/{name}" for lane, names in stations.items() for name in names}
     problems += [f"[video] must: {place!r}{nearest(place, places)}" for place in {*site.video.must} - places]
     return problems + _unheard(site) + _unwired(site) + _misplaced(site)
+
+
+def _unfit(entry: DeviceEntry) -> list[str]:
+    """A role that a device of this kind cannot play."""
+    fitting: tuple[str, ...] = getattr(entry.config, "roles", KINDS[entry.kind].roles)
+    if entry.role in fitting:
+        return []
+    return [
+        f"[[devices]] {entry.name}: kind {entry.kind} cannot be role = {entry.role!r}; "
+        f"fitting: {', '.join(fitting)}"
+    ]
 
 
 def _unheard(site: SiteFile) -> list[str]:

@@ -262,7 +262,8 @@ class Inspection:
         """Whether a reading counts: one that came after its item was stopped stays in the journal only."""
         if item in self.halted:
             return False
-        self.running = None
+        if self.running == item:
+            self.running = None
         self.failures.pop(item, None)
         return True
 

@@ -10,6 +10,7 @@ StationKind: TypeAlias = Literal[
     "gate", "exterior", "chassis", "brake", "sideslip", "speed", "headlamp", "outline", "mass", "exit"
 ]
 Role: TypeAlias = Literal["weigh", "brake", "sideslip", "speed", "headlamp", "outline", "mass"]
+Carried: TypeAlias = Literal["road", "treads"]
 Stand: TypeAlias = Literal["axle", "whole", "pass"]
 
 
@@ -37,6 +38,8 @@ WORK: dict[Role, Work] = {
     "sideslip": Work(letter="A", stand="pass", outputs=("advance",)),
     "outline": Work(letter="M", stand="pass", outputs=("advance",)),
 }
+#: Instruments that are carried to a vehicle, and the item each measures when an officer asks it to.
+CARRIED: dict[Carried, str] = {"road": "R1", "treads": "08"}
 #: What a station of a kind measures by itself; ``roles`` in the site file says otherwise.
 ROLES: dict[StationKind, tuple[Role, ...]] = {
     "gate": (),

@@ -11,7 +11,8 @@ import httpx
 from central_sync.journal import Journal
 from central_sync.photos import Photos
 from edge.acts import Acts
-from edge.api import NO_READERS, build_api
+from edge.api import NO_PLACES, NO_READERS, build_api
+from edge.carrying import Place
 from edge.demo_site import Ports, site_text
 from edge.desk import Desk
 from edge.roads import Links
@@ -90,7 +91,12 @@ class Edge:
 
 @asynccontextmanager
 async def edge_at(
-    folder: Path, more: str = "", readers: Mapping[str, ObdReader] = NO_READERS, *, keep_site: bool = False
+    folder: Path,
+    more: str = "",
+    readers: Mapping[str, ObdReader] = NO_READERS,
+    carried: Mapping[str, Place] = NO_PLACES,
+    *,
+    keep_site: bool = False,
 ) -> AsyncIterator[Edge]:
     """A node on a folder, whose devices do not run; ``more``: what its site file says beside the demo's.
 
@@ -104,7 +110,7 @@ async def edge_at(
         desk = Desk(site, journal, Photos(folder / "photos"), read_rulebook())
         watch = Watch(site)
         clips = Photos(folder / "clips")
-        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, watch, readers, clips)
+        app = build_api(desk, Acts(desk), Links({}), TOKEN, None, watch, readers, clips, carried)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://edge.test") as client:
             yield Edge(desk=desk, client=client, watch=watch)

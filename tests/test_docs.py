@@ -434,10 +434,12 @@ def test_every_kind_of_device_has_a_page_with_its_keys_and_their_ranges(kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_of_a_kind_of_device_tells_its_names_and_rhythm(kind: str) -> None:
+def test_the_page_of_a_kind_of_device_tells_its_names_rhythm_and_roles(kind: str) -> None:
     known, text = KINDS[kind], page(f"docs/devices/{kind}.md")
     rhythm = "none" if known.rhythm_s == math.inf else f"{known.rhythm_s:g} s"
-    assert text.startswith(f"# `{kind}`: {known.zh}\n\n{known.en}. Rhythm: {rhythm}.")
+    roles = " ".join(f"`{role}`" for role in known.roles)
+    word = "Role" if len(known.roles) == 1 else "Roles"
+    assert text.startswith(f"# `{kind}`: {known.zh}\n\n{known.en}. Rhythm: {rhythm}. {word}: {roles}.")
     listed = {row[0]: row[-1] for row in cells(sections(page("docs/devices.md"), 2)["Health"])}
     assert listed[f"[`{kind}`](devices/{kind}.md)"] == rhythm
 

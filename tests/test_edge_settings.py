@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from edge.settings import SettingsError, load
+from edge.settings import Role, SettingsError, load
+from firmware_bridge.catalog import KINDS
 from tests.edge_parts import changed_site, site_file
 
 
@@ -42,6 +44,12 @@ def test_units_of_one_line_name_one_baud_rate(tmp_path: Path) -> None:
         ("wait_s = 15", "wait_s = 0.1", ["slip-1", "wait_s", ">= 0.5"]),
         ("coil = 0 }", "coyl = 0 }", ["io-1", "outputs", "'coyl'", "did you mean 'coil'"]),
         ('role = "brake"', 'role = "break"', ["brakes-1", "role", "break"]),
+        (
+            'role = "brake"',
+            'role = "sign"',
+            ["brakes-1", "brake-roller cannot be role = 'sign'", "fitting: brake"],
+        ),
+        ('role = "io"', 'role = "weigh"', ["io-1", "modbus-io cannot be role = 'weigh'; fitting: io"]),
         ('lane = "2"\nstation = "gate"', 'lane = "3"\nstation = "gate"', ["camera-2", "lane = '3'"]),
         ('station = "gate"\nsn', 'station = "gait"\nsn', ["camera-1", "station = 'gait'", "'gate'"]),
         ('sensor = "axle"', 'sensor = "axel"', ["lane 1, station brake", "no I/O device", "'axle'"]),
@@ -60,6 +68,34 @@ def test_wrong_site_files_are_refused_by_name(tmp_path: Path, old: str, new: str
     assert str(path) in text
     for part in says:
         assert part in text, text
+
+
+METER = """[[devices]]
+name = "meter-1"
+kind = "modbus-meter"
+role = "{role}"
+lane = "1"
+station = "exterior"
+address = "tcp://192.0.2.30:502"
+values = [{{ quantity = "mass_kg", register = 0 }}]
+counter = 1
+
+[[lanes]]"""
+
+
+def test_the_quantity_of_a_meter_tells_its_role(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load(changed_site(tmp_path, "[[lanes]]", METER.format(role="speed")))
+    assert "meter-1: kind modbus-meter cannot be role = 'speed'; fitting: mass" in str(wrong.value)
+    with pytest.raises(SettingsError) as misplaced:
+        load(changed_site(tmp_path, "[[lanes]]", METER.format(role="mass")))
+    assert "fitting" not in str(misplaced.value)
+
+
+def test_every_role_but_that_of_cards_has_a_kind_and_every_kind_a_role() -> None:
+    roles = {role for part in get_args(Role) for role in (get_args(part) or (part,))}
+    assert roles - {"card"} == {role for kind in KINDS.values() for role in kind.roles}
+    assert all(kind.roles for kind in KINDS.values())
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -53,6 +53,13 @@ TOGETHER: tuple[frozenset[Quantity], ...] = (
     frozenset({"left_kg", "right_kg"}),
     frozenset({"slip_m_per_km"}),
 )
+#: What a lane may use a bench for that gives a quantity.
+ROLES: Mapping[Quantity, str] = {
+    "actual_kmh": "speed",
+    "mass_kg": "mass",
+    "left_kg": "weigh",
+    "slip_m_per_km": "sideslip",
+}
 #: Beyond it the bench is at fault, or empty (M).
 RANGES: Mapping[Quantity, tuple[int, int]] = {
     "actual_kmh": (0, 200),
@@ -132,6 +139,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"values: {' and '.join(named)} make no record; known are {known}")
         if not self.live_ms and self.counter is None and self.ready is None:
             raise ValueError("nothing tells a new result from an old one: name counter or ready, or live_ms")
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What a lane may use it for."""
+        return tuple(ROLES[value.quantity] for value in self.values if value.quantity in ROLES)
 
     @property
     def guards(self) -> list[int]:
