@@ -87,7 +87,7 @@ def header_of(site: SiteFile, names: set[str]) -> Recording:
                 role=each.role,
                 lane=each.lane,
                 station=each.station,
-                config=without_passwords(msgspec.to_builtins(each.config)),
+                config=without_passwords(msgspec.to_builtins(each.config, enc_hook=str)),
             )
             for each in site.devices
             if each.name in names

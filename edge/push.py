@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from central_sync.volumes import JournalError
 from edge.agent import bind, serve
 from edge.settings import PushAddress
-from firmware_bridge.device import Answer, Push, Pushed
+from firmware_bridge.device import Answer, Push, Pushed, channel_of
 from firmware_bridge.tap import NOBODY, Tap
 
 HEAD_S = 10.0  # s from the connection to the end of its request's head
@@ -100,7 +100,7 @@ class PushDoor:
         async with self._turns[name]:
             push = await self._read(request, f"/{rest}" if rest else "", peer)
             tap = self._taps.get(name, NOBODY)
-            tap.heard(f"http:{push.path}", push.body)
+            tap.heard(channel_of(push), push.body)
             tap.framed(0 if push.torn else 1)
             return await device.pushed(push)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -15,9 +16,9 @@ from edge.capturing import RecordedDevice, Recording, RecordingError, read_recor
 from edge.failing import fail
 from edge.watching import Asked, Failed
 from firmware_bridge.catalog import KINDS
-from firmware_bridge.device import Device, Health, MeasureError, Said
+from firmware_bridge.device import Device, Health, MeasureError, Said, push_of
 from firmware_bridge.mqtt import Broker
-from firmware_bridge.played import PlayedLoop, Side
+from firmware_bridge.played import PlayedLoop, PlayedWeb, Side
 from firmware_bridge.tap import Entry, plain_json
 
 TAIL_S = 5.0  # after the last entry, for what was just under way
@@ -89,7 +90,7 @@ def _replay(device: RecordedDevice, entries: list[Entry], result: Replayed) -> N
     sides = _sides(entries)
     known = json.dumps(device.config)
     for side in sides:
-        if side.channel.removeprefix("modbus:") not in known:
+        if side.channel.removeprefix("modbus:") not in known and not _is_web(side):
             result.notes.append(f"what came over {side.channel} cannot be replayed")
     loop = PlayedLoop(dict(enumerate(sides, 1)))
     try:
@@ -110,14 +111,21 @@ def _sides(entries: list[Entry]) -> list[Side]:
     """The addresses of a device, each with what was recorded of it; topics are no addresses."""
     channels: dict[str, list[Entry]] = {}
     for entry in entries:
-        if entry.way in ("up", "lost", "in", "out") and not entry.channel.startswith("mqtt"):
+        if entry.way in ("up", "lost", "in", "out") and not entry.channel.startswith(("mqtt", "push:")):
             channels.setdefault(entry.channel, []).append(entry)
     return [Side(channel, each, entries[0].tick_ns) for channel, each in channels.items()]
 
 
+def _is_web(side: Side) -> bool:
+    return side.channel.startswith("http://")
+
+
 async def _play(recorded: RecordedDevice, entries: list[Entry], sides: list[Side]) -> list[Line]:
     broker = PlayedBroker("mqtt://played:1883", identifier="replay")
-    device = _built(recorded, sides, broker)
+    device: Any = _built(recorded, sides, broker)
+    web = next((side for side in sides if _is_web(side)), None)
+    if web is not None and hasattr(device, "web"):
+        device.web = PlayedWeb(web)
     said: list[Line] = []
     questions: list[asyncio.Task[Line]] = []
 
@@ -150,17 +158,22 @@ def _answer(outcome: "Line | BaseException") -> Line:
 
 
 async def _follow(
-    entries: list[Entry], broker: Broker, device: Device, questions: "list[asyncio.Task[Line]]"
+    entries: list[Entry], broker: Broker, device: Any, questions: "list[asyncio.Task[Line]]"
 ) -> None:
     """Hands messages on and asks what was asked, each at its moment of the recording."""
     loop = asyncio.get_running_loop()
     began, first = loop.time(), entries[0].tick_ns
-    for entry in entries:
-        await asyncio.sleep(began + (entry.tick_ns - first) / 1e9 - loop.time())
-        if entry.way == "in" and entry.channel.startswith("mqtt:") and not entry.size_bytes:
-            await broker.hand_on(entry.channel.removeprefix("mqtt:"), entry.data)
-        elif entry.way == "asked":
-            questions.append(asyncio.ensure_future(_ask(device, entry.data)))
+    async with asyncio.TaskGroup() as posts:  # an answer to a post may wait, the next post does not
+        for entry in entries:
+            await asyncio.sleep(began + (entry.tick_ns - first) / 1e9 - loop.time())
+            if entry.way == "asked":
+                questions.append(asyncio.ensure_future(_ask(device, entry.data)))
+            elif entry.way != "in" or entry.size_bytes:
+                continue
+            elif entry.channel.startswith("mqtt:"):
+                await broker.hand_on(entry.channel.removeprefix("mqtt:"), entry.data)
+            elif entry.channel.startswith("push:"):
+                posts.create_task(device.pushed(push_of(entry.channel, entry.data)))
 
 
 async def _ask(device: Any, words: bytes) -> Line:
@@ -182,13 +195,22 @@ def _built(recorded: RecordedDevice, sides: list[Side], broker: Broker) -> Devic
     kind = KINDS.get(recorded.kind)
     if kind is None:
         raise RecordingError(f"{recorded.name}: kind {recorded.kind!r} is not known to this version")
-    places = {side.channel: number for number, side in enumerate(sides, 1)}
-    try:
-        config = msgspec.convert(_led(recorded.config, places), kind.config)
-    except msgspec.ValidationError as error:
-        raise RecordingError(f"{recorded.name}: its configuration is none of today's: {error}") from error
-    name = getattr(config, "broker", "main")
-    return kind.build(recorded.name, config, {name: broker})
+    places = {side.channel: number for number, side in enumerate(sides, 1) if not _is_web(side)}
+    with tempfile.NamedTemporaryFile("w") as secret:  # a recording holds no password, and needs none
+        secret.write("played")
+        secret.flush()
+        table = _let_in(_led(recorded.config, places), secret.name)
+        try:
+            config = msgspec.convert(table, kind.config, dec_hook=lambda _, text: Path(text))
+        except msgspec.ValidationError as error:
+            raise RecordingError(f"{recorded.name}: its configuration is none of today's: {error}") from error
+        return kind.build(recorded.name, config, {getattr(config, "broker", "main"): broker})
+
+
+def _let_in(table: Any, secret: str) -> Any:
+    """A table with a password file wherever a login lacks it."""
+    login = table.get("login")
+    return table if login is None else table | {"login": {"password_file": secret} | login}
 
 
 def _led(value: Any, places: Mapping[str, int]) -> Any:

@@ -385,7 +385,7 @@ def _cross_problems(site: SiteFile) -> list[str]:
     problems += [f"[[devices]] {line}" for line in line_problems((e.name, e.config) for e in site.devices)]
     places = {f"{lane}/{name}" for lane, names in stations.items() for name in names}
     problems += [f"[video] must: {place!r}{nearest(place, places)}" for place in {*site.video.must} - places]
-    return problems + _unheard(site) + _unwired(site) + _misplaced(site)
+    return problems + _unheard(site) + _unwired(site) + _twice(site) + _misplaced(site)
 
 
 def _unfit(entry: DeviceEntry) -> list[str]:
@@ -407,6 +407,17 @@ def _unheard(site: SiteFile) -> list[str]:
         f"[[devices]] {entry.name}: kind {entry.kind} posts to this node: add a table [push] with a host"
         for entry in site.devices
         if KINDS[entry.kind].pushes
+    ]
+
+
+def _twice(site: SiteFile) -> list[str]:
+    """Two instruments of a lane for one role: only one of them could be asked."""
+    first: dict[tuple[str, str], str] = {}
+    return [
+        f"[[devices]] {entry.name}: role = {entry.role!r} is {first[entry.lane, entry.role]}'s"
+        f" on lane {entry.lane}"
+        for entry in site.devices
+        if entry.role in WORK and first.setdefault((entry.lane, entry.role), entry.name) != entry.name
     ]
 
 

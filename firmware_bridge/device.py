@@ -111,6 +111,17 @@ class Push(Struct, frozen=True, kw_only=True):
     torn: str = ""
 
 
+def channel_of(push: Push) -> str:
+    """A post as the channel of its note: path, content type, why it is not whole."""
+    return "\t".join((f"push:{push.path}", push.content_type, push.torn))
+
+
+def push_of(channel: str, body: bytes) -> Push:
+    """The post of such a note."""
+    path, content_type, torn = channel.removeprefix("push:").split("\t")
+    return Push(path=path, peer="", content_type=content_type, body=body, size_bytes=len(body), torn=torn)
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """What the device is answered."""
 

@@ -11,12 +11,14 @@ import asyncio
 import heapq
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from firmware_bridge.tap import Entry
+from firmware_bridge.web import Stream, Web, WebError
 
 NUMBER = 2  # bytes of a Modbus TCP transaction number
 LATE_S = 1e-4  # no real loop wakes anybody at the very moment he asked for
@@ -39,6 +41,7 @@ class Connection:
     """One connection: when it was open (s of the recording), what came unasked at first, and the turns."""
 
     up_s: float
+    words: str = ""  # what the other side said of what comes
     ends_s: float | None = None  # None: it was still open at the end
     opening: list[tuple[float, bytes]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
@@ -59,7 +62,8 @@ class Side:
             if now is not None and entry.way in ("up", "lost"):
                 now.ends_s, now = at_s, None
             if now is None and entry.way != "lost":
-                now, since = Connection(at_s), entry.tick_ns
+                words = entry.data.decode() if entry.way == "up" else ""
+                now, since = Connection(at_s, words), entry.tick_ns
                 self.connections.append(now)
             if now is not None:
                 since = _take(now, entry, at_s, since)
@@ -157,6 +161,35 @@ class PlayedTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         """The same."""
+
+
+class PlayedWeb(Web):
+    """A device's web server that is not there: its streams are those of the recording."""
+
+    def __init__(self, side: Side) -> None:
+        super().__init__("http://played", "", "")
+        self._connections = side.connections
+
+    @asynccontextmanager
+    async def stream(self, path: str, silence_s: float) -> AsyncIterator[Stream]:
+        """The next stream, once its moment has come; raises WebError after the last."""
+        if not self._connections:
+            raise WebError(f"{self.address}: no further stream in the recording")
+        connection = self._connections.popleft()
+        await asyncio.sleep(connection.up_s - asyncio.get_running_loop().time())
+        yield Stream(content_type=connection.words or "multipart/mixed", chunks=_streamed(connection))
+
+
+async def _streamed(connection: Connection) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    for after, data in connection.opening:
+        await asyncio.sleep(connection.up_s + after - loop.time())
+        yield data
+    if connection.ends_s is None:
+        await loop.create_future()  # it went on beyond the recording
+    else:
+        await asyncio.sleep(connection.ends_s - loop.time())
+    raise WebError("the stream ended")
 
 
 class PlayedLoop(asyncio.SelectorEventLoop):

@@ -86,10 +86,10 @@ class Tap:
 
     # ---- what links, instruments and the agent call ----------------------------------------------
 
-    def up(self, channel: str) -> None:
-        """A connection is open."""
+    def up(self, channel: str, words: str = "") -> None:
+        """A connection is open; ``words``: what its other side said of what comes, such as a content type."""
         self.counts.connected += 1
-        self._note("up", channel, b"")
+        self._note("up", channel, words.encode())
 
     def lost(self, channel: str, why: str) -> None:
         """A connection is gone, or was not to be had."""

@@ -59,7 +59,12 @@ class Web:
         timeout = httpx.Timeout(CALL_S, connect=CONNECT_S, read=silence_s)
         async with self._answered("GET", path, b"", "", timeout) as answer:
             content_type = answer.headers.get("content-type", "")
-            yield Stream(content_type=content_type, chunks=self._chunks(answer))
+            TAP.get().up(self.address, content_type)
+            try:
+                yield Stream(content_type=content_type, chunks=self._chunks(answer))
+            except WebError as gone:
+                TAP.get().lost(self.address, str(gone))
+                raise
 
     async def call(self, method: str, path: str, body: bytes = b"", content_type: str = "") -> bytes:
         """One exchange, never repeated, within 10 s; the answer's first 64 KiB. Raises WebError, Refused."""

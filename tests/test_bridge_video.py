@@ -17,6 +17,7 @@ from firmware_bridge.device import Health, MeasureError
 from firmware_bridge.devices import rtsp_camera
 from firmware_bridge.devices.rtsp_camera import Config, RtspCamera, stream_address
 from firmware_bridge.link import AddressError
+from firmware_bridge.secret import SecretError
 from firmware_bridge.video import CLOCK_HZ, JUMP, Piece, Ring, VideoError, clip, still
 from firmware_bridge.virtual.twin_rtsp import RtspTwin
 from firmware_bridge.virtual.video import RATE, SIZE, group
@@ -140,12 +141,10 @@ def test_an_address_that_cannot_be_meant_is_refused(address: str) -> None:
 def test_the_password_comes_from_its_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("p@ss/word\n", "utf-8")
-    config = Config(address="rtsp://192.0.2.1:554/live?x=1", username="admin", password_file=str(secret))
+    config = Config(address="rtsp://192.0.2.1:554/live?x=1", username="admin", password_file=secret)
     assert stream_address(config) == "rtsp://admin:p%40ss%2Fword@192.0.2.1:554/live?x=1"
-    with pytest.raises(AddressError, match="cannot be read"):
-        stream_address(
-            Config(address="rtsp://192.0.2.1/", username="admin", password_file=str(tmp_path / "no"))
-        )
+    with pytest.raises(SecretError, match="cannot be read"):
+        stream_address(Config(address="rtsp://192.0.2.1/", username="admin", password_file=tmp_path / "no"))
 
 
 @asynccontextmanager
@@ -221,7 +220,7 @@ def test_a_camera_that_is_not_there_is_lost_and_its_password_is_not_told(tmp_pat
     async def main() -> Health:
         secret = tmp_path / "secret"
         secret.write_text("s3cret", "utf-8")
-        config = Config(address="rtsp://127.0.0.1:1/live", username="admin", password_file=str(secret))
+        config = Config(address="rtsp://127.0.0.1:1/live", username="admin", password_file=secret)
         told = Told()
         running = asyncio.create_task(RtspCamera("cam-1", config).run(told))
         (health,) = await told.count(Health, 1)

@@ -29,7 +29,8 @@ def test_units_of_one_line_name_one_baud_rate(tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsError) as wrong:
         load(changed_site(tmp_path, "[[lanes]]", f"{units}[[lanes]]"))
-    (line,) = str(wrong.value).splitlines()
+    line, *further = str(wrong.value).splitlines()
+    assert "[[devices]] slip-1: role = 'sideslip' is slip-1x's on lane 1" in further[-1]
     assert "slip-3x: address: slip-1x names serial:///dev/ttyS9 with other settings" in line
 
 

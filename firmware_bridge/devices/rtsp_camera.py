@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from firmware_bridge.device import Film, MeasureError, Picture, Tell
 from firmware_bridge.devices.pulse import Pulse
 from firmware_bridge.link import AddressError
+from firmware_bridge.secret import password
 from firmware_bridge.video import Ring, Stream, VideoError, clip, still
 
 RHYTHM_S = 10.0
@@ -24,7 +25,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     address: str
     username: Annotated[str, Meta(max_length=80)] = ""
-    password_file: str = ""
+    password_file: Path | None = None
     keep_s: Annotated[int, Meta(ge=10, le=3600)] = 180
     keep_mb: Annotated[int, Meta(ge=1, le=2000)] = 96
     before_s: Annotated[int, Meta(ge=0, le=60)] = 3
@@ -33,16 +34,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def stream_address(config: Config) -> str:
-    """The address with its user and password; raises AddressError."""
+    """The address with its user and password; raises AddressError, SecretError."""
     parts = urlsplit(config.address)
     if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname or parts.username is not None:
         raise AddressError("address: write rtsp://HOST:554/PATH; the user stands in username, password_file")
     if not config.username:
         return config.address
-    try:
-        secret = Path(config.password_file).read_text("utf-8").strip() if config.password_file else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise AddressError(f"password_file: {config.password_file} cannot be read: {error}") from error
+    secret = password(config.password_file) if config.password_file else ""
     user = f"{quote(config.username, safe='')}:{quote(secret, safe='')}@"
     return urlunsplit(parts._replace(netloc=user + parts.netloc))
 

@@ -16,7 +16,7 @@ export interface Bilingual {
 
 // ---- edge node -----------------------------------------------------------------------------------
 
-export type StationKind = "gate" | "exterior" | "brake" | "sideslip" | "exit";
+export type StationKind = "gate" | "exterior" | "chassis" | "brake" | "sideslip" | "speed" | "headlamp" | "outline" | "mass" | "exit";
 
 export interface Site {
   site: string;

@@ -14,11 +14,19 @@ export function gapName(code: string): string {
   return word("code", which);
 }
 
-const BENCH = /^(weight|instrument:B)/;
-const SLIP = /^instrument:A1/;
+/** What is measured at a kind of station; everything else an officer does wherever the vehicle stands. */
+const MEASURED: Partial<Record<StationKind, RegExp>> = {
+  brake: /^(weight|instrument:B)/,
+  sideslip: /^instrument:A/,
+  speed: /^instrument:S/,
+  headlamp: /^instrument:H/,
+  outline: /^instrument:M/,
+  mass: /^instrument:Z/,
+};
 
 /** Gaps with those first that can be closed where the vehicle stands. */
 export function nearestFirst(codes: readonly string[], kind: StationKind): string[] {
-  const here = (code: string) => (kind === "brake" ? BENCH.test(code) : kind === "sideslip" ? SLIP.test(code) : !BENCH.test(code) && !SLIP.test(code));
+  const bench = MEASURED[kind];
+  const here = (code: string) => (bench ? bench.test(code) : !Object.values(MEASURED).some((each) => each.test(code)));
   return [...codes.filter(here), ...codes.filter((code) => !here(code))];
 }

@@ -22,6 +22,10 @@ it("names first what can be done where the vehicle stands", () => {
   const gaps = ["item:01", "instrument:B1", "weight:1", "instrument:A1", "shot:0113"];
   expect(nearestFirst(gaps, "brake")).toEqual(["instrument:B1", "weight:1", "item:01", "instrument:A1", "shot:0113"]);
   expect(nearestFirst(gaps, "sideslip")[0]).toBe("instrument:A1");
+  for (const [kind, code] of [["speed", "S1"], ["headlamp", "H4"], ["outline", "M1"], ["mass", "Z1"]] as const) {
+    expect(nearestFirst([...gaps, `instrument:${code}`], kind)[0]).toBe(`instrument:${code}`);
+    expect(nearestFirst([`instrument:${code}`, ...gaps], "chassis")[0]).toBe("item:01");
+  }
   expect(nearestFirst(gaps, "exterior")).toEqual(["item:01", "shot:0113", "instrument:B1", "weight:1", "instrument:A1"]);
 });
 
