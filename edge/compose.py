@@ -168,9 +168,13 @@ def _watched(desk: Desk, watch: Watch, devices: Mapping[str, Device], entry: Dev
     return Watched(devices[entry.name], watch.of(entry.name), stands)
 
 
-def obd_readers(site: SiteFile, devices: Mapping[str, Device]) -> dict[str, ObdReader]:
-    """The OBD adapters of a site by name."""
-    return {entry.name: devices[entry.name] for entry in site.devices if entry.role == "obd"}  # type: ignore[misc]
+def obd_readers(site: SiteFile, watch: Watch, devices: Mapping[str, Device]) -> dict[str, ObdReader]:
+    """The OBD adapters of a site by name, each watched."""
+    return {
+        entry.name: Watched(devices[entry.name], watch.of(entry.name))
+        for entry in site.devices
+        if entry.role == "obd"
+    }
 
 
 def filmers(site: SiteFile, devices: Mapping[str, Device]) -> dict[tuple[str, str], list[Filmer]]:
@@ -240,7 +244,7 @@ async def run_node(path: Path) -> None:
             link = Links(couriers)
             if site.bundles is not None:
                 loops["bundles"] = Ferrying(desk, key, site.bundles).run
-            readers = obd_readers(site, devices)
+            readers = obd_readers(site, watch, devices)
             gauges = carried(desk, watch, devices)
             token, pages = worker_token(folder), pages_folder()
             app = build_api(desk, acts, link, token, pages, watch, readers, clips, gauges)
@@ -276,7 +280,8 @@ def _loops(
         loops[f"device {entry.name}"] = partial(watch.run, entry, device, tell)
         if entry.role == "sign":
             lane = desk.site.lane(entry.lane)
-            loops[f"sign {entry.name}"] = Announcer(desk, lane, entry.station, device).run  # type: ignore[arg-type]
+            sign = Watched(device, watch.of(entry.name))
+            loops[f"sign {entry.name}"] = Announcer(desk, lane, entry.station, sign).run
     if desk.site.raw.keep_mb:
         loops["raw log"] = partial(watch.keep, desk)
     for lane in desk.site.lanes:

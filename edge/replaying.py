@@ -77,7 +77,7 @@ def replay(recorded_device: RecordedDevice, entries: list[Entry]) -> Replayed:
 
 def _replay(device: RecordedDevice, entries: list[Entry], result: Replayed) -> None:
     answers = {each.channel: json.loads(each.data) for each in entries if each.way == "answered"}
-    result.then += [_said(each) for each in entries if each.way == "said" and each.channel != "Health"]
+    result.then += [_line(each.data) for each in entries if each.way == "said" and each.channel != "Health"]
     asked = [each for each in entries if each.way == "asked" and each.channel in answers]
     result.then += [answers[each.channel] for each in asked]
     kept = [each for each in entries if each.way != "asked" or each in asked]
@@ -102,8 +102,11 @@ def _replay(device: RecordedDevice, entries: list[Entry], result: Replayed) -> N
     result.notes += [words for side in sides for words in side.strange]
 
 
-def _said(entry: Entry) -> Line:
-    line: Line = json.loads(entry.data)
+def _line(words: bytes) -> Line:
+    """What was said; without the key where it is one of this run."""
+    line: Line = json.loads(words)
+    if line["is"] in ("Scan", "Tag"):
+        del line["key"]
     return line
 
 
@@ -131,7 +134,7 @@ async def _play(recorded: RecordedDevice, entries: list[Entry], sides: list[Side
 
     async def tell(told: Said) -> None:
         if not isinstance(told, Health):
-            said.append(json.loads(plain_json(told)))
+            said.append(_line(plain_json(told)))
 
     running = asyncio.ensure_future(device.run(tell))
     try:
@@ -184,6 +187,11 @@ async def _ask(device: Any, words: bytes) -> Line:
         if asked.do == "switch":
             await device.switch(asked.station, asked.actuator, asked.on)
             return {"is": "Done"}
+        if asked.do == "show":
+            await device.show(asked.rows)
+            return {"is": "Done"}
+        if asked.do == "read":
+            return json.loads(plain_json(await device.read_vehicle(asked.lane, asked.station)))  # type: ignore[no-any-return]
         body = await device.measure(asked.lane, asked.station, asked.item, asked.axle)
     except MeasureError as error:
         return json.loads(plain_json(Failed(why=str(error))))  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import count
@@ -17,11 +17,22 @@ from central_sync.volumes import JournalError
 from edge.desk import Desk
 from edge.settings import DeviceEntry, SiteFile
 from firmware_bridge.catalog import KINDS
-from firmware_bridge.device import Device, Health, Instrument, MeasureError, Said, Switchboard, Tell
+from firmware_bridge.device import (
+    Device,
+    Health,
+    Instrument,
+    MeasureError,
+    ObdReader,
+    Row,
+    Said,
+    Sign,
+    Switchboard,
+    Tell,
+)
 from firmware_bridge.rawlog import RawLog
 from firmware_bridge.tap import NOBODY, TAP, Counts, Tap
 from lanes.calibration import Standing
-from lanes.record import AnyBody, Measurement
+from lanes.record import AnyBody, Measurement, ObdRead
 
 RAW = "raw"  # folder of the raw logs in the node's
 FLUSH_S = 0.25
@@ -41,7 +52,7 @@ class Begun(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """The note that something was asked of a device: ``measure`` or ``switch``."""
+    """The note that something was asked of a device: ``measure``, ``switch``, ``read`` (OBD) or ``show``."""
 
     do: str
     lane: str = ""
@@ -50,6 +61,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     axle: int = 0
     actuator: str = ""
     on: bool = False
+    rows: tuple[Row, ...] = ()
 
 
 class Failed(Struct, frozen=True, kw_only=True):
@@ -59,7 +71,7 @@ class Failed(Struct, frozen=True, kw_only=True):
 
 
 class Done(Struct, frozen=True, kw_only=True):
-    """The note that an output was switched."""
+    """The note that an output was switched, or a text shown."""
 
 
 class Watch:
@@ -126,7 +138,7 @@ def _first(error: BaseException) -> str:
 
 
 class Watched:
-    """An instrument or switchboard whose work is noted, and which only measures while it may."""
+    """A device whose work for the agent is noted, and which only measures while it may."""
 
     def __init__(self, device: Any, tap: Tap, stands: Callable[[], Standing] = lambda: Standing()) -> None:
         self._device, self._tap, self._stands = device, tap, stands
@@ -153,6 +165,19 @@ class Watched:
         asked = Asked(do="switch", station=station, actuator=actuator, on=on)
         board: Switchboard = self._device
         await self._noted(asked, lambda: board.switch(station, actuator, on))
+
+    async def read_vehicle(self, lane: str, station: str) -> ObdRead:
+        """As the OBD adapter."""
+        asked = Asked(do="read", lane=lane, station=station)
+        reader: ObdReader = self._device
+        body = await self._noted(asked, lambda: reader.read_vehicle(lane, station))
+        assert isinstance(body, ObdRead)
+        return body
+
+    async def show(self, rows: Sequence[Row]) -> None:
+        """As the text board."""
+        sign: Sign = self._device
+        await self._noted(Asked(do="show", rows=tuple(rows)), lambda: sign.show(rows))
 
     async def _noted(self, asked: Asked, work: Callable[[], Awaitable[AnyBody | None]]) -> AnyBody | None:
         number = str(next(self._numbers))

@@ -7,23 +7,14 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
-from edge.capturing import Recorded, header_of, write_recording
-from edge.settings import DeviceEntry, Node, RawPolicy, Role, Site, SiteFile
-from edge.watching import Watch, Watched
-from firmware_bridge.catalog import KINDS
-from firmware_bridge.device import Device, MeasureError, Said
 from firmware_bridge.devices.io_map import Input, Output
 from firmware_bridge.devices.scale_xk3190 import build
 from firmware_bridge.mqtt import Broker
-from firmware_bridge.tap import TAP, Entry
 from firmware_bridge.virtual import faults
 from firmware_bridge.virtual.twin_brake import BrakeTwin
 from firmware_bridge.virtual.twin_camera import CameraTwin
@@ -32,92 +23,11 @@ from firmware_bridge.virtual.twin_line import PtyLine
 from firmware_bridge.virtual.twin_pda import PdaTwin
 from firmware_bridge.virtual.twin_slip import SlipTwin
 from firmware_bridge.virtual.twin_wheel import WheelTwin
-from lanes.layout import Lane, Title
 from tests.bridge_parts import end, ramp
-from tests.brokers import nats
+from tests.recording_parts import HERE, JPEG, Scene, on_broker, record
+from tests.recording_scenes import FURTHER
 
-HERE = Path(__file__).parent / "recordings"
-JPEG = b"\xff\xd8\xff\xe0" + b"simulated photo " * 100 + b"\xff\xd9"
 SPEAKS_S = 0.1
-
-
-class Scene(NamedTuple):
-    """A device that runs, and its taps."""
-
-    device: Watched
-    folder: Path
-    told: list[Said]
-
-    async def until(self, count: int) -> None:
-        """Waits until so much was told beside health."""
-        async with asyncio.timeout(30):
-            while sum(type(said).__name__ != "Health" for said in self.told) < count:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-    async def measure(self, item: str, axle: int = 1) -> None:
-        """Measures, whatever comes of it."""
-        with suppress(MeasureError):
-            await self.device.measure("1", "brake", item, axle)
-
-
-Work = Callable[[Scene], Awaitable[None]]
-
-
-async def record(
-    kind: str, role: Role, table: dict[str, Any], work: Work, broker: Broker | None = None
-) -> None:
-    """Runs one device under its tap while ``work`` goes on, and writes what was noted."""
-    name = f"virtual-{kind}"
-    config = msgspec.convert({**table, "simulated": True}, KINDS[kind].config)
-    entry = DeviceEntry(name=name, kind=kind, role=role, lane="1", station="brake", config=config)
-    site = SiteFile(
-        site=Site(id="virtual-site", title=Title(zh="模拟", en="Virtual"), simulated=True),
-        node=Node(name="virtual-node-1", folder=Path("unused")),
-        lanes=(Lane(name="1", title=Title(zh="一", en="One"), stations=()),),
-        raw=RawPolicy(whole_kb=64),
-        devices=(entry,),
-    )
-    watch, told = Watch(site), []
-    tap = watch.of(name)
-
-    async def tell(said: Said) -> None:
-        told.append(said)
-
-    mine = TAP.set(tap)
-    device: Device = KINDS[kind].build(name, config, {} if broker is None else {"main": broker})
-    TAP.reset(mine)
-    running = [asyncio.create_task(watch.run(entry, device, tell))]
-    if broker is not None:
-        running.append(asyncio.create_task(broker.run()))
-    try:
-        await asyncio.sleep(0.5)
-        await work(Scene(Watched(device, tap), Path("unused"), told))
-    finally:
-        await end(*running)
-    header, entries = elsewhere(header_of(site, {name}), tap.fetch(), table)
-    size = write_recording(HERE / f"{kind}.zst", Recorded(header=header, entries={name: entries}))
-    print(f"{kind}: {len(entries)} entries, {size} bytes, told {len(told)}")
-
-
-def elsewhere(header: Any, entries: list[Entry], table: dict[str, Any]) -> tuple[Any, list[Entry]]:
-    """The same with addresses of no machine: paths and ports of this run mean nothing later."""
-    (device,) = header.devices
-    config, places = dict(device.config), {}
-    for key in ("address", "left", "right"):
-        if isinstance(table.get(key), str):
-            serial = table[key].startswith("serial:")
-            places[table[key]] = (
-                f"serial:///dev/virtual-{key}?baud=38400" if serial else "tcp://192.0.2.1:502"
-            )
-            config[key] = places[table[key]]
-
-    def moved(channel: str) -> str:
-        for here, there in places.items():
-            channel = channel.replace(here, there)
-        return "mqtt://192.0.2.1:1883" if channel.startswith("mqtt://") else channel
-
-    header = replace(header, devices=(replace(device, config=config),))
-    return header, [replace(entry, channel=moved(entry.channel)) for entry in entries]
 
 
 # ---- one scene a kind ----------------------------------------------------------------------------
@@ -246,7 +156,7 @@ async def modbus_io(_folder: Path) -> None:
 
 async def vzenith_mqtt(folder: Path) -> None:
     """Captures with and without a plate, and a message that is none."""
-    await _on_broker(folder, "vzenith-mqtt", "camera", {"sn": "virtual-cam-1"}, _cars)
+    await on_broker(folder, "vzenith-mqtt", "camera", {"sn": "virtual-cam-1"}, _cars)
 
 
 async def _cars(scene: Scene, address: str) -> None:
@@ -262,7 +172,7 @@ async def _cars(scene: Scene, address: str) -> None:
 
 async def pda_mqtt(folder: Path) -> None:
     """An act with a photo, and one that cannot be read."""
-    await _on_broker(folder, "pda-mqtt", "pda", {}, _acts)
+    await on_broker(folder, "pda-mqtt", "pda", {}, _acts)
 
 
 async def _acts(scene: Scene, address: str) -> None:
@@ -279,18 +189,6 @@ async def _acts(scene: Scene, address: str) -> None:
     await end(*tasks)
 
 
-async def _on_broker(
-    folder: Path, kind: str, role: Role, table: dict[str, Any], act: Callable[[Scene, str], Awaitable[None]]
-) -> None:
-    process = nats(folder)
-    process.start()
-    try:
-        broker = Broker(process.address, identifier="agent")
-        await record(kind, role, table, lambda scene: act(scene, process.address), broker)
-    finally:
-        process.stop()
-
-
 SCENES: dict[str, Callable[[Path], Awaitable[None]]] = {
     "brake-roller": brake_roller,
     "wheel-load-jx": wheel_load_jx,
@@ -299,6 +197,7 @@ SCENES: dict[str, Callable[[Path], Awaitable[None]]] = {
     "modbus-io": modbus_io,
     "vzenith-mqtt": vzenith_mqtt,
     "pda-mqtt": pda_mqtt,
+    **FURTHER,
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from edge.capturing import (
 )
 from edge.settings import load
 from firmware_bridge.catalog import KINDS
-from firmware_bridge.devices import jx, plates, wheel_load
+from firmware_bridge.devices import dahua, hikvision, jx, led_board, obd_pids, plates, wheel_load
 from firmware_bridge.rawlog import Ring, read
 from firmware_bridge.tap import Entry
 from tests.agent_parts import IoSimulator, chayan, make_agent, until
@@ -108,6 +109,42 @@ def test_what_could_not_be_kept_whole_is_noted(tmp_path: Path) -> None:
         "7 entries found no room when it was recorded",
     ]
     assert device.now == []
+
+
+CHANGES: dict[str, tuple[Any, str, Any, str]] = {
+    "vzenith-http": (plates, "NO_PLATE", frozenset(), "2: then "),
+    "hikvision-push": (hikvision, "pictures", lambda _parts: (None, None), "1: then "),
+    "hikvision-stream": (hikvision, "pictures", lambda _parts: (None, None), "1: then "),
+    "dahua-stream": (dahua, "_plate_type", lambda _fields: "unknown", "1: then "),
+    "obd-elm327": (obd_pids, "read_vins", lambda _answers: (), "1: then "),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_post_a_stream_and_a_vehicle_that_are_read_otherwise_differ(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, name, instead, difference = CHANGES[kind]
+    monkeypatch.setattr(where, name, instead)
+    (device,) = replaying.replay_file(BY_KIND[kind])[1]
+    assert (device.difference() or "").startswith(difference)
+
+
+def test_a_board_that_is_sent_another_frame_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(led_board, "frame", lambda _config, _rows: b"\x02?\x03")
+    (device,) = replaying.replay_file(BY_KIND["led-board"])[1]
+    assert any("sends 02 3f 03, which the recording does not hold" in note for note in device.notes)
+
+
+def test_every_kind_whose_bytes_pass_a_link_has_a_recording() -> None:
+    assert set(KINDS) - set(BY_KIND) == {"rtsp-camera", "outline-file", "road-file"}
+
+
+def test_a_recording_holds_no_password_and_no_folder_of_a_machine() -> None:
+    for path in RECORDINGS:
+        content = zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read()
+        for never in (b"secret-1", b"password", b"/tmp/"):
+            assert never not in content, (path.name, never)
 
 
 def test_what_came_another_way_is_noted(tmp_path: Path) -> None:

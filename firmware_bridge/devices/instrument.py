@@ -170,7 +170,9 @@ class SerialInstrument(Generic[F]):
             self.doubt()
             self._line.link.tap.timed_out()
             advice = "check power, cable and line settings"
-            raise MeasureError(f"{self.name}: {doing}: nothing for {limit_s:g} s; {advice}") from None
+            raise MeasureError(
+                f"{self.name}: {doing}: nothing for {round(limit_s, 1):g} s; {advice}"
+            ) from None
         if heard is None:
             raise MeasureError(f"{self.name}: {doing}: link lost ({self._why_down})")
         return heard
