@@ -30,6 +30,7 @@ from firmware_bridge.devices import (
     result_line,
     rtsp_camera,
     scale,
+    scale_sics,
     scale_xk3190,
     scanner,
     side_slip,
@@ -305,5 +306,13 @@ KINDS: Mapping[str, Kind] = {
         roles=("treads",),
         zh="轮胎花纹深度计 (文本行)",
         en="Tread depth gauge, a line of text a vehicle",
+    ),
+    "scale-sics": Kind(
+        config=scale_sics.Config,
+        build=_on_wire(scale_sics.ScaleSics),
+        rhythm_s=instrument.RHYTHM_S,
+        roles=("mass",),
+        zh="地磅 (MT-SICS 问答)",
+        en="Vehicle scale that is asked over MT-SICS",
     ),
 }

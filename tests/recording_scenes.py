@@ -14,6 +14,7 @@ from firmware_bridge.device import Row
 from firmware_bridge.devices import modbus_meter
 from firmware_bridge.devices.headlamp_mqd6a import Beam
 from firmware_bridge.devices.led_board import Config as BoardConfig
+from firmware_bridge.devices.scale_sics import Reading
 from firmware_bridge.virtual import faults, physics
 from firmware_bridge.virtual.fleet import sound_car
 from firmware_bridge.virtual.twin_analog import AnalogTwin
@@ -27,6 +28,7 @@ from firmware_bridge.virtual.twin_plate_jx import PlateJxTwin
 from firmware_bridge.virtual.twin_results import LineTwin
 from firmware_bridge.virtual.twin_scale import ScaleTwin
 from firmware_bridge.virtual.twin_scanner import ScannerTwin
+from firmware_bridge.virtual.twin_sics import SicsTwin
 from firmware_bridge.virtual.twin_sign import LineSignTwin
 from firmware_bridge.virtual.twin_speed import SpeedTwin
 from firmware_bridge.virtual.twin_tags import TagTwin
@@ -165,6 +167,24 @@ async def weighbridge(folder: Path) -> None:
 
     table = {"address": twin.line.address, "indicator": "toledo", "wait_s": 4.0}
     await record("weighbridge", "mass", table, work)
+    await twin.stop()
+
+
+async def scale_sics(folder: Path) -> None:
+    """An empty scale that a vehicle drives onto, one beyond its range, an answer that does not come."""
+    twin = SicsTwin(folder / "sics")
+    await twin.start()
+
+    async def work(scene: Scene) -> None:
+        await asyncio.sleep(0.5)
+        twin.stand(1320)
+        await scene.measure("Z1")
+        twin.word = Reading("+")
+        await scene.measure("Z1")
+        twin.line.fault = faults.silent
+        await scene.measure("Z1")
+
+    await record("scale-sics", "mass", {"address": twin.line.address, "wait_s": 2.0}, work)
     await twin.stop()
 
 
@@ -379,6 +399,7 @@ FURTHER: dict[str, Callable[[Path], Awaitable[None]]] = {
     "dahua-stream": dahua_stream,
     "scale": scale,
     "weighbridge": weighbridge,
+    "scale-sics": scale_sics,
     "modbus-meter": meter,
     "speed-jx": speed_jx,
     "headlamp-mqd6a": headlamp,

@@ -54,6 +54,7 @@ LEAST: dict[str, dict[str, object]] = {
     "road-file": {"folder": "/var/road", "form": "ini", "fields": {"initial_kmh": "stop.V0"}},
     "tread-line": {"address": "serial:///dev/ttyUSB3", "form": "csv", "fields": {"1.left": "1"}},
     "weighbridge": {"indicator": "a12e", "address": "tcp://192.0.2.1:4005"},
+    "scale-sics": {"address": "serial:///dev/ttyUSB7?baud=9600"},
 }
 
 WRONG = [

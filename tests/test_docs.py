@@ -448,6 +448,13 @@ def test_no_page_tells_of_a_kind_of_device_that_is_not_there() -> None:
     assert {path.stem for path in (ROOT / "docs/devices").glob("*.md")} == set(KINDS)
 
 
+def test_the_example_of_a_new_device_is_its_code() -> None:
+    code = "".join(page(f"firmware_bridge/{name}.py") for name in ("devices/scale_sics", "catalog"))
+    blocks = re.findall(r"^```python\n(.*?)^```", page("docs/adding-a-device.md"), re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 3
+    assert [block for block in blocks if block not in code] == []
+
+
 def test_sensors_and_outputs_of_stations_are_documented() -> None:
     rows = [row for row in cells(sections(page("docs/operations.md"), 3)["[[lanes]]"]) if len(row) == 3]
     told = {kind: (row[1], row[2]) for row in rows for kind in CODE.findall(row[0])}
