@@ -1,7 +1,7 @@
 """One contract for every codec that reads what a device sends; codec_cases.py has the cases.
 
-``Wire``: frames out of a byte stream. ``Message``: one whole message, page or block. ``damage`` of either says
-what is wrong with what a codec made of an input, for tests and for fuzzing alike.
+``Wire``: frames out of a byte stream. ``Message``: one whole message, page or block. ``damage`` of either
+says what is wrong with what a codec made of an input, for tests and for fuzzing alike.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,10 +32,12 @@ def as_sent(stream: bytes) -> bytes:
 class Wire:
     """A codec of a byte stream.
 
-    ``golden``: frames as they are sent, and the reading of each (None: it has none). ``read``: the reading of
-    a frame, None for one without, raises ``refuses``. ``said``: the bytes that a frame stands for, which must
-    be found in ``plain`` of the stream. ``most_held``: bytes it may keep. ``lost_after``: whole frames that may be lost after damage. ``pause``: what shows that
-    a wait for more was vain. ``closed``: a frame with its check made right, for fuzzing.
+    ``golden``: frames as they are sent, and the reading of each (None: it has none).
+    ``read``: the reading of a frame, None for one without; raises ``refuses``.
+    ``said``: the bytes that a frame stands for, which must be found in ``plain`` of the stream.
+    ``most_held``: bytes it may keep. ``lost_after``: whole frames that may be lost after damage.
+    ``pause``: what shows that a wait for more was vain. ``at_once``: a frame is told with its last byte.
+    ``closed``: a frame with its check made right, for fuzzing.
     """
 
     name: str
