@@ -15,7 +15,7 @@ help: ## this list
 	@echo 'ARGS="…" is handed on: make demo ARGS="--vehicles 3 --json", make test ARGS="-k journal"'
 
 setup: $(STAMP) ## environment in .venv, from hash-pinned locks
-$(STAMP): deploy/locks/dev.txt deploy/locks/weights.txt pyproject.toml
+$(STAMP): deploy/locks/dev.txt deploy/locks/emulators.txt deploy/locks/weights.txt pyproject.toml
 	@bash deploy/setup.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 

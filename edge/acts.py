@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from central_sync.journal import RetiredError
-from edge.desk import Desk
+from edge.desk import Desk, moved_key
 from edge.permits import ActError, must_be_permitted
 from firmware_bridge.device import Act
 from lanes.inspection import Inspection
@@ -167,7 +167,7 @@ class Acts:
 
         Raises ActError for an unknown inspection, times without a zone, or a clip that ends before it begins.
         """
-        if _aware(film.from_at) > _aware(film.to_at):
+        if aware(film.from_at) > aware(film.to_at):
             raise ActError(422, "no-time", "录像结束早于开始", "the clip ends before it begins")
         source = f"{self.desk.prefix}recorder/{film.device}"
         async with self.desk.turn:
@@ -197,12 +197,13 @@ class Acts:
             if repeated is not None:
                 return repeated, False
             must_have_room(self.desk)
-            gate = self._free_gate(lane)
-            if self.known(inspection).phase != "waiting":
+            gate = self.free_gate(lane)
+            known = self.known(inspection)
+            if known.phase != "waiting":
                 raise ActError(409, "not-waiting", "该流水不在等候", "this inspection does not wait")
             moved = Draft(
                 source=f"{self.desk.prefix}agent",
-                source_key=f"{inspection}/moved/{gate}",
+                source_key=moved_key(known, gate),
                 inspection=inspection,
                 body=Moved(lane=lane, station=gate),
             )
@@ -210,7 +211,7 @@ class Acts:
             appended, _ = await self.desk.journal.append(arrived, moved)
         return appended.record.seq, appended.fresh
 
-    def _free_gate(self, lane: str) -> str:
+    def free_gate(self, lane: str) -> str:
         """The gate of a lane where a vehicle stands that nobody has recognised; raises ActError."""
         lanes = {each.name: each for each in self.desk.site.lanes}
         if lane not in lanes:
@@ -310,7 +311,7 @@ class Acts:
             size_bytes=size,
             media=media_type(start) or "application/octet-stream",
             officer=officer,
-            taken_at=None if act.taken_at is None else _aware(act.taken_at),
+            taken_at=None if act.taken_at is None else aware(act.taken_at),
         )
 
     def _stored(self, digest: str) -> tuple[int, bytes]:
@@ -338,7 +339,8 @@ def media_type(data: bytes) -> str | None:
     return next((media for start, media in _IMAGE_STARTS.items() if data.startswith(start)), None)
 
 
-def _aware(moment: datetime) -> datetime:
+def aware(moment: datetime) -> datetime:
+    """A time in UTC; raises ActError for one without a zone or out of range."""
     try:
         return utc(moment)
     except ValueError as error:

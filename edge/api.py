@@ -7,7 +7,7 @@ import hmac
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -19,12 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from central_sync.photos import Photos
 from central_sync.volumes import JournalError
 from edge.acts import PHOTO_LIMIT, ActPost, Acts, media_type
+from edge.answers import answer, problem, read_body, read_struct
 from edge.board import LinkState, board, detail, site_view, summary
 from edge.checking import CheckPost, enter
 from edge.desk import Desk
 from edge.filming import add_clips
 from edge.form_routes import add_forms
 from edge.obd import Obd, ObdPost
+from edge.operating import Operating
+from edge.operator_routes import add_operating
 from edge.orders import OrderPost, place
 from edge.permits import ActError
 from edge.watching import Watch, devices_view
@@ -32,7 +35,6 @@ from firmware_bridge.device import ObdReader
 from lanes.inspection import Inspection
 from lanes.record import Filmed, Key, Name, Reviewed
 
-BODY_LIMIT = 256 * 1024
 BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
 LEAST_S = 0.2  # at most five snapshots a second
 WAIT_LIMIT_S = 25.0
@@ -51,8 +53,6 @@ NO_PAGES = (
 )
 
 NO_READERS: Mapping[str, ObdReader] = {}
-
-T = TypeVar("T")
 
 
 class ReviewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,41 +83,6 @@ class AdmitPost(AbortPost, frozen=True, kw_only=True, forbid_unknown_fields=True
     inspection: Name
 
 
-def answer(body: Any, status: int = 200) -> Response:
-    """A JSON response."""
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
-
-
-def problem(status: int, code: str, zh: str, en: str) -> Response:
-    """An RFC 9457 problem in both languages."""
-    body = {
-        "type": f"urn:chayan:problem:{code}",
-        "title": en,
-        "title_zh": zh,
-        "status": status,
-        "detail": f"{zh} {en}",
-    }
-    return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The request's bytes; raises ActError 413 as soon as they exceed ``limit``."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > limit:
-            raise ActError(413, "too-large", f"请求超过 {limit} 字节", f"the body exceeds {limit} bytes")
-    return bytes(data)
-
-
-async def read_struct(request: Request, kind: type[T]) -> T:
-    """The body as a Struct; raises ActError 422 naming the field."""
-    try:
-        return msgspec.json.decode(await read_body(request, BODY_LIMIT), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ActError(422, "malformed", f"数据格式错误：{error}", f"malformed body: {error}") from error
-
-
 def build_api(
     desk: Desk,
     acts: Acts,
@@ -139,6 +104,7 @@ def build_api(
     _obd_routes(app, Obd(acts, readers))
     _review_routes(app, desk, token)
     _device_routes(app, desk, watch or Watch(desk.site))
+    add_operating(app, Operating(acts))
     add_forms(app, desk)
     _pages(app, pages)
     return app

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from lanes.flow import Book, unmatched
+from lanes.arrivals import unmatched
+from lanes.book import Book
 from lanes.layout import Lane
 from lanes.record import Name, Text
 from lanes.spelling import fold

@@ -9,11 +9,12 @@ import msgspec
 from edge.desk import Desk, evidence
 from edge.obd import adapters
 from edge.watching import marks
-from lanes.flow import uncaptured, unmatched
+from lanes.arrivals import queue
 from lanes.identity import identity_findings
 from lanes.inspection import Inspection
+from lanes.irregular import elapsed_level, irregular
 from lanes.judge import proposed
-from lanes.layout import OUTPUTS, Lane, Station
+from lanes.layout import Lane, Station
 from lanes.record import BrakeMeasured, Record, Reviewed, is_simulated, kind_of
 
 RECENT = 12
@@ -70,7 +71,7 @@ def board(desk: Desk, link: LinkState, now: datetime | None = None) -> Json:
         "sent_through": link.accepted_through,
         "link": link.link,
         "destinations": link.destinations,
-        "waiting": [_brief(each) for each in desk.book.waiting()],
+        "waiting": [_queued(each) for each in queue(desk.book.waiting(), now)],
         "lanes": [_lane(desk, lane, now) for lane in desk.site.lanes],
         "recent": _recent(desk),
         "devices": _devices(desk, now),
@@ -94,6 +95,18 @@ def _brief(inspection: Inspection) -> Json:
     }
 
 
+def _queued(inspection: Inspection) -> Json:
+    """One that waits, in the order of the queue."""
+    booked, held = inspection.appointed_at, inspection.held
+    return {
+        **_brief(inspection),
+        "called_to": inspection.called_to,
+        "priority": inspection.priority,
+        "appointed_at": booked.isoformat() if booked else None,
+        "held": held.reason if held else None,
+    }
+
+
 def _lane(desk: Desk, lane: Lane, now: datetime) -> Json:
     return {
         "lane": lane.name,
@@ -106,7 +119,7 @@ def _station(desk: Desk, lane: Lane, station: Station, now: datetime) -> Json:
     state = desk.book.lane(lane.name)
     switched = desk.book.switched
     inspection = desk.book.inspections.get(state.at.get(station.name, ""))
-    outputs = {name: switched.get((lane.name, station.name, name)) for name in OUTPUTS[station.kind]}
+    outputs = {name: switched.get((lane.name, station.name, name)) for name in station.outputs}
     return {
         "station": station.name,
         "name": both(station.title),
@@ -115,20 +128,24 @@ def _station(desk: Desk, lane: Lane, station: Station, now: datetime) -> Json:
         "barrier": outputs.get("barrier"),
         "sensors": {sensor: on for (at, sensor), on in state.levels.items() if at == station.name},
         "obd": [entry.name for entry in adapters(desk.site.devices, lane.name, station.name)],
-        "vehicle": None if inspection is None else _vehicle(desk, inspection, now),
+        "vehicle": None if inspection is None else _vehicle(desk, lane, inspection, now),
     }
 
 
-def _vehicle(desk: Desk, inspection: Inspection, now: datetime) -> Json:
+def _vehicle(desk: Desk, lane: Lane, inspection: Inspection, now: datetime) -> Json:
     arrived = inspection.arrived_at or now
     return {
         **_brief(inspection),
         "vehicle_class": inspection.vehicle.vehicle_class,
         "arrived_at": arrived.isoformat(),
         "elapsed_s": int((now - arrived).total_seconds()),
+        "target_s": lane.target_s,
+        "elapsed": elapsed_level(lane, arrived, now),
+        "held": inspection.held.reason if inspection.held else None,
+        "stopped": sorted(inspection.halted),
         "next": [gap.code for gap in desk.missing(inspection)] if inspection.judged is None else [],
         "running": inspection.running,
-        "done": sorted([*inspection.brakes, *inspection.checks, *(["A1"] if inspection.sideslip else [])]),
+        "done": sorted(_done(inspection)),
         "alarms": [
             {
                 "code": item,
@@ -147,6 +164,12 @@ def _vehicle(desk: Desk, inspection: Inspection, now: datetime) -> Json:
         ],
         "verdict": inspection.verdict,
     }
+
+
+def _done(inspection: Inspection) -> list[str]:
+    measured = {body.item for _, body in inspection.measured.values()}
+    slip = ["A1"] if inspection.sideslip else []
+    return [*inspection.brakes, *inspection.checks, *measured, *slip]
 
 
 def readings(desk: Desk, inspection: Inspection) -> list[Json]:
@@ -213,23 +236,21 @@ def _devices(desk: Desk, now: datetime) -> list[Json]:
 
 
 def _alarms(desk: Desk, now: datetime) -> list[Json]:
+    items = desk.instruments()
     alarms = [
         {
-            "at": now.isoformat(),
-            "zh": f"{lane.name} 道入口车辆 {seen.plate_text or '无号牌'} 没有受理记录",
-            "en": f"lane {lane.name}: no order for the vehicle at the gate ({seen.plate_text or 'no plate'})",
+            "at": each.at.isoformat(),
+            "zh": each.zh,
+            "en": each.en,
+            "code": each.code,
+            "lane": each.lane,
+            "station": each.station,
+            "inspection": each.inspection,
+            "acts": each.acts,
+            "candidates": each.candidates,
         }
         for lane in desk.site.lanes
-        if (seen := unmatched(lane, desk.book)) is not None
-    ]
-    alarms += [
-        {
-            "at": since.isoformat(),
-            "zh": f"{lane.name} 道入口有车，没有抓拍：请人工放行（admit）或重新触发相机",
-            "en": f"lane {lane.name}: a vehicle at the gate and no capture: admit it, or trigger the camera",
-        }
-        for lane in desk.site.lanes
-        if (since := uncaptured(lane, desk.book, now)) is not None
+        for each in irregular(lane, desk.book, items, now)
     ]
     alarms += [{"at": alarm.at.isoformat(), "zh": alarm.zh, "en": alarm.en} for alarm in desk.alarms.values()]
     alarms += [

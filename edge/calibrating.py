@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import get_args
 from uuid import uuid4
 
 import msgspec
 
 from central_sync.journal import Appended, Journal
-from edge.settings import DeviceEntry, Measuring, SiteFile
+from edge.settings import DeviceEntry, SiteFile
 from lanes.calibration import CALIBRATED, Checked, Standing, standing
+from lanes.layout import WORK
 from lanes.record import AnyBody, CalibrationChecked, DeviceCertified, Draft, Record
 
 CERTIFIED, CHECKED = "certified/", "calibration/"
@@ -20,7 +20,7 @@ class Calibrations:
 
     def __init__(self, site: SiteFile, journal: Journal, source: str, zone: tzinfo) -> None:
         self._site, self._journal, self._source, self._zone = site, journal, source, zone
-        self.entries = {entry.name: entry for entry in site.devices if entry.role in get_args(Measuring)}
+        self.entries = {entry.name: entry for entry in site.devices if entry.role in WORK}
         self._checks: dict[str, dict[str, Checked]] = {name: {} for name in self.entries}
         self._taken(journal.newest(source, CHECKED))
         journal.listen(self._taken)

@@ -11,7 +11,6 @@ from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
 from urllib.parse import quote
 
 from central_sync.directives import Pull
@@ -33,7 +32,7 @@ from edge.push import PushDoor
 from edge.roads import Links, client_of, courier_to, ends_of, names_of, witness_at
 from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
-from edge.settings import DeviceEntry, Measuring, SettingsError, SiteFile, load
+from edge.settings import DeviceEntry, SettingsError, SiteFile, load
 from edge.signs import Announcer
 from edge.watching import Watch, Watched
 from firmware_bridge import secret
@@ -43,6 +42,7 @@ from firmware_bridge.link import AddressError
 from firmware_bridge.mqtt import Broker
 from firmware_bridge.tap import NOBODY, TAP, Tap
 from lanes.calibration import Standing
+from lanes.layout import WORK
 from lanes.record import NodeStarted
 
 JOURNAL_FILE = "journal.sqlite"
@@ -145,8 +145,10 @@ def lane_devices(desk: Desk, watch: Watch, devices: Mapping[str, Device], lane: 
         return Watched(devices[entry.name], watch.of(entry.name), stands)
 
     return LaneDevices(
-        instruments={entry.role: watched(entry) for entry in mine if entry.role in get_args(Measuring)},
-        switchboards=tuple(watched(entry) for entry in mine if entry.role == "io"),
+        instruments={entry.role: watched(entry) for entry in mine if entry.role in WORK},
+        switchboards=tuple(
+            watched(entry) for entry in mine if entry.role == "io" and getattr(entry.config, "outputs", None)
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Desk: what every loop of a node works at: site, journal, photos, rules, and the book of the journal."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from edge.reference import Reference
 from edge.rulebook import Rules
 from edge.settings import SiteFile
 from lanes.again import remaining
+from lanes.book import Book
 from lanes.calibration import Standing
 from lanes.checklist import Checklist, Given, checklist
-from lanes.flow import Book
 from lanes.inspection import Inspection, fold
 from lanes.judge import Evidence, Missing, measured, missing
+from lanes.moments import Moment
 from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
 from lanes.vehicle import Problem, Vehicle
@@ -169,6 +171,10 @@ class Desk:
 
     # ---- questions to the book -------------------------------------------------------------------
 
+    def moment(self) -> Moment:
+        """Now, by both clocks, as the next record would have it."""
+        return self.book.moment(datetime.now(UTC), time.monotonic_ns() // 1_000_000)
+
     def checklist(self, inspection: Inspection) -> Checklist:
         """What it must pass, by the platform's list or the rules of its day; what stands is optional."""
         given = inspection.given
@@ -223,9 +229,7 @@ class Desk:
         """Items nobody requires but this lane measures: the verdict waits until they are passed."""
         if inspection.lane is None or inspection.sideslip is not None:
             return ()
-        measured_here = any(
-            station.kind == "sideslip" for station in self.site.lane(inspection.lane).stations
-        )
+        measured_here = self.site.lane(inspection.lane).measuring("A1") is not None
         return tuple(
             Missing(
                 code=f"instrument:{item.item}", zh=f"{item.zh}：未检测", en=f"{item.en}: not measured yet"
@@ -302,6 +306,11 @@ def evidence(inspection: Inspection) -> Evidence:
         signed="officer" in inspection.signatures,
         ended=inspection.ending,
     )
+
+
+def moved_key(inspection: Inspection, station: str) -> str:
+    """The key of a move: a vehicle may come to a station of the same name more than once."""
+    return f"{inspection.inspection}/moved/{inspection.moves}/{station or 'out'}"
 
 
 def _photos(inspection: Inspection) -> list[tuple[str, int, str]]:

@@ -1,5 +1,6 @@
 """Accepting a vehicle for inspection (受理): by a clerk over HTTP or by a directive, on one road."""
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -7,7 +8,7 @@ import uuid_utils
 from msgspec import Meta, Struct
 
 from central_sync.journal import Appended
-from edge.acts import must_have_room
+from edge.acts import aware, must_have_room
 from edge.again import must_not_be_held, reordered
 from edge.desk import Desk
 from edge.permits import ActError
@@ -24,7 +25,8 @@ _OWN = ("left_out", "left_out_why", "attempt", "redo", "stands", "stands_until")
 class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A vehicle is accepted for inspection; ``key`` makes its repetition harmless.
 
-    ``listed``: the platform's own list for this vehicle, which goes before the tables here.
+    ``listed``: the platform's own list for this vehicle, which goes before the tables here. ``appointed_at``,
+    ``booking``: when it was booked to come, and under which number.
     """
 
     key: Key
@@ -35,6 +37,8 @@ class OrderPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     listed: Listed | None = None
     again_of: Annotated[str, Meta(max_length=80)] = ""
     mode: Mode = "full"
+    appointed_at: datetime | None = None
+    booking: Annotated[str, Meta(max_length=80)] = ""
 
 
 async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
@@ -49,6 +53,8 @@ async def place(desk: Desk, post: OrderPost, source: str) -> Appended:
         left_out_why=policy.left_out_why,
         again_of=post.again_of,
         mode=post.mode,
+        appointed_at=None if post.appointed_at is None else aware(post.appointed_at),
+        booking=post.booking,
     )
     async with desk.turn:
         known = desk.journal.find(source, post.key)

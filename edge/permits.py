@@ -16,9 +16,6 @@ from lanes.record import (
     Signed,
 )
 
-#: what stands first in the code of an instrument item -> kind of station where it is measured
-MEASURED_AT = {"B": "brake", "W": "brake", "A": "sideslip"}
-
 
 class ActError(Exception):
     """An act that cannot be recorded: HTTP status, problem code, and what to do in two languages."""
@@ -88,13 +85,14 @@ def _may_check(desk: Desk, inspection: Inspection, body: Checked, checklist: Che
 
 def _may_repeat(desk: Desk, inspection: Inspection, body: Repeated, checklist: Checklist) -> None:
     """Items of this vehicle, none of which is being measured, at a station it has not left yet."""
-    codes = {item.item for item in checklist.items} | {f"W{axle}" for axle in inspection.weights}
-    stations = desk.site.lane(inspection.lane or "").stations
-    left = {station.kind for station in stations if station.name in inspection.left_ms}
+    weighed = {f"W{axle}" for axle in inspection.weights}
+    codes = {item.item for item in checklist.items} | weighed | inspection.halted
+    lane = desk.site.lane(inspection.lane or "")
     for item in body.items:
         if item not in codes:
             raise _no_item(item)
-        if MEASURED_AT.get(item[0]) in left:
+        station = lane.measuring(item)
+        if station is not None and station.name in inspection.left:
             raise ActError(
                 409, "left", f"车辆已离开 {item} 的工位", f"the vehicle has left the station of {item}"
             )

@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import available_timezones
 
 import msgspec
@@ -17,11 +17,11 @@ from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.devices.registers import line_problems
 from lanes.calibration import Certificate, Policy
-from lanes.layout import SENSORS, Lane, Title, Word, layout_problems
+from lanes.layout import WORK, Lane, Title, Word, layout_problems
+from lanes.layout import Role as Measuring
 from lanes.record import is_node_name
 
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
-Measuring: TypeAlias = Literal["weigh", "brake", "sideslip", "speed", "headlamp", "outline", "mass"]
 Role: TypeAlias = Measuring | Literal["camera", "pda", "io", "sign", "obd", "scanner", "tag", "card", "video"]
 
 
@@ -364,7 +364,7 @@ def _cross_problems(site: SiteFile) -> list[str]:
     problems += [f"[[devices]] {n} is named twice" for n in sorted({n for n in names if names.count(n) > 1})]
     stations = {lane.name: {station.name for station in lane.stations} for lane in site.lanes}
     for entry in site.devices:
-        if entry.role not in get_args(Measuring) and (entry.certificate or entry.check_every_hours):
+        if entry.role not in WORK and (entry.certificate or entry.check_every_hours):
             problems.append(f"[[devices]] {entry.name}: only what measures is calibrated, not a {entry.role}")
         if entry.role == "pda":
             continue
@@ -380,7 +380,7 @@ def _cross_problems(site: SiteFile) -> list[str]:
     problems += [f"[[devices]] {line}" for line in line_problems((e.name, e.config) for e in site.devices)]
     places = {f"{lane}/{name}" for lane, names in stations.items() for name in names}
     problems += [f"[video] must: {place!r}{nearest(place, places)}" for place in {*site.video.must} - places]
-    return problems + _unheard(site) + _unwired(site)
+    return problems + _unheard(site) + _unwired(site) + _misplaced(site)
 
 
 def _unheard(site: SiteFile) -> list[str]:
@@ -391,6 +391,17 @@ def _unheard(site: SiteFile) -> list[str]:
         f"[[devices]] {entry.name}: kind {entry.kind} posts to this node: add a table [push] with a host"
         for entry in site.devices
         if KINDS[entry.kind].pushes
+    ]
+
+
+def _misplaced(site: SiteFile) -> list[str]:
+    """Instruments at a station where nothing of theirs is measured."""
+    works = {(lane.name, station.name): station.work for lane in site.lanes for station in lane.stations}
+    return [
+        f"[[devices]] {entry.name}: role = {entry.role!r} is not measured at station {entry.station};"
+        f" add it to the station's roles"
+        for entry in site.devices
+        if entry.role in WORK and entry.role not in works.get((entry.lane, entry.station), (entry.role,))
     ]
 
 
@@ -449,6 +460,6 @@ def _unwired(site: SiteFile) -> list[str]:
         f"lane {lane.name}, station {station.name}: no I/O device reads its sensor {sensor!r}"
         for lane in site.lanes
         for station in lane.stations
-        for sensor in SENSORS[station.kind]
+        for sensor in station.sensors
         if (lane.name, station.name, sensor) not in wired
     ]

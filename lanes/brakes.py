@@ -145,7 +145,7 @@ def brake_problem(measured: BrakeMeasured) -> str | None:
     if item not in (PARKING_ITEM, f"{'L' if measured.load == 'laden' else 'B'}{measured.axle}"):
         return f"{item}: was measured {measured.load} on axle {measured.axle}"
     forces = (measured.left_max_dan, measured.right_max_dan)
-    drags = (measured.left_drag_dan or 0, measured.right_drag_dan or 0)
+    drags = (dan for dan in (measured.left_drag_dan, measured.right_drag_dan) if dan is not None)
     lows, highs = _extremes((*forces, *drags), curve.left_dan, curve.right_dan)
     if lows < 0 or highs > STRONGEST_WHEEL_DAN:
         return f"{item}: a force is not between 0 and {STRONGEST_WHEEL_DAN} daN"

@@ -1,8 +1,9 @@
 """Comparing: a recorded verdict beside what the same evidence gives now, difference by difference."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import count
 from typing import TypeAlias
 
 import msgspec
@@ -14,7 +15,7 @@ from lanes.record import LEFT_OUT, Finding, Judged
 from lanes.rulebook import Rulebook
 from lanes.scope import RuleError
 
-Place: TypeAlias = tuple[str, str, int]  # item, quantity, and which of several
+Place: TypeAlias = tuple[str, str]  # item and quantity
 #: fields that every finding has had from the first; a later one is compared where a finding has it
 _FIRST = ("result", "value", "unit", "limit", "clause", "arithmetic", "basis")
 _DECIDING = ("verdict", "finding", "result", "value", "basis")
@@ -67,13 +68,12 @@ def differences(recorded: Judged, computed: Outcome) -> tuple[Difference, ...]:
     found = []
     if recorded.verdict != computed.verdict:
         why = computed.trouble or "; ".join(lack.en for lack in computed.lacking)
-        found.append(
-            _difference(("", "", 0), "verdict", recorded.verdict, computed.verdict or f"none ({why})")
-        )
+        now = computed.verdict or f"none ({why})"
+        found.append(_difference(("", ""), "verdict", recorded.verdict, now))
     if computed.verdict:
         before, after = _placed(recorded.findings), _placed(_comparable(recorded, computed))
-        for place in dict.fromkeys((*before, *after)):
-            found += _between(place, before.get(place), after.get(place))
+        for key in dict.fromkeys((*before, *after)):
+            found += _between(key[0], before.get(key), after.get(key))
     return tuple(found)
 
 
@@ -87,7 +87,7 @@ def unfounded(stands: Iterable[Finding], before: Iterable[Finding]) -> tuple[Dif
     """Findings that a re-inspection took over and the attempt before does not hold."""
     held = tuple(before)
     return tuple(
-        _difference((each.item, each.quantity, 0), "finding", "taken over", "not in the attempt before")
+        _difference((each.item, each.quantity), "finding", "taken over", "not in the attempt before")
         for each in stands
         if each not in held
     )
@@ -104,17 +104,17 @@ def _between(place: Place, before: Finding | None, after: Finding | None) -> Ite
 
 
 def _difference(place: Place, field: str, recorded: str, computed: str) -> Difference:
-    item, quantity, _ = place
+    item, quantity = place
     return Difference(item=item, quantity=quantity, field=field, recorded=recorded, computed=computed)
 
 
-def _placed(findings: Iterable[Finding]) -> dict[Place, Finding]:
-    """Findings by item and quantity; the same again is the second of its place."""
-    seen: Counter[tuple[str, str]] = Counter()
+def _placed(findings: Iterable[Finding]) -> dict[tuple[Place, int], Finding]:
+    """Findings by place and by which of several there they are."""
+    numbers: defaultdict[Place, count[int]] = defaultdict(count)
     placed = {}
     for each in findings:
-        placed[each.item, each.quantity, seen[each.item, each.quantity]] = each
-        seen[each.item, each.quantity] += 1
+        place = each.item, each.quantity
+        placed[place, next(numbers[place])] = each
     return placed
 
 

@@ -110,7 +110,7 @@ def answers(evidence: Evidence, shot: str, questions: tuple[str, ...]) -> tuple[
     if shot not in evidence.photos:
         return ()
     photo_seq = evidence.photos[shot][0]
-    found = sorted((pair for pair in evidence.reviews if pair[1].photo_seq == photo_seq), key=_seq)
+    found = sorted(pair for pair in evidence.reviews if pair[1].photo_seq == photo_seq)  # by seq
     asked = dict.fromkeys((*questions, *(review.question for _, review in found)))
     return tuple(_answer(evidence, shot, question, photo_seq, found) for question in asked)
 
@@ -119,14 +119,13 @@ def _answer(
     evidence: Evidence, shot: str, question: str, photo_seq: int, found: list[Numbered[Reviewed]]
 ) -> Answer:
     mine = [pair for pair in found if pair[1].question == question]
-    ruled = sorted((evidence.rulings[seq] for seq, _ in mine if seq in evidence.rulings), key=_seq)
     review = mine[-1] if mine else None
     return Answer(
         shot=shot,
         question=question,
         photo_seq=photo_seq,
         review=review,
-        ruling=ruled[-1] if ruled else None,
+        ruling=max((evidence.rulings[seq] for seq, _ in mine if seq in evidence.rulings), default=None),
         agrees=review is not None
         and review[1].opinion == "agree"
         and _was_asked_rightly(evidence, review[1]),
@@ -142,7 +141,3 @@ def _was_asked_rightly(evidence: Evidence, review: Reviewed) -> bool:
         case "plate":
             return plate is not None and fold(review.expected) == fold(plate.hphm)
     return True
-
-
-def _seq(pair: tuple[int, object]) -> int:
-    return pair[0]

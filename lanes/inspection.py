@@ -8,17 +8,21 @@ from typing import Literal, TypeAlias
 
 from lanes.checklist import Given
 from lanes.evidence import Span
+from lanes.moments import Moment, Stay
 from lanes.record import (
     Aborted,
     AnyBody,
     Arrived,
     AxleWeighed,
     BrakeMeasured,
+    Called,
     Captured,
     Checked,
     Filmed,
     Finding,
+    Held,
     Instrumental,
+    ItemEnded,
     ItemFailed,
     ItemStarted,
     Judged,
@@ -28,14 +32,17 @@ from lanes.record import (
     ObdRead,
     Ordered,
     Photographed,
+    Ranked,
     Record,
     Referred,
     Released,
     Repeated,
+    Resumed,
     Reviewed,
     Ruled,
     SideslipMeasured,
     Signed,
+    Withdrawn,
     place_of,
 )
 from lanes.vehicle import Vehicle
@@ -48,7 +55,21 @@ TRANSITIONS: dict[tuple[Phase, type], Phase] = {
     ("waiting", Aborted): "aborted",
     ("on_lane", Judged): "judged",
     ("on_lane", Aborted): "aborted",
+    ("on_lane", Withdrawn): "waiting",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The instrument item that began last, and when."""
+
+    seq: int
+    body: ItemStarted
+    moment: Moment
+
+
+#: what somebody does for a visit before it is signed for
+_WORK: TypeAlias = Measurement | Checked | Photographed | Reviewed | Ruled
 
 
 @dataclass(slots=True)
@@ -60,24 +81,36 @@ class Inspection:
     business: str
     ordered_seq: int
     ordered_at: datetime
+    ordered: Moment
     attempt: int = 1
     redo: tuple[str, ...] | None = None
     stands: tuple[Finding, ...] = ()
     stands_until: date | None = None
     called_to: str = ""
+    called_seq: int = 0
+    priority: int = 0
+    appointed_at: datetime | None = None
+    booking: str = ""
+    held: Held | None = None
     left_out: tuple[str, ...] = ()
     left_out_why: str = ""
     listed: tuple[int, Listed] | None = None
+    boot: str = ""
     phase: Phase = "waiting"
     lane: str | None = None
     station: str | None = None
     arrived_at: datetime | None = None
-    arrived_tick_ms: int = 0
+    arrived: Moment | None = None
     capture: tuple[int, Captured] | None = None
-    entered_ms: dict[str, int] = field(default_factory=dict)
-    left_ms: dict[str, int] = field(default_factory=dict)
+    stays: list[Stay] = field(default_factory=list)
+    visit: int = 0
+    moves: int = 0
+    worked: tuple[int, Moment] | None = None
+    signed: Moment | None = None
     ended_at: datetime | None = None
     running: str | None = None
+    started: Started | None = None
+    halted: set[str] = field(default_factory=set)
     failures: dict[str, tuple[int, ItemFailed]] = field(default_factory=dict)
     checks: dict[str, tuple[int, Checked]] = field(default_factory=dict)
     brakes: dict[str, tuple[int, BrakeMeasured]] = field(default_factory=dict)
@@ -106,27 +139,39 @@ class Inspection:
         match body:
             case Listed() if self.judged is None:
                 self.listed = (seq, body)
+            case Called():
+                self.called_to, self.called_seq = body.lane, seq
+            case Ranked():
+                self.priority = body.priority
+            case Held():
+                self.held = body
+            case Resumed():
+                self.held = None
             case Arrived():
-                self.lane, self.arrived_at, self.arrived_tick_ms = body.lane, record.at, record.tick_ms
+                self.lane, self.arrived_at = body.lane, self.arrived_at or record.at
+                self.arrived = self.arrived or self._moment(record)
+                self.visit = len(self.stays)
             case Moved():
                 self._moved(record, body)
+            case Withdrawn():
+                self._withdrawn(record, body)
             case ItemStarted():
-                self.running = body.item
+                self.running, self.started = body.item, Started(seq, body, self._moment(record))
                 self._begun(record, body)
             case ItemFailed():
-                self.running = None
+                self.running = self.started = None
                 self.failures[body.item] = (seq, body)
-            case AxleWeighed():
-                self._measured(f"W{body.axle}")
+                if body.by:
+                    self.halted.add(body.item)
+            case ItemEnded():
+                self.started = None
+            case AxleWeighed() if self._counts(f"W{body.axle}"):
                 self.weights[body.axle] = (seq, body)
-            case BrakeMeasured():
-                self._measured(body.item)
+            case BrakeMeasured() if self._counts(body.item):
                 self.brakes[body.item] = (seq, body)
-            case SideslipMeasured():
-                self._measured(body.item)
+            case SideslipMeasured() if self._counts(body.item):
                 self.sideslip = (seq, body)
-            case _ if isinstance(body, Instrumental):
-                self._measured(body.item)
+            case _ if isinstance(body, Instrumental) and self._counts(body.item):
                 self.measured[place_of(body)] = (seq, body)
             case Checked():
                 self.checks[body.item] = (seq, body)
@@ -142,6 +187,8 @@ class Inspection:
                 self.rulings[body.review_seq] = (seq, body)
             case Signed():
                 self.signatures[body.role] = (seq, body)
+                if body.role == "officer":
+                    self.signed = self._moment(record)
             case Repeated():
                 self._begin_again(body.items)
             case Referred():
@@ -157,18 +204,24 @@ class Inspection:
                 pass
         if item := ended_item(body):
             self._ended(record, item)
+        if isinstance(body, _WORK) and (self.worked is None or self.worked[0] < seq):
+            self.worked = seq, self._moment(record)
         self.phase = TRANSITIONS.get((self.phase, type(body)), self.phase)
         if self.ended_at is not None and self.phase == "judged":
             self.phase = "gone"
 
+    def _moment(self, record: Record) -> Moment:
+        return Moment.of(record, self.boot)
+
     def _moved(self, record: Record, body: Moved) -> None:
-        if self.station is not None:
-            self.left_ms[self.station] = record.tick_ms
+        self.moves += 1
+        self._leave(record)
         self.station = body.station or None
         if self.station is None:
             self.ended_at = record.at
         else:
-            self.entered_ms[self.station] = record.tick_ms
+            entered = self._moment(record)
+            self.stays.append(Stay(lane=body.lane, station=self.station, entered=entered))
 
     def _begun(self, record: Record, body: ItemStarted) -> None:
         self.spans[body.item] = Span(
@@ -185,15 +238,41 @@ class Inspection:
         if span is not None and span.to_at is None:
             self.spans[item] = replace(span, to_at=record.at, to_seq=record.seq)
 
-    def _measured(self, item: str) -> None:
+    def _leave(self, record: Record) -> None:
+        if self.station is not None and self.stays:
+            self.stays[-1].left = self._moment(record)
+
+    def _withdrawn(self, record: Record, body: Withdrawn) -> None:
+        """It is off the lane; one that needs nothing more there has left it for good."""
+        self._leave(record)
+        self.station = self.running = self.started = None
+        if self.phase == "on_lane":
+            self.lane = None
+            self.called_to, self.called_seq = body.to, record.seq if body.to else 0
+        else:
+            self.ended_at = self.ended_at or record.at
+
+    def restarted(self, boot: str) -> None:
+        """The agent began anew: what ran begins again; what was measured may still wait for its end."""
+        if self.running is not None:
+            self.running = self.started = None
+        self.boot = boot
+
+    def _counts(self, item: str) -> bool:
+        """Whether a reading counts: one that came after its item was stopped stays in the journal only."""
+        if item in self.halted:
+            return False
         self.running = None
         self.failures.pop(item, None)
+        return True
 
     def _begin_again(self, items: tuple[str, ...]) -> None:
         """The records of what was found before stay in the journal; here they count no more."""
+        self.halted -= set(items)
         for item in items:
             self.checks.pop(item, None)
             self.brakes.pop(item, None)
+            self.failures.pop(item, None)
         for axle in [axle for axle in self.weights if f"W{axle}" in items]:
             del self.weights[axle]
         if "A1" in items:
@@ -226,6 +305,22 @@ class Inspection:
     def stopped(self) -> bool:
         """Nothing more is measured of it; every station lets it go."""
         return self.phase == "aborted" or self.verdict == "suspicious"
+
+    @property
+    def unended(self) -> Started | None:
+        """An item that has its reading and has not ended: its least time may still run."""
+        return self.started if self.running is None else None
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Stations of its lane that it has left on this visit."""
+        return frozenset(stay.station for stay in self.stays[self.visit :] if stay.left is not None)
+
+    def has_reading(self, item: str) -> bool:
+        """Whether an instrument item, other than the load of an axle, has a reading that counts."""
+        if item == "A1":
+            return self.sideslip is not None
+        return item in self.brakes or item in self.measured
 
     def latest_photos(self) -> dict[str, tuple[int, Photographed]]:
         """The photo that counts for each shot: the last one taken."""
@@ -272,8 +367,8 @@ def fold(records: Iterable[Record]) -> Inspection | None:
     return inspection
 
 
-def opened(record: Record, body: Ordered) -> Inspection:
-    """A fresh inspection from its Ordered record."""
+def opened(record: Record, body: Ordered, boot: str = "") -> Inspection:
+    """A fresh inspection from its Ordered record; ``boot``: of which start of the kernel its ticks are."""
     return Inspection(
         inspection=record.inspection or "",
         vehicle=body.vehicle,
@@ -285,6 +380,11 @@ def opened(record: Record, body: Ordered) -> Inspection:
         stands=body.stands,
         stands_until=body.stands_until,
         called_to=body.lane,
+        called_seq=record.seq if body.lane else 0,
+        appointed_at=body.appointed_at,
+        booking=body.booking,
+        ordered=Moment.of(record, boot),
+        boot=boot,
         taken={record.seq},
         left_out=body.left_out,
         left_out_why=body.left_out_why,

@@ -137,11 +137,8 @@ class Plates:
     def meant(self, hpzl: str, hphm: str, on: date | None = None) -> tuple[str, ...]:
         """Numbers of that kind that this one may be misread from, by look-alikes, the cheapest first."""
         number = fold(hphm)
-        found: dict[str, int] = {}
-        for form in self._of(hpzl, on):
-            for cost, true in form.meant(number):
-                found[true] = min(cost, found.get(true, cost))
-        return tuple(sorted(found, key=lambda true: (found[true], true))[:SUGGESTED])
+        found = sorted({pair for form in self._of(hpzl, on) for pair in form.meant(number)})
+        return tuple(true for _, true in found[:SUGGESTED])
 
     def kinds(self, hphm: str, ground: Ground | None = None, on: date | None = None) -> tuple[str, ...]:
         """The kinds (hpzl) whose form, and ground if it was seen, this number fits; often several."""
@@ -154,10 +151,10 @@ class Plates:
         return tuple(dict.fromkeys(fitting))
 
     def parse(self, hpzl: str, text: str, on: date | None = None) -> Plate:
-        """Plate from typed text, warnings passed over; raises PlateError with every error."""
-        errors = [problem.en for problem in self.problems(hpzl, text, on) if problem.level == "error"]
-        if errors:
-            raise PlateError("; ".join(errors))
+        """Plate from typed text, warnings passed over; raises PlateError with the error."""
+        for problem in self.problems(hpzl, text, on):
+            if problem.level == "error":
+                raise PlateError(problem.en)
         return Plate(hpzl=hpzl, hphm=fold(text))
 
     def form_of(self, plate: Plate) -> PlateForm | None:
@@ -172,9 +169,8 @@ class Plates:
         form = self.form_of(plate)
         if form is None:
             return plate.hphm
-        sides = (form.row.front, form.row.rear)
-        layout = (sides if side == "front" else sides[::-1])[0] or form.row.front or form.row.rear
-        return laid_out(plate.hphm, layout)
+        front, rear = form.row.front, form.row.rear
+        return laid_out(plate.hphm, (front or rear) if side == "front" else (rear or front))
 
 
 def _error(code: str, zh: str, en: str) -> Problem:

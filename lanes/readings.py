@@ -119,9 +119,10 @@ class Readings:
     def _train(self) -> Iterator[Finding]:
         """The combination's rate, once every axle of it was braked and weighed."""
         counted = {body.axle: (seq, body) for seq, body in self.brakes.values() if axle_of(body.item)}
-        last = max((axle for axle, (_, body) in counted.items() if body.coupled), default=0)
-        axles = range(1, last + 1)
-        if last > self.evidence.vehicle.axles and all(n in counted and n in self.weighed for n in axles):
+        vehicle = self.evidence.vehicle
+        behind = [n for n, (_, body) in counted.items() if body.coupled and n > vehicle.axles]
+        axles = range(1, max(behind) + 1) if behind else ()
+        if axles and all(n in counted and n in self.weighed for n in axles):
             yield self._sum("train", [counted[n] for n in axles], axles)
 
     def _parking(self) -> Iterator[Finding]:
@@ -148,9 +149,7 @@ class Readings:
 
     # ---- limits ----------------------------------------------------------------------------------
 
-    def _limit(
-        self, quantity: str, axle: Axle | None = None, bench: Bench | None = None, load: Load = "unladen"
-    ) -> Limit | None:
+    def _limit(self, quantity: str, axle: Axle | None, bench: Bench | None, load: Load) -> Limit | None:
         vehicle, business = self.evidence.vehicle, self.evidence.business
         find = self.rulebook.limits.find
         return find(quantity, vehicle, business, self.on, axle=axle, bench=bench, load=load)

@@ -229,7 +229,8 @@ class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
     """A vehicle was accepted for inspection (受理); opens it. ``lane``: where it was called to.
 
     A re-inspection (复检) is ``again_of`` one before. With ``failed_only`` only ``redo`` is done anew; what
-    was found in ``stands`` stands, with its records, through the day ``stands_until``.
+    was found in ``stands`` stands, with its records, through the day ``stands_until``. ``appointed_at``,
+    ``booking``: when it was booked to come, and under which number (预约).
     """
 
     vehicle: Vehicle
@@ -244,6 +245,8 @@ class Ordered(Body, frozen=True, kw_only=True, tag="ordered"):
     redo: tuple[Name, ...] = ()
     stands: tuple["Finding", ...] = ()
     stands_until: date | None = None
+    appointed_at: datetime | None = None
+    booking: Annotated[str, Meta(max_length=80)] = ""
 
 
 class Listed(Body, frozen=True, kw_only=True, tag="listed"):
@@ -272,10 +275,75 @@ class Arrived(Body, frozen=True, kw_only=True, tag="arrived"):
 
 
 class Moved(Body, frozen=True, kw_only=True, tag="moved"):
-    """The vehicle now stands at ``station``; an empty station: it left the lane."""
+    """The vehicle now stands at ``station``; empty: it left the lane. ``by``: an operator says so."""
 
     lane: Name
     station: Annotated[str, Meta(max_length=80)]
+    by: Annotated[str, Meta(max_length=80)] = ""
+    reason: Text = ""
+
+
+class Called(Body, frozen=True, kw_only=True, tag="called"):
+    """A waiting vehicle was called to a lane (叫号)."""
+
+    lane: Name
+    by: Name
+    reason: Text = ""
+
+
+class Ranked(Body, frozen=True, kw_only=True, tag="ranked"):
+    """A waiting vehicle goes before those of lower ``priority`` (插队), or after; 0 is ordinary."""
+
+    priority: Annotated[int, Meta(ge=-9, le=9)]
+    by: Name
+    reason: Text
+
+
+class Held(Body, frozen=True, kw_only=True, tag="held"):
+    """An inspection is held (暂停): no gate takes it, and on a lane nothing further is measured."""
+
+    by: Name
+    reason: Text
+
+
+class Resumed(Body, frozen=True, kw_only=True, tag="resumed"):
+    """An inspection that was held goes on."""
+
+    by: Name
+    reason: Text = ""
+
+
+class Withdrawn(Body, frozen=True, kw_only=True, tag="withdrawn"):
+    """The vehicle is off its lane before the exit: reversed out, or going to lane ``to``. It waits again.
+
+    What was measured stays.
+    """
+
+    lane: Name
+    by: Name
+    reason: Text
+    to: Annotated[str, Meta(max_length=80)] = ""
+
+
+class Positioned(Body, frozen=True, kw_only=True, tag="positioned"):
+    """An operator says which axle stands on the rollers, or stood there last; 0: none yet."""
+
+    lane: Name
+    station: Name
+    axle: Annotated[int, Meta(ge=0, le=6)]
+    by: Name
+    reason: Text
+
+
+class Corrected(Body, frozen=True, kw_only=True, tag="corrected"):
+    """An operator reads a capture's plate otherwise than the camera did; the capture stays as it is."""
+
+    lane: Name
+    capture_seq: int
+    plate_text: Text
+    by: Name
+    reason: Text
+    hpzl: Annotated[str, Meta(max_length=2)] = ""
 
 
 class ItemStarted(Body, frozen=True, kw_only=True, tag="item_started"):
@@ -289,13 +357,28 @@ class ItemStarted(Body, frozen=True, kw_only=True, tag="item_started"):
 
 
 class ItemFailed(Body, frozen=True, kw_only=True, tag="item_failed"):
-    """An instrument item gave no reading; it will be tried again or handed to the operator."""
+    """An instrument item gave no reading; it will be tried again or handed to the operator.
+
+    ``by``: who stopped it; then it begins anew only when it is asked to be repeated.
+    """
 
     lane: Name
     station: Name
     item: Name
     device: Name
     why: Text
+    by: Annotated[str, Meta(max_length=80)] = ""
+
+
+class ItemEnded(Body, frozen=True, kw_only=True, tag="item_ended"):
+    """An instrument item ended with its reading (检验项目结束), not before ``least_ms`` had passed."""
+
+    lane: Name
+    station: Name
+    item: Name
+    device: Name
+    lasted_ms: int
+    least_ms: int = 0
 
 
 class BrakeCurve(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -676,6 +759,22 @@ class Judged(Body, frozen=True, kw_only=True, tag="judged"):
     checklist_by: Text = ""
 
 
+class Stage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long one stage of a visit lasted: ``queue``, a station of ``lane``, or ``signing``."""
+
+    stage: Name
+    lasted_ms: int
+    lane: Annotated[str, Meta(max_length=80)] = ""
+
+
+class StagesTimed(Body, frozen=True, kw_only=True, tag="stages_timed"):
+    """The stages of a visit as the vehicle left the lane; ``whole_ms`` from its arrival, against a target."""
+
+    stages: tuple[Stage, ...]
+    whole_ms: int
+    target_ms: int
+
+
 class Aborted(Body, frozen=True, kw_only=True, tag="aborted"):
     """The inspection was stopped by a person, with the reason."""
 
@@ -705,8 +804,16 @@ AnyBody: TypeAlias = (
     | Listed
     | Arrived
     | Moved
+    | Called
+    | Ranked
+    | Held
+    | Resumed
+    | Withdrawn
+    | Positioned
+    | Corrected
     | ItemStarted
     | ItemFailed
+    | ItemEnded
     | BrakeMeasured
     | AxleWeighed
     | SideslipMeasured
@@ -728,6 +835,7 @@ AnyBody: TypeAlias = (
     | Referred
     | Released
     | Judged
+    | StagesTimed
     | Aborted
 )
 

@@ -28,7 +28,7 @@ STEEPEST_PCT, LONGEST_S = 45, 3600  # beyond it the input is wrong (M)
 HARDEST_M_PER_S2, FARTHEST_M = 15, 500  # M
 
 
-def initial_kmh(vehicle: Vehicle, brake: str = "service") -> int:
+def initial_kmh(vehicle: Vehicle, brake: str) -> int:
     """The speed from which this vehicle is braked; the emergency brake of all but cars from 30 km/h (M)."""
     kind = vehicle.vehicle_class
     if kind in _SLOWEST:
@@ -61,7 +61,7 @@ def road_problem(test: RoadTested, vehicle: Vehicle) -> str | None:
         return f"{test.item}: 10 % of the initial speed was reached before 80 %"
     if (mfdd(test) if test.judged_by == "mfdd" else test.distance_m) is None:
         return f"{test.item}: judged by {test.judged_by}, which was not measured"
-    if (test.coordination_ms or 0) < 0 or (test.control_force_n or 0) < 0:
+    if any(n is not None and n < 0 for n in (test.coordination_ms, test.control_force_n)):
         return f"{test.item}: a time or force is negative"
     return None
 

@@ -37,6 +37,7 @@ class Vehicle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     registered_on: date | None = None
     axles: Annotated[int, Meta(ge=1, le=6)] = 2
     parking_axles: tuple[int, ...] = (2,)
+    driven_axles: tuple[int, ...] = ()  # qdxs
     steer_suspension: Literal["independent", "dependent"] = "independent"
     service_brake: Literal["hydraulic", "air"] = "hydraulic"
     imported: bool = False

@@ -98,9 +98,8 @@ def series_places(series: str) -> tuple[str, ...]:
     is any character (M).
     """
     text = fold_vin("".join("*" if c in WILDCARDS else c for c in series))
-    kept = text.rstrip("X")
-    if len(text) > _FIGURES and len(kept) < len(text):
-        text = kept + "*" * (len(text) - len(kept))
+    if len(text) > _FIGURES:
+        text = text.rstrip("X")
     places = text[:LENGTH].ljust(LENGTH, "*")
     return tuple("" if c == "*" or i == _CHECK else c for i, c in enumerate(places))
 

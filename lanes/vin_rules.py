@@ -12,7 +12,6 @@ from lanes.tables import Document, Label, by_code, rows
 from lanes.vehicle import Problem, Vehicle
 from lanes.vin import (
     ALPHABET,
-    DIGITS,
     LENGTH,
     LETTERS,
     check_digit,
@@ -163,7 +162,7 @@ def _structure(vin: str) -> Iterator[tuple[Check, str, str]]:
     if nine != due:
         said = f"第9位应为{due}，现为{nine}", f"character 9 is {nine}, the check digit is {due}"
         yield "check_digit", *said
-    if not set(vin[13:]) <= set(DIGITS):
+    if not vin[13:].isdecimal():
         yield "serial", "末4位应为数字", "the last four characters must be digits"
     if not model_years(vin):
         yield "year_code", f"第10位 {ten} 不是年份代码", f"character 10, {ten}, is no year code"

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import math
 import re
 import subprocess
@@ -22,9 +23,11 @@ from msgspec import Meta, Struct
 from edge import settings
 from edge.__main__ import app
 from edge.children import nats_config
+from edge.operating import OperatorAct
 from firmware_bridge.catalog import KINDS
 from lanes.calibration import Policy
 from lanes.inspection import TRANSITIONS, Inspection, fold
+from lanes.irregular_words import SAYS
 from lanes.layout import OUTPUTS, SENSORS, Lane, Station
 from lanes.record import (
     AnyBody,
@@ -243,6 +246,26 @@ def test_the_last_arrow_of_the_diagram_holds() -> None:
 def _record(seq: int, body: AnyBody) -> Record:
     moment = datetime(2026, 11, 22, tzinfo=UTC)
     return Record(seq=seq, at=moment, tick_ms=seq, source="s", source_key=str(seq), inspection="i", body=body)
+
+
+def test_every_irregularity_is_documented_with_the_acts_that_mend_it() -> None:
+    title = "What is not as it should be on a lane"
+    rows = {CODE.findall(row[0])[0]: row[2] for row in cells(sections(page("docs/operations.md"), 2)[title])}
+    assert list(rows) == list(SAYS)
+    for code, says in SAYS.items():
+        assert set(CODE.findall(rows[code])) == set(says.acts), code
+
+
+def test_every_act_of_an_operator_is_documented() -> None:
+    text = sections(page("docs/api.md"), 2)["The operator's acts"]
+    shown_acts = [json.loads(line) for line in re.findall(r"^\{.+\}$", text, re.MULTILINE)]
+    kinds = [act.__struct_config__.tag for act in get_args(OperatorAct)]
+    assert [each["kind"] for each in shown_acts] == kinds
+    for each, act in zip(shown_acts, get_args(OperatorAct), strict=True):
+        assert set(each) - {"kind"} == set(field_names(act))
+    codes = set(re.findall(r'"([a-z-]+)",\n', page("edge/operator_permits.py")))
+    codes |= set(re.findall(r'ActError\(\n? *\d{3}, "([a-z-]+)"', page("edge/operator_permits.py")))
+    assert codes <= set(CODE.findall(text)), codes
 
 
 def test_decisions_are_numbered_and_whole() -> None:

@@ -211,7 +211,9 @@ def test_a_bad_brake_line_is_told_and_the_good_curve_recorded_once(tmp_path: Pat
         with agent, peer(broker.port) as camera:
             arrive(agent, io, camera)
             drive(agent, io, "gate", "exterior")
-            drive(agent, io, "exterior", "brake")
+            io.sense("brake", True)
+            io.sense("exterior", False)  # past the red light: it is followed once it is there no more
+            until(lambda: agent.station("brake")["vehicle"])
             io.sense("brake", True, "axle")
             until(alarm("B1 未测成：brakes-1: 12 bytes of the curve were damaged; check the cable"))
             until(alarm("B1 未测成：brakes-1: start: acknowledgement: nothing for 3 s; check power"))

@@ -171,7 +171,7 @@ def test_a_reading_that_cannot_be_judged_is_measured_again(tmp_path: Path) -> No
             for _ in range(2):
                 marshal._not_before.clear()  # the pause before the second try is not waited for
                 await marshal._round()
-                await marshal._measuring["brake"]
+                await marshal._measuring["brake"][1]
             bodies = [r.body for r in edge.desk.journal.of_inspection(inspection)]
             kept = [body for body in bodies if isinstance(body, AxleWeighed)]
             assert [body.left_kg for body in kept] == [Decimal("310.5")]
@@ -193,7 +193,7 @@ def test_an_item_says_whether_it_had_to_be_filmed(must: str, tmp_path: Path) -> 
             await edge.desk.append("virtual+agent", "m", Moved(lane="1", station="brake"), inspection)
             await sense(edge, "brake", "axle", True)
             await marshal._round()
-            await marshal._measuring["brake"]
+            await marshal._measuring["brake"][1]
             span = edge.desk.book.inspections[inspection].spans["W1"]
             assert span.to_film is (must == "1/brake")
             assert span.to_at is not None
@@ -210,7 +210,7 @@ def test_an_instrument_that_is_not_there_is_named(tmp_path: Path) -> None:
             await edge.desk.append("virtual+agent", "m", Moved(lane="1", station="brake"), inspection)
             await sense(edge, "brake", "axle", True)
             await marshal._round()
-            await marshal._measuring["brake"]
+            await marshal._measuring["brake"][1]
             _, failed = edge.desk.book.inspections[inspection].failures["W1"]
             assert failed.why == "lane 1 has no weigh instrument"
 
@@ -260,7 +260,7 @@ def test_an_instrument_that_breaks_its_contract_is_told_and_not_asked_in_a_storm
             assert sum(isinstance(body, ItemStarted) for body in bodies) == 1
             await marshal._round()  # the loop is started again: the item is tried once more
             with pytest.raises(ZeroDivisionError):
-                await marshal._measuring["brake"]
+                await marshal._measuring["brake"][1]
 
     asyncio.run(use())
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from lanes.flow import outputs
-from lanes.record import Checked, ItemStarted, Judged, Moved, Ordered
+from lanes.record import Checked, ItemStarted, Judged, Moved, Ordered, Sensed
 from tests.edge_parts import Edge, vehicle
 from tests.lanes_parts import brake, checked, review
 from tests.test_edge_api import assert_problem
@@ -152,10 +152,15 @@ def test_a_suspicious_vehicle_is_signed_for_as_it_is_and_sent_through(tmp_path: 
         assert "item:03" in judged.missing and failed_of(judged) == []
         lane = edge.desk.site.lane("1")
         for station in [each for each in lane.stations if each.kind != "gate"]:
+            seen = Sensed(lane="1", station=station.name, sensor="occupied", on=True)
+            await edge.desk.append("virtual+io", f"on-{station.name}", seen)
             await made.add(Moved(lane="1", station=station.name))
             wanted = outputs(lane, edge.desk.book, edge.desk.instruments(), {})
             leads = "barrier" if station.kind == "exit" else "light"
             assert [place for place, goal in wanted.items() if goal.on] == [(station.name, leads)]
+            await edge.desk.append(
+                "virtual+io", f"off-{station.name}", msgspec.structs.replace(seen, on=False)
+            )
 
     run(tmp_path, use)
 

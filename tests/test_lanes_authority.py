@@ -1,8 +1,10 @@
 """Who may inspect what, and what stands against an officer, as the shipped rows say it."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from lanes.authority import Grant, objections, requirement
@@ -141,6 +143,49 @@ def test_the_words_name_level_and_day() -> None:
     assert expired.en == "the certificate ended on 2026-01-01"
     assert level.zh == "须中级查验员，现为初级查验员"
     assert level.en == "needs at least: intermediate officer; this is: junior officer"
+
+
+@pytest.mark.parametrize(
+    ("grant", "zh", "en"),
+    [
+        ({"suspended": True}, "查验员资格已暂停", "the officer is suspended"),
+        (
+            {"valid_until": date(2026, 1, 1)},
+            "查验员资格证书已于 2026-01-01 到期",
+            "the certificate ended on 2026-01-01",
+        ),
+        (
+            {"reviewed_until": date(2026, 1, 2)},
+            "资格年度审验已于 2026-01-02 到期",
+            "the yearly review of the certificate was due on 2026-01-02",
+        ),
+        (
+            {"level": "top"},
+            "查验员等级 top 未知（已知：junior、middle、senior）",
+            "no level 'top' of officers (known: junior, middle, senior)",
+        ),
+        (
+            {"police": False},
+            "该车辆和业务须由民警查验",
+            "this vehicle and business must be inspected by the police",
+        ),
+        ({"businesses": ()}, "未获授权办理该业务（registration）", "not permitted: registration"),
+        ({"classes": ("K3",)}, "未获授权查验车辆类型 H11", "not permitted: class H11"),
+        ({"uses": ("A",)}, "未获授权查验使用性质 F", "not permitted: use F"),
+    ],
+)
+def test_each_objection_in_words(grant: dict[str, Any], zh: str, en: str) -> None:
+    fields: dict[str, Any] = {"officer": "110001", "level": "senior", "police": True}
+    (found,) = objections(Grant(**{**fields, **grant}), vehicle("H11"), "registration", ON, rulebook())
+    assert (found.zh, found.en) == (zh, en)
+
+
+def test_the_highest_level_is_the_one_of_the_highest_rank() -> None:
+    ranks = {"junior": 3, "middle": 1, "senior": 2}
+    levels = {code: msgspec.structs.replace(row, rank=ranks[code]) for code, row in rulebook().levels.items()}
+    assert (
+        requirement(car(), "periodic", ON, replace(rulebook(), levels=levels, authority=())).level == "junior"
+    )
 
 
 def test_a_dated_row_changes_who_may_inspect_from_its_day() -> None:

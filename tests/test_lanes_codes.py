@@ -1,6 +1,7 @@
 """Code tables: as many codes as the sources have, in both languages; papers with codes nobody knows."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -123,6 +124,23 @@ def test_a_vehicle_of_several_colours() -> None:
     assert CODES.colour("") == Label(zh="", en="")
 
 
+def test_a_plate_is_held_against_the_forms_of_the_day() -> None:
+    police = car(plate=Plate(hpzl="31", hphm="WJ1693015"))
+    assert CODES.problems(police, date(2013, 4, 30)) == ()
+    (problem,) = CODES.problems(police, date(2013, 5, 1))
+    assert problem.en.endswith("plates of that form ended on 2013-04-30")
+
+
+def test_tables_read_again_say_the_same() -> None:
+    again, first = Rulebook.from_tables(tables()), rulebook()
+    assert again.codes == CODES
+    assert again.codes.names == NAMES
+    assert again.verdicts == first.verdicts
+    assert again.verdicts.again and again.verdicts.stands
+    wrong = car(vin="LTEST1A20R0000001")
+    assert again.codes.problems(wrong, ON) == CODES.problems(wrong, ON)
+
+
 FAULTS: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("item", lambda f: f["defects"]["defect"][0].update(item="7"), "defect, row 1 \\(1-1\\): item '7'"),
     ("severity", lambda f: f["defects"]["defect"][0].update(severity="minor"), "Invalid enum value 'minor'"),
@@ -130,6 +148,11 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
         "defect twice",
         lambda f: f["defects"]["defect"].append(dict(f["defects"]["defect"][0])),
         "'1-1' stands",
+    ),
+    (
+        "source of a photo code",
+        lambda f: f["photos"]["old_shot"][0].update(source="nobody"),
+        "photos.toml, old_shot, row 1 \\(01\\): source 'nobody'",
     ),
     ("shot", lambda f: f["photos"]["old_shot"][0].update(shot="0299"), "old_shot, row 1 .*shot '0299'"),
     ("old twice", lambda f: f["photos"]["old_shot"].append(dict(f["photos"]["old_shot"][0])), "'01' stands"),

@@ -31,7 +31,7 @@ from lanes.record import (
 )
 from lanes.roadtest import initial_kmh, mfdd, parked, parked_problem, road, road_problem, slope_pct
 from lanes.sideslip import sideslip_problem
-from lanes.speed import speedometer_problem
+from lanes.speed import speedometer, speedometer_problem
 from lanes.tyres import tyres, tyres_problem
 from lanes.weight import kerb_mass_problem, weighing_problem, wheels_of
 from tests.lanes_parts import ON, brake, car, curve, rulebook, slip, weighed
@@ -88,6 +88,9 @@ def test_a_laden_axle_is_judged_by_what_the_bench_weighed_under_it() -> None:
     assert set(found) == {("L2", "axle_rate"), ("L2", "imbalance_of_load")}
     rate = found["L2", "axle_rate"]
     assert (rate.arithmetic, rate.limit) == ("(2000+1900)×10 N ÷ (7700 kg×9.8) = 51.7 %", "≥ 50 %")
+    timed = msgspec.structs.replace(body, item="L1", axle=1, pedal_ms=0)  # 50 % are demanded of it, not 60 %
+    found = by_key(judged(Evidence(vehicle=lorry, business="periodic", brakes={"L1": (7, timed)})))
+    assert found["L1", "coordination_time"].arithmetic == "2830 daN at 150 ms − pedal at 0 ms = 0.15 s"
     beyond = msgspec.structs.replace(body, item="L4", axle=4)
     assert judged(Evidence(vehicle=lorry, business="periodic", brakes={"L4": (7, beyond)})) == []
 
@@ -150,6 +153,8 @@ def test_an_axle_measured_with_other_wheels_than_it_has_is_measured_again() -> N
     single = msgspec.structs.replace(weighed(1, "70", "0"), wheels=1)
     assert problem(single, car()) == "axle 1: measured with 1 of 2 wheels"
     assert problem(single, car(vehicle_class="M21")) is None
+    assert problem(brake("B2", 240, 0, wheels=1), car()) == "B2: measured with 1 of 2 wheels"
+    assert problem(brake("B1", 240, 228), car(vehicle_class="M11")) == "B1: measured with 2 of 1 wheels"
     assert (
         problem(msgspec.structs.replace(weighed(3, "70", "0"), wheels=1), car()) is None
     )  # not this vehicle's
@@ -172,6 +177,8 @@ def test_a_combination_is_judged_once_all_its_axles_are_there() -> None:
     assert train.basis == (1, 2, 3, 4, 5, 11, 12, 13, 14, 15)
     assert found["whole", "whole_rate"].basis == (1, 2, 11, 12)
     assert ("B3", "axle_rate") not in found  # the trailer's axles are judged on its own visit
+    alone = replace(evidence, brakes={f"B{n}": evidence.brakes[f"B{n}"] for n in (1, 2)})
+    assert ("train", "train_rate") not in by_key(judged(alone))
     for part, key in (("brakes", "B4"), ("weights", 4)):
         rest = {k: v for k, v in getattr(evidence, part).items() if k != key}
         assert ("train", "train_rate") not in by_key(judged(replace(evidence, **{part: rest})))
@@ -240,6 +247,18 @@ def test_co_ordination_ends_at_three_quarters_of_the_demanded_force() -> None:
     assert late is not None and late.value == Decimal("0.005")  # force before the pedal does not count
 
 
+@pytest.mark.parametrize(
+    ("kg", "words"),
+    [
+        ("1000", "294 daN at 1470 ms − pedal at 0 ms"),  # 1000 kg × 9.8 N × 40 % × 75 %: the very force
+        ("1000.04", "295 daN at 1480 ms − pedal at 0 ms"),  # 294.01 daN
+    ],
+)
+def test_co_ordination_ends_at_the_very_force_and_not_just_below_it(kg: str, words: str) -> None:
+    time = coordination_time(ramp(1, 302, 0), Decimal(kg), Decimal(40))
+    assert time is not None and time.working == words
+
+
 # ---- brakes: what cannot be used -----------------------------------------------------------------
 
 
@@ -285,6 +304,35 @@ def test_a_parking_brake_with_loads_but_without_curve_is_measured_again() -> Non
     drawn = BrakeCurve(interval_ms=10, left_dan=(), right_dan=(), left_load_kg=(1,), right_load_kg=(1,))
     assert "empty" in (brake_problem(brake("B0", 160, 150, curve=drawn)) or "")
     assert brake_problem(brake("B0", 160, 150, curve=NO_CURVE)) is None
+
+
+def test_a_parking_brake_weighed_on_one_side_only_needs_its_curve_too() -> None:
+    for side in ("left", "right"):
+        drawn = msgspec.structs.replace(NO_CURVE, **{f"{side}_load_kg": (300,)})
+        found = brake_problem(brake("B0", 160, 150, curve=drawn))
+        assert found == "B0: the curve is empty or its sides differ in length"
+
+
+@pytest.mark.parametrize(("dan", "usable"), [(-1, False), (0, True), (10_000, True), (10_001, False)])
+@pytest.mark.parametrize(
+    "where", ["left_max_dan", "right_max_dan", "left_drag_dan", "right_drag_dan", "left_dan", "right_dan"]
+)
+def test_every_force_lies_between_nothing_and_the_strongest_brake(where: str, dan: int, usable: bool) -> None:
+    body = brake("B0", 9_995, 9_995, curve=NO_CURVE)
+    if where.endswith(("_max_dan", "_drag_dan")):
+        body = msgspec.structs.replace(body, **{where: dan})
+    else:
+        body = msgspec.structs.replace(body, curve=msgspec.structs.replace(NO_CURVE, **{where: (5, dan)}))
+    wanted = None if usable else "B0: a force is not between 0 and 10000 daN"
+    assert brake_problem(body) == wanted
+
+
+@pytest.mark.parametrize(
+    ("kg", "usable"), [("0.5", True), ("10000", True), ("10000.5", False), ("-1", False)]
+)
+def test_every_wheel_load_is_one_that_a_wheel_can_bear(kg: str, usable: bool) -> None:
+    body = brake("B1", 240, 228, left_load_kg=Decimal(kg), right_load_kg=Decimal(300))
+    assert (brake_problem(body) is None) is usable
 
 
 def test_loads_of_the_bench() -> None:
@@ -412,7 +460,10 @@ def test_everything_of_a_lamp_is_told_and_only_its_cut_off_and_intensity_judged(
 
 def test_which_height_counts_for_the_dipped_beam() -> None:
     high = lamp(dipped_vertical_mm_per_10m=-120, lamp_height_mm=900, dipped_lamp_height_mm=1001)
-    assert said(headlamp(high))[1:] == ["dipped_vertical_high: -120 = -120.0 mm/10 m"]
+    assert said(headlamp(high)) == [
+        "main_intensity: 20000 = 20000.0 cd",
+        "dipped_vertical_high: -120 = -120.0 mm/10 m",
+    ]
     assert said(headlamp(lamp(dipped_vertical_mm_per_10m=-120, lamp_height_mm=1000)))[1].startswith(
         "dipped_vertical:"
     )
@@ -425,7 +476,7 @@ def test_which_height_counts_for_the_dipped_beam() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"item": "H5", "main_intensity_cd": 1}, "is no headlamp"),
+        ({"item": "H5", "main_intensity_cd": 1}, "H5: is no headlamp (H1, H2, H3, H4)"),
         ({"main_intensity_cd": None, "dipped_vertical_mm_per_10m": -100}, "main beam was not measured"),
         ({}, None),
         ({"main_intensity_cd": -1}, "cd is not between"),
@@ -434,6 +485,9 @@ def test_which_height_counts_for_the_dipped_beam() -> None:
         ({"dipped_vertical_mm_per_10m": -2001}, "beyond ±2000"),
         ({"dipped_vertical_mm_per_10m": -100, "lamp_height_mm": None}, "needs a lamp height"),
         ({"dipped_vertical_mm_per_10m": -100, "lamp_height_mm": 3001}, "needs a lamp height"),
+        ({"dipped_vertical_mm_per_10m": -100, "lamp_height_mm": 0}, "needs a lamp height"),
+        ({"dipped_vertical_mm_per_10m": -100, "lamp_height_mm": 1}, None),
+        ({"dipped_vertical_mm_per_10m": -100, "lamp_height_mm": 3000}, None),
         ({"main_intensity_cd": 0, "lamp_height_mm": None}, None),
         ({"main_intensity_cd": 999_999, "main_horizontal_mm_per_10m": 2000}, None),
     ],
@@ -475,11 +529,18 @@ def speed(indicated: str, actual: str) -> SpeedometerMeasured:
         ("K33", "40", "NaN", "not between 0 and 200"),
         ("K33", "40", "200.1", "not between 0 and 200"),
         ("K33", "40", "-1", "not between 0 and 200"),
+        ("K33", "40", "200", None),
     ],
 )
 def test_speedometer_readings(code: str, indicated: str, actual: str, why: str | None) -> None:
     found = speedometer_problem(speed(indicated, actual), car(vehicle_class=code))
     assert found is None if why is None else why in (found or "")
+
+
+def test_the_real_speed_is_named_by_the_indicated_one() -> None:
+    assert speedometer(speed("40.0", "38.25")) == Derived(
+        quantity="speed_at_40", value=Decimal("38.25"), unit="km/h", working="38.25"
+    )
 
 
 @pytest.mark.parametrize(("kg", "bad"), [("1400.5", False), ("0", True), ("NaN", True), ("1000000", True)])
@@ -522,7 +583,8 @@ def test_outline_against_papers_and_maxima() -> None:
         ({"width_mm": -5}, "width -5 mm"),
         ({"height_mm": 100_000}, "height 100000 mm"),
         ({"wheelbase_mm": 0}, "wheelbase 0 mm"),
-        ({"side_board_mm": 100_000}, "side boards"),
+        ({"side_board_mm": 100_000}, "M1: side boards 100000 mm is not between 0 and 99999 mm"),
+        ({"side_board_mm": 1}, None),
         ({"length_mm": 99_999}, None),
     ],
 )
@@ -585,10 +647,10 @@ def test_mfdd_is_worked_out_of_the_metres() -> None:
     metres = {"reach_80_pct_m": Decimal("3.9"), "reach_10_pct_m": Decimal("13.4")}
     found = mfdd(stop(car(), mfdd_m_per_s2=Decimal(9), **metres))
     assert found is not None
+    assert (found.quantity, found.unit) == ("mfdd", "m/s²")
     assert found.arithmetic(1) == "(0.64−0.01)×50² ÷ (25.92×(13.4−3.9 m)) = 6.4 m/s²"
     assert str(found.value)[:12] == "6.3961988304"
-    reported = mfdd(stop(car()))
-    assert reported is not None and reported.arithmetic(1) == "6.5 = 6.5 m/s²"
+    assert mfdd(stop(car())) == Derived(quantity="mfdd", value=Decimal("6.5"), unit="m/s²", working="6.5")
     assert mfdd(stop(car(), mfdd_m_per_s2=None, reach_80_pct_m=Decimal(3))) is None
 
 
@@ -600,7 +662,16 @@ def test_what_a_stop_is_judged_by() -> None:
         "foot_force: 380 = 380.0 N",
         "channel: stayed in the channel, pulled to the left",
     ]
-    assert next(road(stop(car(), judged_by="distance", **full))).quantity == "braking_distance"
+    by_distance = said(road(stop(car(), judged_by="distance", **full)))
+    assert by_distance[0] == "braking_distance: 18.4 = 18.4 m"
+    *_, channel = road(stop(car(), left_channel=True, pulled="right"))
+    assert channel == Derived(
+        quantity="channel",
+        value=Decimal(0),
+        unit="m",
+        working="left the channel, pulled to the right",
+        seen=False,
+    )
     assert [one.quantity for one in road(stop(car(), brake="emergency", **full))] == [
         "emergency_mfdd",
         "emergency_foot_force",
@@ -638,7 +709,7 @@ def test_several_stops_stand_beside_each_other() -> None:
 )
 def test_initial_speeds(code: str, gross: int, service: int, emergency: int) -> None:
     vehicle = car(vehicle_class=code, gross_mass_kg=gross)
-    assert (initial_kmh(vehicle), initial_kmh(vehicle, "emergency")) == (service, emergency)
+    assert (initial_kmh(vehicle, "service"), initial_kmh(vehicle, "emergency")) == (service, emergency)
 
 
 @pytest.mark.parametrize(
@@ -650,6 +721,8 @@ def test_initial_speeds(code: str, gross: int, service: int, emergency: int) -> 
         ({"initial_kmh": Decimal(55)}, None),
         ({"mfdd_m_per_s2": Decimal("15.1")}, "not one that a vehicle can have"),
         ({"mfdd_m_per_s2": Decimal("NaN")}, "not one that a vehicle can have"),
+        ({"mfdd_m_per_s2": Decimal(0)}, None),  # a brake that does nothing is judged, and fails
+        ({"mfdd_m_per_s2": Decimal(15), "distance_m": Decimal(500)}, None),
         ({"distance_m": Decimal(-1)}, "not one that a vehicle can have"),
         ({"reach_80_pct_m": Decimal(501)}, "not one that a vehicle can have"),
         ({"reach_80_pct_m": Decimal(5), "reach_10_pct_m": Decimal(5)}, "reached before 80 %"),
@@ -665,6 +738,20 @@ def test_initial_speeds(code: str, gross: int, service: int, emergency: int) -> 
 def test_stops_that_cannot_be_judged(changes: dict[str, Any], why: str | None) -> None:
     found = road_problem(stop(car(), **changes), car())
     assert found is None if why is None else why in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("brake", "kmh", "why"),
+    [
+        ("service", 50, None),
+        ("service", 30, "R1: braked from 30 km/h, not from 50 to 55 km/h"),
+        ("emergency", 30, None),
+        ("emergency", 50, "R1: braked from 50 km/h, not from 30 to 35 km/h"),
+    ],
+)
+def test_the_emergency_brake_has_an_initial_speed_of_its_own(brake: str, kmh: int, why: str | None) -> None:
+    lorry = car(vehicle_class="H31", gross_mass_kg=3500)
+    assert road_problem(stop(lorry, brake=brake, initial_kmh=Decimal(kmh)), lorry) == why
 
 
 def slope(pct: str, uphill: int = 120, downhill: int = 120) -> RoadParked:
@@ -756,6 +843,19 @@ def test_an_unusable_reading_has_no_finding_and_is_asked_for_again(body: Any) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("items", "axles"),
+    [(("B1",), (1,)), (("B1", "B3"), (1, 3)), (("B0",), (1, 2, 3)), (("B2", "B0"), (1, 2, 3))],
+)
+def test_what_is_braked_must_be_weighed(items: tuple[str, ...], axles: tuple[int, ...]) -> None:
+    wanted = Checklist(business="periodic", on=ON, items=tuple(map(_item, items)), shots=())
+    found = missing(Evidence(vehicle=car(vehicle_class="H11", axles=3), business="periodic"), wanted)
+    assert [lack.code for lack in found] == [
+        *(f"instrument:{item}" for item in items),
+        *(f"weight:{axle}" for axle in axles),
+    ]
+
+
 def _item(code: str) -> CheckItem:
     return CheckItem(item=code, kind="instrument", required=True, zh=code, en=code, confidence="M")
 
@@ -812,8 +912,9 @@ def test_the_verdicts_of_brake_benches() -> None:
         weights={1: (4, weighed(1, "320", "320")), 2: (5, weighed(2, "290", "285"))},
     )
     found = by_key(judged(evidence))
-    assert found["B1", "bench_verdict"].value == "fail"
+    assert (found["B1", "bench_verdict"].value, found["B1", "bench_verdict"].basis) == ("fail", (1,))
     assert found["B0", "bench_verdict"].arithmetic == "the bench says pass, its readings say fail"
+    assert found["B0", "bench_verdict"].basis == (3,)
     assert ("B2", "bench_verdict") not in found
 
 

@@ -1,172 +1,34 @@
 """The flow of a lane: followed by levels alone, so a restart at any moment changes nothing."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanes.flow import ENDED_KEPT, Arrive, Book, Measure, Move, outputs, steps, uncaptured, unmatched
+from lanes.arrivals import uncaptured, unmatched
+from lanes.book import ENDED_KEPT
+from lanes.flow import Arrive, Measure, Move, outputs, steps
 from lanes.inspection import fold
-from lanes.layout import Lane, Station, StationKind, Title, layout_problems
+from lanes.layout import Lane, layout_problems
 from lanes.record import (
     Aborted,
-    AnyBody,
     Arrived,
     AxleWeighed,
-    BrakeCurve,
-    BrakeMeasured,
     Captured,
     Checked,
     ItemStarted,
     Judged,
     Moved,
-    NodeStarted,
     Ordered,
     Photographed,
-    Record,
     Reviewed,
     Ruled,
     Sensed,
-    SideslipMeasured,
-    Switched,
 )
-from lanes.vehicle import Plate, Vehicle
-
-KINDS: tuple[StationKind, ...] = ("gate", "exterior", "brake", "sideslip", "exit")
-LANE = Lane(
-    name="1",
-    title=Title(zh="一", en="one"),
-    stations=tuple(Station(name=kind, kind=kind, title=Title(zh=kind, en=kind)) for kind in KINDS),
-)
-ITEMS = ("B1", "B2", "B0", "A1")
-START = datetime(2026, 11, 22, 8, tzinfo=UTC)
-
-
-def car(number: int, plated: bool = True) -> Vehicle:
-    return Vehicle(
-        vin=f"LTEST1A27R{number:07d}",
-        vehicle_class="K33",
-        use="A",
-        made_on=date(2020, 5, 1),
-        gross_mass_kg=1800,
-        kerb_mass_kg=1300,
-        plate=Plate(hpzl="02", hphm=f"浙A{number:05d}") if plated else None,
-    )
-
-
-class World:
-    """One lane, its cars and its journal: an agent without wires."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.book = Book()
-        self.coils: dict[tuple[str, str], bool] = {}
-
-    def add(self, body: AnyBody, inspection: str | None = None) -> None:
-        seq = len(self.records) + 1
-        record = Record(
-            seq=seq,
-            at=START + timedelta(seconds=seq),
-            tick_ms=seq * 1000,
-            source="virtual+test",
-            source_key=str(seq),
-            inspection=inspection,
-            body=body,
-        )
-        self.records.append(record)
-        self.book.take(record)
-
-    def restart(self) -> None:
-        """The agent is killed: all it knows is the journal."""
-        self.book = Book()
-        for record in self.records:
-            self.book.take(record)
-        self.add(NodeStarted(version="1", boot="b", site="s", config_sha256="0" * 64))
-
-    def sense(self, station: str, on: bool, sensor: str = "occupied") -> None:
-        self.add(Sensed(lane="1", station=station, sensor=sensor, on=on))
-
-    def capture(
-        self, text: str, *, device: str = "cam", replayed: bool = False, at_s: int | None = None
-    ) -> None:
-        """``at_s``: what the camera's clock said, in seconds of the journal's."""
-        taken_at = None if at_s is None else START + timedelta(seconds=at_s)
-        self.add(
-            Captured(
-                lane="1",
-                station="gate",
-                device=device,
-                plate_text=text,
-                taken_at=taken_at,
-                replayed=replayed,
-            )
-        )
-
-    def waiting(self) -> list[str]:
-        """Plates of the captures that wait for a vehicle."""
-        return [seen.capture.plate_text for seen in self.book.lane("1").captures]
-
-    def order(self, name: str, vehicle: Vehicle, lane: str = "") -> None:
-        self.add(Ordered(vehicle=vehicle, business="periodic", ordered_by="clerk", lane=lane), name)
-
-    def instruments(self) -> dict[str, tuple[str, ...]]:
-        return dict.fromkeys(self.book.inspections, ITEMS)
-
-    def done(self) -> dict[str, frozenset[str]]:
-        return {
-            name: frozenset({"exterior"} if each.checks else ())
-            for name, each in self.book.inspections.items()
-        }
-
-    def settle(self) -> list[Measure]:
-        """Does what is due until nothing is; the measurements that wait for an instrument."""
-        for _ in range(50):
-            due = list(steps(LANE, self.book, self.instruments()))
-            acts = [step for step in due if not isinstance(step, Measure)]
-            if not acts:
-                break
-            for step in acts[:1]:
-                self.do(step)
-        wanted = outputs(LANE, self.book, self.instruments(), self.done())
-        for place, goal in wanted.items():
-            if self.coils.get(place, False) != goal.on:
-                self.coils[place] = goal.on
-                self.add(Switched(lane="1", station=place[0], actuator=place[1], on=goal.on))
-        return [step for step in due if isinstance(step, Measure)]
-
-    def do(self, step: Arrive | Move | Measure) -> None:
-        match step:
-            case Arrive():
-                self.add(Arrived(lane="1", capture_seq=step.capture_seq), step.inspection)
-                self.add(Moved(lane="1", station=step.gate), step.inspection)
-            case Move():
-                self.add(Moved(lane="1", station=step.station), step.inspection)
-            case Measure():
-                self.add(
-                    ItemStarted(lane="1", station=step.station, item=step.item, device="d"), step.inspection
-                )
-                self.add(measured(step), step.inspection)
-
-
-def measured(step: Measure) -> AnyBody:
-    if step.role == "weigh":
-        load = Decimal(300)
-        return AxleWeighed(lane="1", station="brake", device="w", axle=step.axle, left_kg=load, right_kg=load)
-    if step.role == "brake":
-        curve = BrakeCurve(interval_ms=10, left_dan=(0, 200), right_dan=(0, 200))
-        return BrakeMeasured(
-            lane="1",
-            station="brake",
-            device="b",
-            item=step.item,
-            axle=step.axle,
-            left_max_dan=200,
-            right_max_dan=200,
-            curve=curve,
-        )
-    return SideslipMeasured(lane="1", station="sideslip", device="s", item="A1", slip_m_per_km=Decimal("1.2"))
+from lanes.vehicle import Vehicle
+from tests.line_parts import ITEMS, KINDS, LANE, World, car
 
 
 def drive_through(world: World, name: str, vehicle: Vehicle, restarts: set[int]) -> list[str]:
@@ -554,3 +416,15 @@ def test_a_vehicle_at_the_gate_without_any_capture_is_told_after_a_while() -> No
     assert uncaptured(LANE, world.book, since + timedelta(seconds=16)) is None, "another alarm speaks of it"
     world.sense("gate", False)
     assert uncaptured(LANE, world.book, since + timedelta(seconds=60)) is None
+
+
+def test_an_order_that_comes_again_and_news_of_an_ended_visit_change_nothing() -> None:
+    world = World()
+    world.order("i1", car(1))
+    world.order("i1", car(2))
+    assert world.book.inspections["i1"].vehicle == car(1)
+    world.add(Aborted(by="operator", reason="left"), "i1")
+    world.add(Checked(item="01", result="pass", officer="o"), "i1")
+    assert world.book.inspections["i1"].phase == "aborted"
+    world.add(Ordered(vehicle=car(3), business="periodic", ordered_by="c"))
+    assert list(world.book.inspections) == ["i1"], "an order of no inspection opens none"

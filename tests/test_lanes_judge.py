@@ -278,8 +278,9 @@ def test_an_officer_overrules_the_model(opinion: str) -> None:
     evidence = replace(evidence, rulings={302: (303, ruled(302, "pass", "dirt on the last digit"))})
     findings, verdict = judged(evidence)
     assert verdict == "pass"
-    said = findings["vin", "review"].arithmetic
-    assert said == f"officer 001 ruled pass: dirt on the last digit (model: {opinion})"
+    found = findings["vin", "review"]
+    assert found.result == "pass"
+    assert found.arithmetic == f"officer 001 ruled pass: dirt on the last digit (model: {opinion})"
 
 
 def test_an_officer_fails_what_the_model_likes() -> None:
@@ -414,9 +415,10 @@ def test_findings_come_as_readings_come() -> None:
     ]
 
 
-def test_an_axle_the_vehicle_does_not_have_weighs_nothing() -> None:
+@pytest.mark.parametrize("axle", [0, 3])
+def test_an_axle_the_vehicle_does_not_have_weighs_nothing(axle: int) -> None:
     evidence = attempt()
-    stray = replace(evidence, weights={**evidence.weights, 3: (413, weighed(3, "900", "900"))})
+    stray = replace(evidence, weights={**evidence.weights, axle: (413, weighed(axle, "900", "900"))})
     assert judge(stray, rulebook(), ON) == judge(evidence, rulebook(), ON)
 
 

@@ -737,6 +737,26 @@ def found(rows: list[Limit], vehicle: Vehicle, **asked: Any) -> Decimal | None:
     return None if limit is None else limit.value
 
 
+@pytest.mark.parametrize("quantity", ["axle_rate", "imbalance", "whole_rate", "train_rate", "parking_rate"])
+@pytest.mark.parametrize("bench", BENCHES)
+def test_a_limit_of_one_bench_judges_what_that_bench_measured(quantity: str, bench: Bench) -> None:
+    limits = Limits([row(1, quantity=quantity, bench=bench)], CONDITIONS)  # type: ignore[arg-type]
+    for used in BENCHES:
+        asked = Asked(vehicle=car(), business="periodic", bench=used)
+        result = finding_of(quantity, Decimal(50), asked, limits).result
+        assert result == ("pass" if used == bench else "not_applicable")
+
+
+@pytest.mark.parametrize(
+    "quantity", ["axle_rate", "whole_rate", "parking_rate", "main_intensity_sum", "sideslip", "height"]
+)
+def test_what_is_measured_without_a_load_is_judged_by_the_limits_for_unladen(quantity: str) -> None:
+    for load, result in (("unladen", "pass"), ("laden", "not_applicable")):
+        limits = Limits([row(1, quantity=quantity, load=load)], CONDITIONS)  # type: ignore[arg-type]
+        asked = Asked(vehicle=car(), business="periodic")
+        assert finding_of(quantity, Decimal(15), asked, limits).result == result
+
+
 def test_goods_vehicles_by_axle_and_bench() -> None:
     goods = [
         row(60, classes=("H",), axle="front"),

@@ -13,8 +13,8 @@ from lanes.plate import PlateError, Plates
 from lanes.plate_form import LETTERS, PROVINCES, SETS, PlateForm
 from lanes.rulebook import Rulebook
 from lanes.scope import RuleError
-from lanes.spelling import ALIKE, NEAR, OTHER, fold, looks_like, misreading_cost
-from lanes.vehicle import Plate
+from lanes.spelling import ALIKE, NEAR, OTHER, fold, looks_like, misread_as, misreading_cost
+from lanes.vehicle import Plate, Problem
 from tests.lanes_parts import ON, rulebook, tables
 
 PLATES = rulebook().codes.plates
@@ -99,6 +99,91 @@ def test_plates_that_are_not(hpzl: str, hphm: str, why: str) -> None:
     assert problem.zh
     with pytest.raises(PlateError, match=why):
         PLATES.parse(hpzl, hphm, ON)
+
+
+@pytest.mark.parametrize(
+    ("hpzl", "hphm", "on", "code", "zh", "en"),
+    [
+        (
+            *("2", "浙A12345", ON, "kind"),
+            "号牌种类 '2' 不在 GA/T 16.7 中，应为两位数字，如 02",
+            "hpzl '2' is not a plate kind: write the two digits of GA/T 16.7, such as 02",
+        ),
+        (
+            *("02", "浙A12", ON, "length"),
+            "号牌号码 '浙A12' 为4位，应为5至12位",
+            "hphm '浙A12' has 4 characters: a plate has 5 to 12",
+        ),
+        (
+            *("02", "浙A12345678901", ON, "length"),
+            "号牌号码 '浙A12345678901' 为13位，应为5至12位",
+            "hphm '浙A12345678901' has 13 characters: a plate has 5 to 12",
+        ),
+        (
+            *("02", "浙AABC12", ON, "letters"),
+            "号牌号码 '浙AABC12' 的序号中字母多于2个",
+            "hphm '浙AABC12' has more than 2 letters in its serial",
+        ),
+        (
+            *("31", "WJ1693015", date(2013, 5, 1), "form"),
+            "号牌号码 'WJ1693015' 不是 31 类号牌：该式样至 2013-04-30 止",
+            "hphm 'WJ1693015' is no plate of kind 31: plates of that form ended on 2013-04-30",
+        ),
+        (
+            *("52", "浙AD12345", date(2016, 11, 30), "form"),
+            "号牌号码 '浙AD12345' 不是 52 类号牌：该式样自 2016-12-01 起",
+            "hphm '浙AD12345' is no plate of kind 52: plates of that form begin on 2016-12-01",
+        ),
+        (
+            *("02", "浙AO1234", ON, "form"),
+            "号牌号码 '浙AO1234' 不是 02 类号牌：号牌序号没有字母 O 和 I，"
+            "是否为 浙A01234、浙AD1234、浙AQ1234？",
+            "hphm '浙AO1234' is no plate of kind 02: plates have no letter O and no letter I, "
+            "is it 浙A01234 or 浙AD1234 or 浙AQ1234?",
+        ),
+        (  # what it may be misread from was a plate in its days only
+            *("31", "WJ16O3015", date(2013, 4, 30), "form"),
+            "号牌号码 'WJ16O3015' 不是 31 类号牌：号牌序号没有字母 O 和 I，是否为 WJ1603015？",
+            "hphm 'WJ16O3015' is no plate of kind 31: plates have no letter O and no letter I, "
+            "is it WJ1603015?",
+        ),
+        (
+            *("31", "WJ16O3015", date(2013, 5, 1), "form"),
+            "号牌号码 'WJ16O3015' 不是 31 类号牌：号牌序号没有字母 O 和 I，是否为 0、1？",
+            "hphm 'WJ16O3015' is no plate of kind 31: plates have no letter O and no letter I, is it 0 or 1?",
+        ),
+        (
+            *("52", "浙A12345", ON, "form"),
+            "号牌号码 '浙A12345' 不是 52 类号牌：符合 01、02、06、07、08、12、13、22 类",
+            "hphm '浙A12345' is no plate of kind 52: it would fit kind 01, 02, 06, 07, 08, 12, 13, 22",
+        ),
+        (
+            *("52", "浙AD1234S", ON, "form"),
+            "号牌号码 '浙AD1234S' 不是 52 类号牌：是否为 浙AD12345？",
+            "hphm '浙AD1234S' is no plate of kind 52: is it 浙AD12345?",
+        ),
+        (  # before there were plates of kind 52
+            *("02", "浙AD12345", date(2016, 11, 30), "form"),
+            "号牌号码 '浙AD12345' 不是 02 类号牌：请核对省份、字母和位数",
+            "hphm '浙AD12345' is no plate of kind 02: check province, letter and length",
+        ),
+        (
+            *("02", "浙AX123456", ON, "form"),
+            "号牌号码 '浙AX123456' 不是 02 类号牌：请核对省份、字母和位数",
+            "hphm '浙AX123456' is no plate of kind 02: check province, letter and length",
+        ),
+    ],
+)
+def test_each_fault_of_a_plate_in_words(hpzl: str, hphm: str, on: date, code: str, zh: str, en: str) -> None:
+    assert PLATES.problems(hpzl, hphm, on) == (Problem("error", code, zh, en),)
+
+
+@pytest.mark.parametrize(
+    ("length", "code"), [(4, "length"), (5, "unknown_form"), (12, "unknown_form"), (13, "length")]
+)
+def test_any_plate_has_five_to_twelve_characters(length: int, code: str) -> None:
+    (problem,) = PLATES.problems("05", "A" * length, ON)
+    assert problem.code == code
 
 
 @pytest.mark.parametrize("hpzl", ["05", "11", "20", "21", "25", "41", "42", "43", "99"])
@@ -283,10 +368,21 @@ def test_what_a_misreading_costs(one: str, other: str, cost: int) -> None:
     assert misreading_cost(one, other) == misreading_cost(other, one) == cost
 
 
+@pytest.mark.parametrize(
+    ("c", "cost", "others"),
+    [("8", ALIKE, ("B",)), ("8", NEAR, ("3", "9")), ("0", ALIKE, ("D", "O", "Q")), ("W", NEAR, ())],
+)
+def test_what_a_character_is_taken_for(c: str, cost: int, others: tuple[str, ...]) -> None:
+    assert misread_as(c, cost) == others
+
+
 def test_what_may_have_been_meant_comes_cheapest_first() -> None:
     assert PLATES.meant("52", "浙AO1234S") == ("浙AD12345",)
     assert PLATES.meant("02", "浙AO1234") == ("浙A01234", "浙AD1234", "浙AQ1234")
+    assert PLATES.meant("01", "浙012345") == ("浙D12345", "浙Q12345", "浙C12345")  # C is only near 0
     assert PLATES.meant("02", "浙A1234") == ()
+    assert PLATES.meant("31", "WJ16O3015", date(2013, 4, 30)) == ("WJ1603015",)
+    assert PLATES.meant("31", "WJ16O3015", date(2013, 5, 1)) == ()
 
 
 # ---- faults of the table -------------------------------------------------------------------------
@@ -308,6 +404,16 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
         "source",
         lambda f: f["format"][0].update(source="GA63"),
         "source 'GA63' is not defined; nearest .*'GA36'",
+    ),
+    (
+        "kind of an open one",
+        lambda f: f["open_kind"][0].update(hpzl="00"),
+        "plates.toml, open_kind, row 1: hpzl '00' is not defined",
+    ),
+    (
+        "silent kinds",
+        lambda f: f.update(open_kind=[]),
+        "plates.toml: no format and no open_kind for hpzl 05, 11, 20, 21, 25, 41, 42, 43$",
     ),
     ("silent kind", lambda f: f["open_kind"].pop(0), "no format and no open_kind for hpzl 05"),
     ("open twice", lambda f: f["open_kind"].append(dict(f["open_kind"][0])), "'05' stands twice"),

@@ -108,6 +108,9 @@ def test_long_reasons_still_make_a_finding() -> None:
     long = Referred(officer="001", signs=("4-10",), reason="r" * 2000)
     findings, _ = judge(attempt(referrals={600: long}), rulebook(), ON)
     assert len(one(findings, "suspicion").arithmetic) == 2000
+    site = msgspec.structs.replace(SMALL_SITE, left_out_why="r" * 2001)
+    findings, _ = judge(attempt(given=site), rulebook(), ON)
+    assert {f.arithmetic for f in findings if f.quantity == "left_out"} == {"r" * 2000}
 
 
 # ---- incomplete ----------------------------------------------------------------------------------
@@ -133,6 +136,15 @@ def test_what_has_ended_is_judged_or_incomplete(
     evidence = attempt(**changes)
     assert lacks(evidence) == codes
     assert judge(evidence, rulebook(), ON)[1] == verdict
+
+
+def test_what_an_attempt_that_has_ended_lacks_in_words() -> None:
+    evidence = attempt(ended="aborted")
+    found = missing(evidence, wanted_of(evidence, rulebook(), ON))
+    assert [(lack.zh, lack.en) for lack in found] == [
+        ("查验员未签字", "the officer has not signed"),
+        ("检验已中止", "the inspection was stopped"),
+    ]
 
 
 def test_a_failed_item_does_not_fail_a_vehicle_that_lacks_another() -> None:

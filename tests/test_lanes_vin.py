@@ -17,6 +17,7 @@ from lanes.vin import (
     Difference,
     Maker,
     check_digit,
+    check_share,
     fold_vin,
     maker,
     model_year,
@@ -67,6 +68,11 @@ def test_no_check_digit_of_what_is_no_vin(vin: str) -> None:
         check_digit(vin)
 
 
+@pytest.mark.parametrize(("place", "c", "share"), [(0, "A", 8), (0, "O", 0), (8, "X", -10), (8, "A", 0)])
+def test_a_character_that_cannot_stand_there_adds_nothing(place: int, c: str, share: int) -> None:
+    assert check_share(place, c) == share
+
+
 @given(st.text(ALPHABET, min_size=17, max_size=17), st.integers(0, 16), st.sampled_from(ALPHABET))
 def test_most_single_changes_are_noticed(vin: str, at: int, c: str) -> None:
     """The digit sees a change exactly when value × weight differs modulo 11 (it does not see position 9)."""
@@ -104,7 +110,8 @@ def test_folding_a_read_vin() -> None:
 )
 def test_model_years(code: str, years: tuple[int, ...]) -> None:
     assert model_years(f"LTEST1A27{code}0000001") == years
-    assert model_years("LTEST") == ()
+    assert model_years(f"LTEST1A27{code}") == years
+    assert model_years("LTEST1A27") == ()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +209,10 @@ def test_the_countries_of_the_table_lie_in_regions_of_it() -> None:
         ("LTEST1A2×P×××××××", ((10, "P", "R"),)),
         ("LTESX1B2", ((5, "X", "T"), (7, "B", "A"))),
         ("LXXST1A2", ((2, "X", "T"), (3, "X", "E"))),
+        ("LTEST1A2×××XX", ((12, "X", "0"), (13, "X", "0"))),  # figures begin at the fourteenth
+        ("LTEST1A2×××XXX", ()),
+        ("LTEST1A2×××XX1", ((12, "X", "0"), (13, "X", "0"), (14, "1", "0"))),
+        ("LTEST1A2×××××××××XXX", ()),
     ],
 )
 def test_a_series_is_compared_position_by_position(
@@ -212,6 +223,7 @@ def test_a_series_is_compared_position_by_position(
 
 def test_a_vin_that_is_too_short_differs_where_it_ends() -> None:
     assert series_differences("LTEST1", "LTEST1A2") == (Difference(7, "A", ""), Difference(8, "2", ""))
+    assert series_differences("LTEST1A27R00000012", "LTEST1A2") == ()  # nor beyond its end
     assert series_places("LTEST1A2") == (*"LTEST1A2", *[""] * 9)
 
 
@@ -296,6 +308,8 @@ def test_when_the_check_digit_binds(
         ("LTEST1A27R00000é1", MADE, "K33", {"alphabet": "error"}),
         ("LTEST1A2?U0000001", MADE, "K33", {"year_code": "error"}),
         ("LTEST1A2?R00000A1", MADE, "K33", {"serial": "error"}),
+        ("LTEST1A2?R000A001", MADE, "K33", {"serial": "error"}),
+        ("LTEST1A2?R00A0001", MADE, "K33", {}),
         ("WTEST1A2?R0000001", MADE, "K33", {"region": "warning"}),
         ("A0EST1A2?R0000001", MADE, "K33", {"region": "warning"}),
         ("HTEST1A2?R0000001", MADE, "K33", {}),
@@ -305,6 +319,49 @@ def test_other_rules_of_a_vin(vin: str, made_on: date, vehicle_class: str, expec
     if "?" in vin:
         vin = vin.replace("?", check_digit(vin))
     assert levels(vin, made_on, False, vehicle_class) == expected
+
+
+@pytest.mark.parametrize(
+    ("vin", "made_on", "zh", "en"),
+    [
+        ("LTEST1A27R000001", MADE, "应为17位，现为16位", "has 16 characters, not 17"),
+        ("LTEST1A27R00OÉ0I1", MADE, "不得含有 IOÉ", "must not contain IOÉ"),
+        (
+            *("LTEST1A27R0000001", date(2022, 12, 31)),
+            "第10位年份与出厂日期 2022-12-31 不符",
+            "character 10 does not fit the date made, 2022-12-31",
+        ),
+        ("LTEST1A2?U1000001", MADE, "第10位 U 不是年份代码", "character 10, U, is no year code"),
+        ("LTEST1A2?R000000A", MADE, "末4位应为数字", "the last four characters must be digits"),
+        (
+            *("WTEST1A2?R0000001", MADE),
+            "国产车应以 L 或 H 开头",
+            "of a vehicle made in China begins with L or H",
+        ),
+    ],
+)
+def test_each_fault_of_a_vin_in_words(vin: str, made_on: date, zh: str, en: str) -> None:
+    if "?" in vin:
+        vin = vin.replace("?", check_digit(vin))
+    (problem,) = VINS.problems(car(vin=vin, made_on=made_on), ON)
+    assert (problem.zh, problem.en) == (f"车辆识别代号{zh}", f"VIN {en}")
+
+
+@pytest.mark.parametrize(
+    ("made_on", "fits"),
+    [
+        (date(2021, 12, 31), False),
+        (date(2022, 1, 1), True),
+        (date(2024, 12, 31), True),
+        (date(2025, 1, 1), False),
+    ],
+)
+def test_a_row_says_how_far_the_model_year_may_run(made_on: date, fits: bool) -> None:
+    files = tables()
+    (row,) = (row for row in files["vins"]["vin_rule"] if "year" in row["checks"])
+    row.update(years_ahead=2, years_behind=0)
+    vins = Rulebook.from_tables(files).codes.vins
+    assert (vins.problems(car(made_on=made_on), ON) == ()) is fits
 
 
 def test_an_imported_vehicle_may_begin_as_it_likes() -> None:
@@ -323,7 +380,11 @@ FAULTS: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("ambiguous", lambda f: f["vin_rule"].append(dict(f["vin_rule"][0])), "vin_rule, length: .* neither"),
     ("no check", lambda f: f["vin_rule"][0].update(checks=[]), "vin_rule, row 1"),
     ("unknown check", lambda f: f["vin_rule"][0].update(checks=["digit"]), "Invalid enum value 'digit'"),
-    ("group", lambda f: f["vin_rule"][4].update(classes=["trailers"]), "'trailers' is neither a class group"),
+    (
+        "group",
+        lambda f: f["vin_rule"][4].update(classes=["trailers"]),
+        "'trailers' is neither a class group \\(articulated_buses, buses, .*, wheeled_machinery\\) nor the",
+    ),
     ("range", lambda f: f["country"][0].update(last="BA"), "AA to BA is no range"),
     ("backwards", lambda f: f["country"][0].update(first="AH", last="AA"), "AH to AA is no range"),
     ("claimed twice", lambda f: f["country"][0].update(last="AJ"), "'AJ' stands twice"),
