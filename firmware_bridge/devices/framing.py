@@ -47,39 +47,6 @@ class Lines(Generic[F]):
         self._within = self._headed
 
 
-class Fixed(Generic[F]):
-    """Frames of ``size`` bytes; ``read`` makes a frame of so many bytes, or None: then it begins further on.
-
-    ``skipped`` counts torn, corrupt and foreign bytes.
-    """
-
-    def __init__(self, size: int, read: Callable[[bytes], F | None]) -> None:
-        self.skipped = 0
-        self._size = size
-        self._read = read
-        self._held = b""
-
-    def feed(self, chunk: bytes) -> list[F]:
-        """Frames completed by this chunk."""
-        self._held += chunk
-        frames, at = [], 0
-        while len(self._held) - at >= self._size:
-            frame = self._read(self._held[at : at + self._size])
-            if frame is None:
-                at += 1
-                self.skipped += 1
-            else:
-                at += self._size
-                frames.append(frame)
-        self._held = self._held[at:]
-        return frames
-
-    def drop(self) -> None:
-        """Forgets what began but did not end."""
-        self.skipped += len(self._held)
-        self._held = b""
-
-
 class Sized(Generic[F]):
     """Frames whose first bytes tell how long they are.
 
@@ -117,3 +84,10 @@ class Sized(Generic[F]):
         """Forgets what began but did not end."""
         self.skipped += len(self._held)
         self._held = b""
+
+
+class Fixed(Sized[F]):
+    """Frames of ``size`` bytes, each; ``read`` as above."""
+
+    def __init__(self, size: int, read: Callable[[bytes], F | None]) -> None:
+        super().__init__(1, lambda _head: size, read)
