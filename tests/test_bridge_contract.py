@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware_bridge.devices.framing import LONGEST_LINE
 from firmware_bridge.virtual import faults
 from tests.codec_cases import CASES, WITHOUT, untried
 from tests.codec_contract import Case, Message, Wire, held, pieces
@@ -280,6 +281,14 @@ def test_twice_the_bytes_are_twice_the_work(case: Wire, what: str) -> None:
     }[what]
     once, twice = (work(partial(case.make().feed, Counted(unit * times))) for times in (1, 2))
     assert twice < 2.5 * once + 2000
+
+
+def test_a_line_beyond_its_limit_is_none_however_it_comes() -> None:
+    case = CASES["result-line"]
+    assert isinstance(case, Wire)
+    line = b"L=" + b"1" * LONGEST_LINE + b"\r\n"
+    assert case.hear(line) == []
+    assert case.damage(line) == ""
 
 
 @wires
