@@ -46,6 +46,7 @@ mutants: setup ## changes of the deciding modules that no test finds (an hour or
 	@$(BIN)/mutmut results
 
 fuzz: setup ## millions of inputs for every codec of a device: make fuzz ARGS="--inputs 10000000 --only jx"
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes -r deploy/locks/fuzz.txt
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean: ## remove what was built

@@ -191,14 +191,20 @@ def mutated(name: str, inputs: int, room: Path, seed: int) -> tuple[int, str]:
 # ---- all of it -----------------------------------------------------------------------------------
 
 
-def fuzzed(name: str, inputs: int, room: Path, seed: int) -> Outcome:
-    """Fuzzes one codec, first guided, then fast."""
-    corpus, broken = room / "corpus", room / "broken"
-    corpus.mkdir(parents=True, exist_ok=True)
-    broken.mkdir(parents=True, exist_ok=True)
+def prepared(name: str, room: Path) -> Path:
+    """The codec's own folder in the room, its golden inputs in the corpus."""
+    own = room / name
+    for folder in ("corpus", "broken"):
+        (own / folder).mkdir(parents=True, exist_ok=True)
     sent = [sent for sent, _ in case_of(name).golden]
     for number, golden in enumerate([*sent, b"".join(sent)]):
-        (corpus / f"golden-{number}").write_bytes(b"\x40" + golden)
+        (own / "corpus" / f"golden-{number}").write_bytes(b"\x40" + golden)
+    return own
+
+
+def fuzzed(name: str, inputs: int, room: Path, seed: int) -> Outcome:
+    """Fuzzes one codec in its own folder, first guided, then fast."""
+    corpus, broken = room / "corpus", room / "broken"
     before = set(broken.iterdir())
     first, edges, said = guided(name, max(1, inputs // GUIDED), room, seed)
     second, why = (0, "") if said else mutated(name, inputs - first, room, seed)
@@ -248,7 +254,9 @@ def main() -> int:
         parser.error(f"no such codec or option: {options or given.only}; codecs: {', '.join(CASES)}")
     outcomes = []
     for name in names:
-        outcome = fuzzed(name, max(1, given.inputs // len(names)), given.room.resolve() / name, given.seed)
+        outcome = fuzzed(
+            name, max(1, given.inputs // len(names)), prepared(name, given.room.resolve()), given.seed
+        )
         outcomes.append(outcome)
         done, broke = outcome.guided + outcome.mutated, len(outcome.findings)
         print(
