@@ -254,7 +254,8 @@ async def _events(desk: Desk, link: LinkState) -> AsyncIterator[bytes]:
         bell.set()
         while not desk.closing:
             try:
-                await asyncio.wait_for(bell.wait(), BEAT_S)
+                async with asyncio.timeout(BEAT_S):
+                    await bell.wait()
             except TimeoutError:
                 yield b"event: beat\ndata: " + msgspec.json.encode({"at": datetime.now(UTC)}) + b"\n\n"
                 continue

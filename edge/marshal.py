@@ -66,7 +66,8 @@ class Marshal:
                     bell.clear()
                     await self._round()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(bell.wait(), TICK_S)
+                        async with asyncio.timeout(TICK_S):  # wait_for of 3.11 can swallow a cancellation
+                            await bell.wait()
             finally:
                 for _, task in self._measuring.values():
                     task.cancel()
@@ -116,7 +117,12 @@ class Marshal:
             await self.desk.own_all(step.inspection, facts)
 
     async def _arrive(self, step: Arrive) -> None:
-        arrived = Arrived(lane=step.lane, capture_seq=step.capture_seq, how=step.how)  # type: ignore[arg-type]
+        arrived = Arrived(
+            lane=step.lane,
+            capture_seq=step.capture_seq,
+            how=step.how,  # type: ignore[arg-type]
+            scan_seq=step.scan_seq,
+        )
         async with self.desk.turn:  # an operator may have admitted another vehicle since the book was asked
             if self.desk.full or step not in steps(self.lane, self.desk.book, {}):
                 return

@@ -14,12 +14,21 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from firmware_bridge.tap import NOBODY, Tap
 
+LONGEST_HEARD = 1024  # bytes; the longest answer has 260 (Modbus on TCP/IP V1.0b §4.1)
 SETTLE_S = 0.01  # s; a program that was held up first reads what waits in the kernel
 REST_MOST = 16  # times the cost of its silence
 UNHEARD_LIMIT = 5  # requests in a row that nobody answered: the connection is opened anew
 
 
 Answer = TypeVar("Answer")
+
+
+def no_flood(heard: bytes) -> bytes:
+    """What has come since a request; nothing where it is more than any answer has.
+
+    pymodbus looks for an answer at each place of it, in time that grows with the square of its length.
+    """
+    return heard if len(heard) <= LONGEST_HEARD else b""
 
 
 class ModbusError(Exception):
@@ -139,7 +148,7 @@ class Bus:
             loop.call_soon(self._look_what_is_left)
             if self._noise_at is not None:
                 self._noise_at = loop.time()
-        return packet
+        return packet if sending else no_flood(packet)
 
     def _look_what_is_left(self) -> None:
         self._left = 0 if self.wire is None else len(self.wire.ctx.recv_buffer)

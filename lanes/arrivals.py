@@ -9,6 +9,7 @@ from lanes.book import CAPTURE_LEAD, Book, LaneBook, Seen
 from lanes.inspection import Inspection
 from lanes.layout import Lane
 from lanes.record import Captured
+from lanes.scan import meaning
 from lanes.spelling import NEAR, fold, misreading_cost
 from lanes.vehicle import Plate
 
@@ -130,6 +131,17 @@ def meant_by(meant: Meant, waiting: Iterable[Inspection]) -> list[Inspection]:
     return [each for each in waiting if fits(each)]
 
 
+def meant_in(text: str) -> Meant:
+    """What a scanned text means for who waits; what nobody else knows may be the number of a booking."""
+    found = meaning(text)
+    match found.kind:
+        case "form" | "inspection":
+            return Meant(kind="inspection", text=found.value)
+        case "vin" | "plate":
+            return Meant(kind=found.kind, text=found.value)
+    return Meant(kind="booking", text=found.value)
+
+
 VIN_END = 4  # the platform searches by the last 4 or 6 characters of a VIN (F: domain notes 4)
 
 
@@ -159,6 +171,30 @@ def recognised(lane: Lane, book: Book) -> tuple[Seen, Inspection] | None:
         if match is not None:
             return seen, match
     return None
+
+
+def scanned(lane: Lane, book: Book) -> tuple[int, Seen | None, Inspection] | None:
+    """The newest scan at the gate that means one inspection that waits: its seq, the capture there, whose.
+
+    A scan never admits a vehicle on which the camera has read another plate: papers can be anybody's.
+    """
+    state = book.lane(lane.name)
+    if not at_gate(lane, state):
+        return None
+    gate = lane.stations[0].name
+    free = [each for each in book.waiting() if each.held is None]
+    seen = next(iter(candidates(lane, state)), None)
+    for record, body in reversed(state.scans):
+        if body.station != gate or record.at < state.occupied_at[gate] - CAPTURE_LEAD:
+            continue
+        found = meant_by(meant_in(body.text), free)
+        if len(found) == 1 and (seen is None or not seen.text or _is_his(seen, found[0])):
+            return record.seq, seen, found[0]
+    return None
+
+
+def _is_his(seen: Seen, inspection: Inspection) -> bool:
+    return not is_another(seen.text, inspection.vehicle.plate)
 
 
 def unmatched_seen(lane: Lane, book: Book) -> Seen | None:

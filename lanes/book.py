@@ -20,6 +20,7 @@ from lanes.record import (
     Ordered,
     Positioned,
     Record,
+    Scanned,
     Sensed,
     Switched,
     Withdrawn,
@@ -28,7 +29,7 @@ from lanes.record import (
 Output: TypeAlias = tuple[str, str, str]  # lane, station, actuator
 
 ENDED_KEPT = 200  # ended inspections a node keeps in memory
-CAPTURES_KEPT = 50  # unused captures a lane remembers
+CAPTURES_KEPT = 50  # unused captures a lane remembers, and scans
 CAPTURE_LEAD = timedelta(seconds=30)  # a capture may be recorded this long before its vehicle is sensed
 SAME_VEHICLE = timedelta(seconds=10)  # cameras report one vehicle several times (domain facts 7.2: F)
 GAP_MS = 2000  # a station free for as long may be entered by another vehicle; shorter is a sensor's doubt (M)
@@ -107,6 +108,7 @@ class LaneBook:
     came_seq: dict[str, int] = field(default_factory=dict)
     captures: list[Seen] = field(default_factory=list)
     used: Seen | None = None  # the capture of the last arrival
+    scans: list[tuple[Record, Scanned]] = field(default_factory=list)
     freed_at: dict[str, datetime] = field(default_factory=dict)
     witness: dict[str, Seen] = field(default_factory=dict)
     occupied_at: dict[str, datetime] = field(default_factory=dict)
@@ -286,6 +288,9 @@ class Book:
                 lane.see(Seen(record.seq, record.at, body), standing)
             case Corrected():
                 self.lane(body.lane).correct(body)
+            case Scanned():
+                lane = self.lane(body.lane)
+                lane.scans = [*lane.scans[-CAPTURES_KEPT:], (record, body)]
             case Arrived():
                 self._arrive(record, body)
             case Switched():
@@ -340,6 +345,7 @@ class Book:
                 inspection.capture = (seen.seq, seen.capture)
                 lane.used = seen
         lane.captures = [seen for seen in lane.captures if seen.seq > (body.capture_seq or record.seq)]
+        lane.scans = []
 
     def _forget_oldest(self, ended: str) -> None:
         """Keeps the last ended inspections at hand; the older ones are in the journal."""

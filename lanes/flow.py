@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lanes.arrivals import recognised
+from lanes.arrivals import recognised, scanned
 from lanes.book import Book, LaneBook
 from lanes.inspection import Inspection
 from lanes.layout import WORK, Lane, Role, Station
@@ -28,8 +28,9 @@ class Arrive:
     lane: str
     gate: str
     inspection: str
-    capture_seq: int
+    capture_seq: int | None
     how: str
+    scan_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,16 @@ def _arrivals(lane: Lane, book: Book) -> Iterator[Step]:
             inspection=match.inspection,
             capture_seq=seen.seq,
             how="plate" if seen.text else "no_plate",
+        )
+    elif (by_scan := scanned(lane, book)) is not None:
+        scan_seq, capture, whose = by_scan
+        yield Arrive(
+            lane=lane.name,
+            gate=lane.stations[0].name,
+            inspection=whose.inspection,
+            capture_seq=None if capture is None else capture.seq,
+            how="scan",
+            scan_seq=scan_seq,
         )
 
 

@@ -265,13 +265,14 @@ class Listed(Body, frozen=True, kw_only=True, tag="listed"):
 
 
 class Arrived(Body, frozen=True, kw_only=True, tag="arrived"):
-    """The vehicle was recognised at the gate of a lane: by its capture, or by an operator with a reason."""
+    """The vehicle was recognised at the gate: by its capture, by a scan, or by an operator with a reason."""
 
     lane: Name
     capture_seq: int | None = None
-    how: Literal["plate", "no_plate", "operator"] = "plate"
+    how: Literal["plate", "no_plate", "operator", "scan"] = "plate"
     by: Annotated[str, Meta(max_length=80)] = ""
     reason: Text = ""
+    scan_seq: int | None = None
 
 
 class Moved(Body, frozen=True, kw_only=True, tag="moved"):

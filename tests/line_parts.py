@@ -24,6 +24,7 @@ from lanes.record import (
     Ordered,
     OutlineMeasured,
     Record,
+    Scanned,
     Sensed,
     SideslipMeasured,
     SpeedometerMeasured,
@@ -121,6 +122,9 @@ class World:
                 replayed=replayed,
             )
         )
+
+    def scan(self, text: str, station: str = "gate") -> int:
+        return self.add(Scanned(lane="1", station=station, device="scanner", text=text))
 
     def waiting(self) -> list[str]:
         """Plates of the captures that wait for a vehicle."""

@@ -152,3 +152,30 @@ def test_every_measurement_of_an_attempt_is_looked_at() -> None:
         ("wheels-1", (2,)),
     ]
     assert reminders(attempt()) == ()
+
+
+@pytest.mark.parametrize(("check", "zh"), [("zero", "零位"), ("span", "量程")])
+def test_a_failed_check_is_told_with_its_figures(check: str, zh: str) -> None:
+    found = standing(GOOD, checked(check, passed=False), None, Policy(), NOW, TODAY)
+    assert found.zh == f"{zh}核查不合格：9 kg, 0 ± 1 kg"
+    assert found.en == f"the last {check} check failed: 9 kg, 0 ± 1 kg"
+
+
+def test_an_overdue_check_is_told_with_the_last_one() -> None:
+    late = standing(GOOD, checked("zero", hours_ago=25), 24, Policy(), NOW, TODAY)
+    assert late.zh == "零位/量程核查已超期（每 24 小时一次，上次核查 2026-11-24T07:00+00:00）"
+    assert late.en == "its zero or span check is overdue (every 24 h, last checked 2026-11-24T07:00+00:00)"
+    never = standing(GOOD, {}, 24, Policy(), NOW, TODAY)
+    assert never.zh == "零位/量程核查已超期（每 24 小时一次，从未核查）"
+    assert never.en == "its zero or span check is overdue (every 24 h, never checked)"
+
+
+def test_a_missing_certificate_is_told_in_both_languages() -> None:
+    found = standing(None, {}, None, Policy(missing="flag"), NOW, TODAY)
+    assert (found.zh, found.en) == ("没有登记检定证书", "no verification certificate is registered")
+
+
+def test_a_remark_is_a_finding_of_its_own_quantity() -> None:
+    body = replace(brake("B1", 200, 200), calibration="missing")
+    (remark,) = remarks([(7, body)])
+    assert (remark.item, remark.quantity, remark.value) == ("calibration", "calibration", "missing")

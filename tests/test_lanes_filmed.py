@@ -119,3 +119,34 @@ def test_an_inspection_knows_when_each_item_was_measured() -> None:
 
 def test_stills_travel_with_their_record_and_the_clip_does_not() -> None:
     assert photos_of(film(0, 1, stills=("b" * 64, "c" * 64))) == (("b" * 64, "still"), ("c" * 64, "still"))
+
+
+def test_the_whole_finding_of_a_gap_is_as_it_reads() -> None:
+    assert found(film(-3, 3), film(7, 13, size_bytes=1)) == Finding(
+        item="video",
+        result="not_applicable",
+        quantity="film",
+        value="B1",
+        arithmetic="B1 at 1/brake lasted 10.0 s; 7.0 s are missing from 08:00:03 UTC; "
+        "record 81: its clip is too small",
+        basis=(70, 75, 80, 81),
+        severity="reminder",
+    )
+    assert found().arithmetic == "B1 at 1/brake lasted 10.0 s; no film of it"
+
+
+def test_a_film_that_only_touches_the_item_is_near_it() -> None:
+    assert found(film(-20, 0)).basis == (70, 75, 80)
+    assert found(film(10, 30)).basis == (70, 75, 80)
+    assert found(film(10.001, 30)).basis == (70, 75)
+
+
+def test_every_item_has_its_finding_also_after_one_that_had_none() -> None:
+    spans = {"A1": span(item="A1", to_film=False), "B1": span(), "B2": span(item="B2", to_at=None)}
+    spans |= {"B3": span(item="B3")}
+    assert [each.value for each in film_findings(attempt(spans=spans))] == ["B1", "B3"]
+
+
+def test_the_words_of_many_gaps_are_cut_where_a_record_ends() -> None:
+    films = [film(n * 4, n * 4 + 1) for n in range(100)]
+    assert len(found(*films, to_at=at(400)).arithmetic) == 2000

@@ -1,15 +1,18 @@
 """ECU VIN beside papers and struck VIN: what is proposed, what passes, and that nothing ever fails."""
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lanes import filmed, identity
 from lanes.identity import ecu_vins, identity_findings
+from lanes.judge import judge
 from lanes.record import NOT_MEASURED, Finding, ObdRead, Ruled
-from tests.lanes_parts import VIN, attempt, car, review, rulebook
+from tests.lanes_parts import ON, VIN, attempt, car, review, rulebook
 
 OTHER = "LTEST1A25R0000002"
 STRUCK_SHOT, STRUCK_PHOTO = "0113", 202
@@ -109,3 +112,91 @@ def test_whatever_the_units_say_nothing_fails(vin: str, others: list[str], outco
     finding = found(read(vin=vin, other_vins=tuple(others), outcome=outcome))
     assert finding.result != "fail"
     assert (finding.result == "pass") == (ecu_vins(read(vin=vin, other_vins=tuple(others))) == (VIN,))
+
+
+def test_the_whole_finding_is_as_it_reads() -> None:
+    body = read(vin=OTHER, other_vins=("LTEST1A2XR0000003",))
+    finding = found(body, **doubted(VIN[:-1] + "9"))
+    assert finding == Finding(
+        item="ecu_vin",
+        result="not_applicable",
+        quantity="obd",
+        value=f"{OTHER} LTEST1A2XR0000003",
+        limit=VIN,
+        arithmetic=f"struck, as it was read: {VIN[:-1]}9; the control units differ; "
+        f"defect 4-23: {rulebook().codes.defects['4-23'].en}",
+        basis=(500, 202, 302),
+        proposes=("4-23",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes", "first"),
+    [
+        ({"vin": ""}, {}, "the control units hold no VIN"),
+        ({"vin": "", "why": "0902: the units decline"}, {}, "0902: the units decline"),
+        ({"vin": OTHER}, {"vehicle": car(vin="A12345")}, "the papers have no VIN to compare with"),
+    ],
+)
+def test_what_hinders_a_comparison_is_said_first(
+    fields: dict[str, Any], changes: dict[str, Any], first: str
+) -> None:
+    words = found(read(**fields), **doubted(OTHER), **changes).arithmetic.split("; ")
+    assert words[:2] == [first, f"struck, as it was read: {OTHER}"]
+
+
+def test_without_a_defect_in_the_rules_nothing_is_added() -> None:
+    assert found(read(vin=VIN)).arithmetic == ""
+    assert found(read(vin="", outcome="no_obd")).severity == "reject"
+    silent = found(read(vin="", outcome="no_obd", why="no answer"), vehicle=car(vin="A1"))
+    assert (silent.arithmetic, silent.proposes) == ("no answer", ())
+
+
+def test_the_severity_of_a_finding_is_that_of_its_defect() -> None:
+    book = rulebook()
+    mild = dict(book.codes.defects)
+    mild["4-22"] = msgspec.structs.replace(mild["4-22"], severity="reminder")
+    milder = replace(book, codes=replace(book.codes, defects=mild))
+    (finding,) = identity_findings(attempt(obd=(500, read(vin=""))), milder)
+    assert (finding.severity, finding.proposes) == ("reminder", ("4-22",))
+
+
+def test_long_words_are_cut_where_a_record_ends() -> None:
+    assert len(found(read(vin="", why="x" * 2000)).arithmetic) == 2000
+
+
+@pytest.mark.parametrize(
+    ("stored", "seen"),
+    [
+        (f"\xff\0{VIN}\0\xff", (VIN,)),
+        (f"0{VIN}", (VIN,)),
+        (f"1{VIN}", (f"1{VIN}",)),  # no padding: another number
+        (f"X{VIN}", (f"X{VIN}",)),
+        ("0" * 20, ()),
+        ("-" * 17, ()),
+        ("0FX" * 5 + "0F", ("0FX" * 5 + "0F",)),  # blanks of several kinds are a text
+        ("A" * 17, ("A" * 17,)),
+    ],
+)
+def test_padding_is_taken_off_and_nothing_else(stored: str, seen: tuple[str, ...]) -> None:
+    assert ecu_vins(read(vin=stored)) == seen
+
+
+def test_the_struck_vin_is_looked_for_on_every_photo() -> None:
+    agreed = (301, review(201, "0112", "plate", "disagree", "浙A12345", OTHER))
+    short = (303, review(200, "0111", "vin", "disagree", VIN, OTHER[:5]))
+    struck = (302, review(STRUCK_PHOTO, STRUCK_SHOT, "vin", "disagree", VIN, OTHER))
+    finding = found(read(vin=VIN), reviews=(short, agreed, struck))
+    assert finding.proposes == ("4-23",) and finding.basis[-1] == 302
+
+
+def test_a_question_about_something_else_on_the_same_photo_does_not_hide_the_vin() -> None:
+    plate = (301, review(STRUCK_PHOTO, STRUCK_SHOT, "plate", "disagree", "浙A12345", "浙A54321"))
+    struck = (302, review(STRUCK_PHOTO, STRUCK_SHOT, "vin", "disagree", VIN, OTHER))
+    assert found(read(vin=VIN), reviews=(plate, struck)).proposes == ("4-23",)
+
+
+def test_the_verdict_holds_what_the_control_units_said() -> None:
+    findings, verdict = judge(attempt(obd=(500, read(vin=OTHER))), rulebook(), ON)
+    (finding,) = [each for each in findings if each.item == "ecu_vin"]
+    assert verdict == "pass" and finding.proposes == ("4-23",)

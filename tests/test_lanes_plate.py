@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanes.plate import PlateError, Plates
-from lanes.plate_form import LETTERS, PROVINCES, SETS, PlateForm
+from lanes.plate_form import LETTERS, MOST_MEANT, PROVINCES, SETS, FormatRow, PlateForm
 from lanes.rulebook import Rulebook
 from lanes.scope import RuleError
 from lanes.spelling import ALIKE, NEAR, OTHER, fold, looks_like, misread_as, misreading_cost
@@ -430,3 +430,35 @@ def test_faults_of_the_table_name_their_row(spoil: Callable[[dict[str, Any]], An
 
 def test_the_forms_can_be_read_on_their_own() -> None:
     assert Plates.from_tables({"plates": tables()["plates"]}).forms == FORMS
+
+
+def form_of(**changes: Any) -> PlateForm:
+    fields = {"hpzl": "02", "name": "n", "places": ("province", "letter"), "ground": "blue", "ink": "white"}
+    return PlateForm.of(FormatRow(**(fields | {"source": "s", "confidence": "M"} | changes)))
+
+
+def test_a_form_of_one_day_is_a_form_and_one_that_ends_before_it_begins_is_none() -> None:
+    day = date(2026, 11, 25)
+    assert form_of(effective_from=day, effective_to=day).in_force(day)
+    with pytest.raises(ValueError, match=r"^effective_from lies after effective_to$"):
+        form_of(effective_from=day, effective_to=date(2026, 11, 24))
+
+
+def test_places_that_say_nothing_are_refused_with_what_may_stand_there() -> None:
+    with pytest.raises(
+        ValueError, match=r"^places: 'x' is no set \(province, letter, serial, digit, capital, "
+    ):
+        form_of(places=("x",))
+
+
+def test_a_number_that_fits_costs_nothing_and_a_guess_more() -> None:
+    form = form_of(places=("province", "digit 2"))
+    assert list(form.meant("浙12")) == [(0, "浙12")]
+    costs = {number: cost for cost, number in form.meant("浙1B")}
+    assert costs["浙18"] > 0 and costs["浙18"] == min(costs.values())
+
+
+def test_as_many_meanings_as_are_allowed_are_all_told_and_of_more_none() -> None:
+    assert sum(misreading_cost("0", letter) <= NEAR for letter in LETTERS) ** 3 == MOST_MEANT
+    assert len(list(form_of(places=("letter 3",)).meant("000"))) == MOST_MEANT
+    assert list(form_of(places=("letter 4",)).meant("0000")) == []

@@ -1,4 +1,4 @@
-"""Two plain ways to find frames in a byte stream: lines, and frames of one size; what is none is counted."""
+"""Plain ways to find frames in a byte stream: lines, frames of one size, frames that tell their size."""
 
 import re
 from collections.abc import Callable
@@ -28,7 +28,8 @@ class Lines(Generic[F]):
         *lines, self._held = _ENDS.split(self._held + chunk)
         frames = []
         for line in lines:
-            frame = self._read(line) if self._within and line else None
+            known = self._within and 0 < len(line) <= LONGEST_LINE
+            frame = self._read(line) if known else None
             if frame is None:
                 self.skipped += len(line)
             else:
@@ -46,29 +47,35 @@ class Lines(Generic[F]):
         self._within = self._headed
 
 
-class Fixed(Generic[F]):
-    """Frames of ``size`` bytes; ``read`` makes a frame of so many bytes, or None: then it begins further on.
+class Sized(Generic[F]):
+    """Frames whose first bytes tell how long they are.
 
+    ``size`` says it of the first ``head`` bytes, or of as many as have come: 0 when no frame begins so, None
+    when more bytes must tell. ``read`` makes a frame of so many bytes, or None: then it begins further on.
     ``skipped`` counts torn, corrupt and foreign bytes.
     """
 
-    def __init__(self, size: int, read: Callable[[bytes], F | None]) -> None:
+    def __init__(
+        self, head: int, size: Callable[[bytes], int | None], read: Callable[[bytes], F | None]
+    ) -> None:
         self.skipped = 0
-        self._size = size
-        self._read = read
+        self._head, self._size, self._read = head, size, read
         self._held = b""
 
     def feed(self, chunk: bytes) -> list[F]:
         """Frames completed by this chunk."""
         self._held += chunk
         frames, at = [], 0
-        while len(self._held) - at >= self._size:
-            frame = self._read(self._held[at : at + self._size])
+        while at < len(self._held):
+            size = self._size(self._held[at : at + self._head])
+            if size is None or at + size > len(self._held):
+                break
+            frame = self._read(self._held[at : at + size]) if size else None
             if frame is None:
                 at += 1
                 self.skipped += 1
             else:
-                at += self._size
+                at += size
                 frames.append(frame)
         self._held = self._held[at:]
         return frames
@@ -77,3 +84,10 @@ class Fixed(Generic[F]):
         """Forgets what began but did not end."""
         self.skipped += len(self._held)
         self._held = b""
+
+
+class Fixed(Sized[F]):
+    """Frames of ``size`` bytes, each; ``read`` as above."""
+
+    def __init__(self, size: int, read: Callable[[bytes], F | None]) -> None:
+        super().__init__(1, lambda _head: size, read)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta, Struct
 
 from firmware_bridge.device import MeasureError
+from firmware_bridge.devices.framing import Sized
 from firmware_bridge.devices.instrument import SerialInstrument
 from lanes.headlamps import LAMPS, headlamp_problem
 from lanes.record import HeadlampMeasured
@@ -107,42 +108,22 @@ def read_beam(frame: bytes, side: Literal["left", "right"], place: int) -> Beam 
     return Beam(horizontal, vertical, hundreds * 100, height)
 
 
-class Deframer:
-    """Notices and long answers out of a byte stream; ``skipped`` counts bytes that belonged to none."""
+def size_of(head: bytes) -> int | None:
+    """Bytes of the frame that begins so; 0: none does; None: its kind has not come yet."""
+    if head[0] != STX:
+        return 0
+    if len(head) == 1:
+        return None
+    if head[1] == PAYLOAD:
+        return NOTICE_SIZE
+    return RESULTS_SIZE if head[1:2] == b"L" and head[RIGHT_AT:] in (b"", b"R") else 0
+
+
+class Deframer(Sized[bytes]):
+    """Notices and long answers out of a byte stream, whole."""
 
     def __init__(self) -> None:
-        self.skipped = 0
-        self._held = b""
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Frames completed by this chunk, whole."""
-        self._held += chunk
-        frames: list[bytes] = []
-        while self._held:
-            size = self._size()
-            if size is None or (len(self._held) >= size and sum(self._held[:size]) & 0xFF):
-                self._held = self._held[1:]
-                self.skipped += 1
-            elif len(self._held) < size:
-                break
-            else:
-                frames.append(self._held[:size])
-                self._held = self._held[size:]
-        return frames
-
-    def drop(self) -> None:
-        """Forgets what began but did not end."""
-        self.skipped += len(self._held)
-        self._held = b""
-
-    def _size(self) -> int | None:
-        """How long the frame is that what is held may begin; None: it begins none."""
-        if self._held[0] != STX:
-            return None
-        kind = self._held[1:2]
-        if kind in (b"", bytes([PAYLOAD])):
-            return NOTICE_SIZE
-        return RESULTS_SIZE if kind == b"L" and self._held[RIGHT_AT : RIGHT_AT + 1] in (b"", b"R") else None
+        super().__init__(RIGHT_AT + 1, size_of, lambda whole: None if sum(whole) & 0xFF else whole)
 
 
 class HeadlampTester(SerialInstrument[bytes]):

@@ -8,6 +8,7 @@ code base; that LEN and CHECK mean this was found by us from eleven commands and
 
 from typing import NamedTuple
 
+from firmware_bridge.devices.framing import Sized
 from firmware_bridge.devices.instrument import SerialInstrument
 
 ACK_S = 3.0  # s; a bench acknowledges at once (M)
@@ -38,51 +39,25 @@ def number(digits: bytes) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-class Deframer:
-    """Whole frames out of a byte stream; finds the next frame after torn, corrupt and foreign bytes.
+def size_of(head: bytes) -> int | None:
+    """Bytes of the frame that begins so; 0: none does; None: its length has not come yet."""
+    if head[0] != START:
+        return 0
+    if len(head) == 1:
+        return None
+    return head[1] if SHORTEST <= head[1] <= LONGEST else 0
 
-    ``skipped`` counts the bytes that belonged to no whole frame.
-    """
+
+def read_frame(whole: bytes) -> Frame | None:
+    """The frame of all its bytes; None when their sum is not 0."""
+    return None if sum(whole) & 0xFF else Frame(whole[2], whole[3:-1])
+
+
+class Deframer(Sized[Frame]):
+    """Whole frames out of a byte stream; finds the next frame after torn, corrupt and foreign bytes."""
 
     def __init__(self) -> None:
-        self.skipped = 0
-        self._held = b""
-
-    def feed(self, chunk: bytes) -> list[Frame]:
-        """Frames completed by this chunk."""
-        self._held += chunk
-        frames: list[Frame] = []
-        while True:
-            self._seek_start()
-            if len(self._held) < 2 or len(self._held) < self._held[1]:
-                return frames
-            frames.append(self._take())
-
-    def drop(self) -> None:
-        """Forgets what began but did not end."""
-        self.skipped += len(self._held)
-        self._held = b""
-
-    def _take(self) -> Frame:
-        length = self._held[1]
-        whole, self._held = self._held[:length], self._held[length:]
-        return Frame(whole[2], whole[3:-1])
-
-    def _seek_start(self) -> None:
-        """Drops bytes until the held ones begin with what is, or may still become, a frame."""
-        while self._held and not self._plausible():
-            self._held = self._held[1:]
-            self.skipped += 1
-
-    def _plausible(self) -> bool:
-        if self._held[0] != START:
-            return False
-        if len(self._held) < 2:
-            return True
-        length = self._held[1]
-        if not SHORTEST <= length <= LONGEST:
-            return False
-        return len(self._held) < length or sum(self._held[:length]) & 0xFF == 0
+        super().__init__(2, size_of, read_frame)
 
 
 class JxBench(SerialInstrument[Frame]):

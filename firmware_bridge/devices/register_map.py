@@ -95,7 +95,15 @@ def number(registers: Sequence[int], kind: NumberType, words: Order = "big", ord
 
 def _shortest(raw: bytes, value: float) -> Decimal:
     texts = (f"{value:.{digits}g}" for digits in range(1, 10))  # 9 digits tell any two of them apart
-    found = next((text for text in texts if struct.pack(">f", float(text)) == raw), None)
+    found = next((text for text in texts if _packed(float(text)) == raw), None)
     if found is None or not Decimal(found).is_finite():
         raise ValueError(f"{raw.hex()} is no number")
     return Decimal(found)
+
+
+def _packed(value: float) -> bytes | None:
+    """The largest float, rounded to fewer digits, is none."""
+    try:
+        return struct.pack(">f", value)
+    except OverflowError:
+        return None

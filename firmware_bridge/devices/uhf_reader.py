@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from firmware_bridge.device import Tag
 from firmware_bridge.devices import text_lines
+from firmware_bridge.devices.framing import Sized
 from firmware_bridge.devices.listener import Listener, Once
 
 START = 0xA0
@@ -84,42 +85,32 @@ class LineDeframer:
         self.skipped = self._lines.skipped
 
 
+def size_of(head: bytes) -> int | None:
+    """Bytes of the ``A0`` frame that begins so; 0: none does; None: its length has not come yet."""
+    if head[0] != START:
+        return 0
+    if len(head) == 1:
+        return None
+    return head[1] + 2 if SHORTEST <= head[1] <= LONGEST else 0
+
+
 class A0Deframer:
     """Inventories of ``A0`` frames; ``skipped`` counts the bytes that belonged to no whole frame."""
 
     def __init__(self) -> None:
         self.skipped = 0
-        self._held = b""
+        self._frames = Sized(2, size_of, lambda whole: None if sum(whole) & 0xFF else whole)
 
     def feed(self, chunk: bytes) -> list[Inventory]:
-        """Inventories of the frames completed by this chunk."""
-        self._held += chunk
-        found: list[Inventory] = []
-        while True:
-            while self._held and not self._plausible():
-                self._held = self._held[1:]
-                self.skipped += 1
-            if len(self._held) < 2 or len(self._held) < self._held[1] + 2:
-                return found
-            size = self._held[1] + 2
-            told = read_a0(self._held[:size])
-            self._held = self._held[size:]
-            found += [told] if told is not None else []
+        """Inventories of the frames completed by this chunk; frames of another kind are none."""
+        told = [read_a0(frame) for frame in self._frames.feed(chunk)]
+        self.skipped = self._frames.skipped
+        return [inventory for inventory in told if inventory is not None]
 
     def drop(self) -> None:
         """Forgets what began but did not end."""
-        self.skipped += len(self._held)
-        self._held = b""
-
-    def _plausible(self) -> bool:
-        if self._held[0] != START:
-            return False
-        if len(self._held) < 2:
-            return True
-        length = self._held[1]
-        if not SHORTEST <= length <= LONGEST:
-            return False
-        return len(self._held) < length + 2 or sum(self._held[: length + 2]) & 0xFF == 0
+        self._frames.drop()
+        self.skipped = self._frames.skipped
 
 
 class UhfReader(Listener[Inventory]):
