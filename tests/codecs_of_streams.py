@@ -18,6 +18,7 @@ from firmware_bridge.devices import (
     jx,
     obd_pids,
     result_line,
+    scale_sics,
     scanner,
     speed_jx,
     text_lines,
@@ -356,6 +357,18 @@ LINE_CASES = (
             (b"wt000.000kg\r\n", None),
         ),
         said=lambda reading: f"{abs(reading.kg)}".encode(),
+        check="none",
+    ),
+    LINE(
+        name="sics",
+        kinds=("scale-sics",),
+        make=lambda: Lines(scale_sics.read, headed=True),
+        golden=(
+            (b"S S     1320.5 kg\r\n", scale_sics.Reading("S", Decimal("1320.5"))),
+            (b"S D     -12.50 kg\r\n", scale_sics.Reading("D", Decimal("-12.50"))),
+            (b"S +\r\n", scale_sics.Reading("+")),
+        ),
+        said=lambda reading: scale_sics.build(reading)[:-2],
         check="none",
     ),
     LINE(

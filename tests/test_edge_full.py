@@ -59,7 +59,7 @@ def test_a_measurement_is_held_while_the_journal_takes_nothing(
 
             monkeypatch.setattr(edge.desk, "append", full)
             await marshal._round()
-            await asyncio.wait_for(marshal._measuring["brake"], 30)
+            await asyncio.wait_for(marshal._measuring["brake"][1], 30)
             kept = edge.desk.book.inspections[inspection].weights[1][1]
             assert kept.left_kg == Decimal("310.5")
             assert offered == 4
@@ -91,7 +91,7 @@ def test_a_measurement_that_cannot_be_kept_at_all_is_taken_again(
             for _ in range(2):
                 marshal._not_before.clear()
                 await marshal._round()
-                await asyncio.wait_for(marshal._measuring["brake"], 30)
+                await asyncio.wait_for(marshal._measuring["brake"][1], 30)
             assert edge.desk.book.inspections[inspection].weights[1][1].left_kg == Decimal("311")
 
     asyncio.run(use())
