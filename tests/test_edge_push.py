@@ -18,10 +18,11 @@ from edge.acts import Acts
 from edge.agent import AddressTaken
 from edge.intake import Intake
 from edge.settings import DeviceEntry, PushAddress, SettingsError, load
-from firmware_bridge.device import Capture, Junk, Said
+from firmware_bridge.device import Capture, Junk, Said, push_of
 from firmware_bridge.devices.hikvision_push import Config as HikvisionConfig
 from firmware_bridge.devices.hikvision_push import HikvisionPush
 from firmware_bridge.devices.vzenith_http import Config, VzenithHttp
+from firmware_bridge.tap import Tap
 from firmware_bridge.virtual.twin_hikvision import HikvisionTwin, alert
 from firmware_bridge.virtual.twin_vzenith_http import VzenithHttpTwin
 from firmware_bridge.virtual.twin_web import post
@@ -253,6 +254,28 @@ def test_a_device_that_does_not_run_takes_nothing(monkeypatch: pytest.MonkeyPatc
         opened._listener.close()
 
     asyncio.run(main())
+
+
+def test_a_password_in_a_form_does_not_reach_the_raw_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firmware_bridge.devices.push.START_S", 0.2)
+    fields = {"user_name": "admin", "pass_wd": "s3cret", "serialno": SN}
+    parts = (f'--b\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items())
+    tap = Tap("gate", whole_bytes=65_536, logged=True)
+
+    async def main() -> None:
+        address = PushAddress(host="127.0.0.1", port=free_port())
+        opened = push.PushDoor(address, {"gate": camera()}, {"gate": tap})
+        transport = httpx.ASGITransport(app=opened)
+        async with httpx.AsyncClient(transport=transport, base_url="http://door.test") as client:
+            form = {"content-type": "multipart/form-data; boundary=b"}
+            await client.post("/gate", content="".join(parts) + "--b--\r\n", headers=form)
+        assert opened._listener is not None
+        opened._listener.close()
+
+    asyncio.run(main())
+    (entry,) = (entry for entry in tap.fetch() if entry.way == "in")
+    assert b"s3cret" not in entry.data and SN.encode() in entry.data
+    assert push_of(entry.channel, entry.data).content_type == "multipart/form-data; boundary=b"
 
 
 def test_a_taken_address_is_said_before_the_node_starts() -> None:
