@@ -14,6 +14,7 @@ from msgspec import Struct
 from lanes.record import AnyBody, ObdRead
 
 JUNK_EXCERPT_BYTES = 64 * 1024
+CHANNEL_LIMIT = 200  # characters of each part of a post's note
 
 
 class Capture(Struct, frozen=True, kw_only=True):
@@ -113,7 +114,8 @@ class Push(Struct, frozen=True, kw_only=True):
 
 def channel_of(push: Push) -> str:
     """A post as the channel of its note: path, content type, why it is not whole."""
-    return "\t".join((f"push:{push.path}", push.content_type, push.torn))
+    told = (f"push:{push.path}", push.content_type, push.torn)
+    return "\t".join(each.replace("\t", " ")[:CHANNEL_LIMIT] for each in told)
 
 
 def push_of(channel: str, body: bytes) -> Push:

@@ -18,7 +18,7 @@ from edge.acts import Acts
 from edge.agent import AddressTaken
 from edge.intake import Intake
 from edge.settings import DeviceEntry, PushAddress, SettingsError, load
-from firmware_bridge.device import Capture, Junk, Said, push_of
+from firmware_bridge.device import Capture, Junk, Push, Said, channel_of, push_of
 from firmware_bridge.devices.hikvision_push import Config as HikvisionConfig
 from firmware_bridge.devices.hikvision_push import HikvisionPush
 from firmware_bridge.devices.vzenith_http import Config, VzenithHttp
@@ -276,6 +276,12 @@ def test_a_password_in_a_form_does_not_reach_the_raw_log(monkeypatch: pytest.Mon
     (entry,) = (entry for entry in tap.fetch() if entry.way == "in")
     assert b"s3cret" not in entry.data and SN.encode() in entry.data
     assert push_of(entry.channel, entry.data).content_type == "multipart/form-data; boundary=b"
+
+
+def test_the_note_of_a_post_names_its_parts_whatever_they_are() -> None:
+    said = Push(path="/a\tb", peer="", content_type="x\t" * 500, body=b"1", size_bytes=1, torn="broke off")
+    read = push_of(channel_of(said), b"1")
+    assert (read.path, read.content_type, read.torn) == ("/a b", "x " * 100, "broke off")
 
 
 def test_a_taken_address_is_said_before_the_node_starts() -> None:
