@@ -235,6 +235,9 @@ class LaneBook:
         came = min((self.booked_seq[name] for name in behind), default=record.seq)
         self.vacate(who)
         self.tails |= {name: record.at for name in behind if self.present(name)}
+        for name in behind:
+            if not self.present(name):
+                self.changed.pop(name, None)  # it was free before: who comes next is another, however soon
         self.tails.pop(station, None)
         self.at[station], self.booked_seq[station] = who, record.seq
         self.came_seq[station] = came

@@ -48,7 +48,8 @@ def irregular(lane: Lane, book: Book, items: Items, now: datetime) -> Iterator[I
         if here.name in unsure:
             code = unsure[here.name]
             seen = state.witness[here.name].text if code == "another" else ""
-            yield _of(code, lane, here, inspection, state.changed[here.name].at, seen=seen)
+            since = state.changed[here.name].at if here.name in state.changed else now
+            yield _of(code, lane, here, inspection, since, seen=seen)
         yield from _vanished(lane, state, number, inspection, now)
         yield from _halted(lane, here, inspection, now)
         yield from _axles(lane, state, here, inspection, items.get(inspection.inspection, ()), now)

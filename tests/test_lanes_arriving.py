@@ -4,6 +4,7 @@ import pytest
 
 from lanes.arrivals import meant_in
 from lanes.flow import Arrive, steps
+from lanes.record import Moved, Switched
 from tests.line_parts import LANE, World, car
 
 
@@ -73,3 +74,27 @@ def test_a_scan_before_the_vehicle_of_another_station_or_of_nobody_admits_nobody
     assert due(world) == []
     world.scan(car(1).vin)
     assert [each[0] for each in due(world)] == ["i-1"]
+
+
+def test_who_follows_within_two_seconds_of_a_vehicle_that_is_booked_on_is_booked_too() -> None:
+    world = World()
+    for number in (1, 2):
+        world.order(f"i-{number}", car(number))
+    world.sense("gate", True)
+    world.capture("浙A00001")
+    world.settle()
+    world.sense("gate", False)
+    world.sense("exterior", True)
+    world.settle()
+    world.sense("gate", True)
+    world.capture("浙A00002")
+    world.settle()
+    assert world.book.lane("1").at == {"exterior": "i-1", "gate": "i-2"}
+    world.sense("exterior", False)
+    world.sense("brake", True, after_s=0.1)
+    world.add(Moved(lane="1", station="brake"), "i-1", after_s=0.1)
+    world.add(Switched(lane="1", station="gate", actuator="barrier", on=True), after_s=0.1)
+    world.sense("gate", False, after_s=0.1)
+    world.sense("exterior", True, after_s=0.1)  # 0.5 s after it fell
+    world.settle()
+    assert world.book.lane("1").at == {"brake": "i-1", "exterior": "i-2"}
