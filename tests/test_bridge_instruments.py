@@ -553,3 +553,16 @@ def test_silence_beyond_the_rhythm_is_told_once_and_so_is_its_end() -> None:
         assert Health(state="lost", why="unplugged") in told.said
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("why", [MeasureError("refused"), asyncio.CancelledError()])
+def test_why_a_test_ended_is_told_also_where_the_stop_cannot_be_sent(why: BaseException) -> None:
+    async def use() -> None:
+        bench = jx.JxBench("bench", "tcp://192.0.2.1:1", simulated=True)
+        bench._up.set()  # the link was there a moment ago: nothing has noticed its loss
+        async with bench.stopping(jx.build(jx.LOCK)):
+            raise why
+
+    with pytest.raises(type(why)) as told:
+        asyncio.run(use())
+    assert str(told.value) == str(why)

@@ -88,14 +88,8 @@ class BrakePlate(jx.JxBench):
 
     async def measure(self, lane: str, station: str, item: str, axle: int) -> BrakeMeasured:
         """One stop on the plates; raises MeasureError."""
-        async with self._lock:
-            try:
-                samples, pedal, end = await self._test(item)
-            except (MeasureError, asyncio.CancelledError):
-                self.doubt()  # the bench may go on sending what was refused
-                if self._up.is_set():
-                    await self.send(jx.build(jx.LOCK), "stop", urgent=True)
-                raise
+        async with self._lock, self.stopping(jx.build(jx.LOCK)):
+            samples, pedal, end = await self._test(item)
         self._check(samples)
         _, left_dan, right_dan, left_kg, right_kg = zip(*samples, strict=True)
         return BrakeMeasured(

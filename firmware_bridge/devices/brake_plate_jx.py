@@ -123,14 +123,8 @@ class BrakePlateJx(SerialInstrument[jx.Frame]):
         """One stop on the plates; raises MeasureError."""
         if item not in ITEMS:
             raise MeasureError(f"{self.name}: {item} is not measured here: only {', '.join(ITEMS)}")
-        async with self._lock:
-            try:
-                most, forces, loads = await self._test(ITEMS[item])
-            except (MeasureError, asyncio.CancelledError):
-                self.doubt()
-                if self._up.is_set():
-                    await self.send(jx.build(RESET), "stop", urgent=True)
-                raise
+        async with self._lock, self.stopping(jx.build(RESET)):
+            most, forces, loads = await self._test(ITEMS[item])
         self._check(item, most, forces, loads)
         return BrakeMeasured(
             lane=lane,

@@ -146,13 +146,10 @@ class BrakeRoller(jx.JxBench):
         """One test, from start to the bench's own maxima; raises MeasureError."""
         async with self._lock:
             try:
-                await self._lift(jx.LIFT_DOWN)
-                drag, samples = await self._test(item)
-                maxima = await self._fetch()
-            except (MeasureError, asyncio.CancelledError):
-                self.doubt()  # the bench may go on sending what was refused
-                await self._stop()
-                raise
+                async with self.stopping(*([jx.build(jx.LOCK)] if self._config.frames == "numbered" else [])):
+                    await self._lift(jx.LIFT_DOWN)
+                    drag, samples = await self._test(item)
+                    maxima = await self._fetch()
             finally:
                 await self._raise_lift()
             self._check(samples, maxima)
@@ -177,10 +174,6 @@ class BrakeRoller(jx.JxBench):
         if self._config.lift:
             await self._command(jx.build(command), "lift")
             await asyncio.sleep(self._config.lift_s)
-
-    async def _stop(self) -> None:
-        if self._config.frames == "numbered" and self._up.is_set():
-            await self.send(jx.build(jx.LOCK), "stop", urgent=True)
 
     async def _raise_lift(self) -> None:
         """The vehicle must be able to leave, whatever came of the test."""

@@ -145,15 +145,10 @@ class HeadlampTester(SerialInstrument[bytes]):
         """One lamp, an inner one after the outer of its side (the tester's order); raises MeasureError."""
         if item not in LAMPS:
             raise MeasureError(f"{self.name}: {item} is no headlamp ({', '.join(LAMPS)})")
-        async with self._lock:
-            try:
-                await self._prepare(item)
-                await self._tested(item)
-                frame = await self._fetch()
-            except (MeasureError, asyncio.CancelledError):
-                self.doubt()
-                await self._stop()
-                raise
+        async with self._lock, self.stopping(command(STOP), command(HOME)):
+            await self._prepare(item)
+            await self._tested(item)
+            frame = await self._fetch()
         measured = HeadlampMeasured(
             lane=lane, station=station, device=self.name, item=item, **self._values(item, frame)
         )
@@ -226,8 +221,3 @@ class HeadlampTester(SerialInstrument[bytes]):
     async def _tell(self, code: tuple[int, int], doing: str) -> None:
         await self.send(command(code), doing)
         await asyncio.sleep(self._config.pause_ms / 1000)
-
-    async def _stop(self) -> None:
-        for code in (STOP, HOME):
-            if self._up.is_set():
-                await self.send(command(code), "stop", urgent=True)

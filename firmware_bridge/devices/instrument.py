@@ -1,7 +1,8 @@
 """SerialInstrument: what instruments on a byte stream share: line, frames, health, one asker at a time."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from firmware_bridge.device import MeasureError, Tell
@@ -149,6 +150,21 @@ class SerialInstrument(Generic[F]):
     def doubt(self) -> None:
         """What was asked may still be answered: the next command waits until the line is quiet."""
         self._noise_at = asyncio.get_running_loop().time()
+
+    @asynccontextmanager
+    async def stopping(self, *commands: bytes) -> AsyncIterator[None]:
+        """A test that is refused or broken off leaves no device at work: it is told to stop, and doubted.
+
+        Why it ended is what is raised, also where the stop cannot be sent any more.
+        """
+        try:
+            yield
+        except (MeasureError, asyncio.CancelledError):
+            self.doubt()  # the device may go on sending what was refused
+            for command in commands if self._up.is_set() else ():
+                with suppress(MeasureError):
+                    await self.send(command, "stop", urgent=True)
+            raise
 
     async def before(self, deadline: float, doing: str) -> Heard[F]:
         """The next frame; raises MeasureError after the deadline (loop's time), however much still comes."""
