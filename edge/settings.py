@@ -67,10 +67,11 @@ class PhotoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class VideoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[video]: stations (``LANE/STATION``) whose items must be filmed, and how much the clips may take."""
+    """[video]: stations (``LANE/STATION``) whose items must be filmed; the clips' room and stay."""
 
     must: tuple[Annotated[str, Meta(pattern="^[^/]+/[^/]+$", max_length=161)], ...] = ()
     quota_gb: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
 
 
 class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -121,9 +121,12 @@ class Continued(Body, frozen=True, kw_only=True, tag="continued"):
 
 
 class Retired(Body, frozen=True, kw_only=True, tag="retired"):
-    """Records or photos that were removed from this node by policy, all destinations having settled them."""
+    """Records, photos or clips that were removed from this node by policy.
 
-    what: Literal["volume", "photos"]
+    Every destination had settled the records and photos; clips go nowhere else.
+    """
+
+    what: Literal["volume", "photos", "clips"]
     first_seq: int
     last_seq: int
     head: Sha256 | None = None
