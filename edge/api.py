@@ -34,7 +34,7 @@ from edge.permits import ActError
 from edge.watching import Watch, devices_view
 from firmware_bridge.device import ObdReader
 from lanes.inspection import Inspection
-from lanes.record import Filmed, Key, Name, Reviewed
+from lanes.record import Filmed, Key, Name, Reviewed, Shadowed
 
 BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
 LEAST_S = 0.2  # at most five snapshots a second
@@ -62,6 +62,13 @@ class ReviewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     inspection: Name
     review: Reviewed
+
+
+class ShadowPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a candidate's answer differs, by the review process."""
+
+    inspection: Name
+    shadow: Shadowed
 
 
 class AbortPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -334,6 +341,12 @@ def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:
         if not hmac.compare_digest(given.encode(), token.encode()):
             raise ActError(401, "token", "需要本机审核进程的令牌", "the review process's token is needed")
 
+    async def kept(inspection: str, key: str, body: Reviewed | Shadowed) -> Response:
+        if desk.book.inspections.get(inspection) is None:
+            raise ActError(404, "no-inspection", f"没有流水号 {inspection}", "no such inspection")
+        appended = await desk.append(f"{desk.prefix}reviewer", key, body, inspection)
+        return answer({"seq": appended.record.seq}, 201 if appended.fresh else 200)
+
     @app.get("/api/v1/reviews/due")
     async def due(request: Request, wait: float = 0.0) -> Response:
         permit(request)
@@ -353,12 +366,14 @@ def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:
     async def reviewed(request: Request) -> Response:
         permit(request)
         post = await read_struct(request, ReviewPost)
-        review = post.review
-        if desk.book.inspections.get(post.inspection) is None:
-            raise ActError(404, "no-inspection", f"没有流水号 {post.inspection}", "no such inspection")
-        key = f"{review.photo_seq}/{review.question}"
-        appended = await desk.append(f"{desk.prefix}reviewer", key, review, post.inspection)
-        return answer({"seq": appended.record.seq}, 201 if appended.fresh else 200)
+        return await kept(post.inspection, f"{post.review.photo_seq}/{post.review.question}", post.review)
+
+    @app.post("/api/v1/reviews/shadow")
+    async def shadowed(request: Request) -> Response:
+        permit(request)
+        post = await read_struct(request, ShadowPost)
+        about = post.shadow
+        return await kept(post.inspection, f"{about.photo_seq}/{about.question}/{about.candidate}", about)
 
 
 async def _due(desk: Desk, wait_s: float) -> list[dict[str, Any]]:

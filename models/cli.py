@@ -65,6 +65,7 @@ def line(path: Path, reading: Reading) -> dict[str, object]:
         "expected": reading.expected or None,
         "agree": AGREES[reading.opinion],
         "score": None if reading.score is None else float(reading.score),
+        "probability": None if reading.probability is None else float(reading.probability),
         "reasons": reading.reasons,
         "ms": reading.took_ms,
         "model": reading.model,
