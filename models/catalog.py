@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -87,6 +87,7 @@ class _Some(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class _Override(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     weights: dict[str, Weight] = {}
     thresholds: _Some = _Some()
+    candidates: dict[str, Any] = {}  # a whole catalog has them; they override nothing
 
 
 class Catalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

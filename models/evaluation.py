@@ -26,11 +26,15 @@ BLANK = np.full((64, 200, 3), 128, np.uint8)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """What became of one claim; ``way``: the rule that made it wrong, or that it is the right one."""
+    """What became of one claim; ``way``: the rule that made it wrong, or that it is the right one.
+
+    ``sure``: what was read is sure enough to contradict a claim.
+    """
 
     way: Way | Literal["right"]
     claim: str
     margin: float
+    sure: bool
     opinion: Opinion
 
 
@@ -134,7 +138,8 @@ class Evaluation:
         margin = NO_TEXT if reading.score is None else float(reading.score)
         if reading.opinion == "agree" and margin < self.limits.agree:
             reading = self._ask(content, claim)
-        return Scored(way=way, claim=claim, margin=margin, opinion=reading.opinion)
+        sure = float(reading.confidence) >= self.limits.sure
+        return Scored(way=way, claim=claim, margin=margin, sure=sure, opinion=reading.opinion)
 
     def _ask(self, content: bytes, claim: str) -> Reading:
         ask = self._reviewer.vin if self.labelled.question == "vin" else self._reviewer.plate

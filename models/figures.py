@@ -164,7 +164,7 @@ def _of(claims: Sequence[Scored], opinion: Opinion) -> Share:
 def _claims(answers: Sequence[Answer]) -> list[Claimed]:
     """Every claim as scoring wants it; the label stands for the vehicle."""
     return [
-        Claimed(margin=each.margin, true=each.way == "right", vehicle=answer.row.label)
+        Claimed(margin=each.margin, true=each.way == "right", vehicle=answer.row.label, sure=each.sure)
         for answer in answers
         for each in answer.claims
     ]

@@ -24,11 +24,15 @@ Column = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claimed:
-    """A claim that was scored: its margin, whether it is true, and whose photo it was about."""
+    """A claim that was scored: its margin, whether it is true, and whose photo it was about.
+
+    ``sure``: what was read is sure enough to contradict it.
+    """
 
     margin: float
     true: bool
     vehicle: str
+    sure: bool = True
 
 
 def probability(margin: float, a: float, b: float) -> float:
@@ -112,9 +116,7 @@ def choose(claims: Sequence[Claimed], far: float, count: int = 5) -> Chosen:
     margins = [at_most(*_split(rest), far).margin for rest, _ in parts]
     points = [point(*_split(held), margin) for (_, held), margin in zip(parts, margins, strict=True)]
     true, false = _split(claims)
-    trailing = [
-        -margin for margin in true if margin > NO_TEXT
-    ]  # where nothing is read nothing is contradicted
+    trailing = [-claim.margin if claim.sure else NO_TEXT for claim in claims if claim.true]
     return Chosen(
         far=far,
         agree=at_most(true, false, far),

@@ -77,13 +77,13 @@ def proposed(report: Report) -> str:
     question = "vin" if run.kind == "vin" else "plate"
     margins, fit = found.margins, found.probability
     photos = f"{run.folder} ({run.photos - run.unreadable} photos, seed {run.seed})"
-    unproven = f" {both('unproven')}" if margins.held_out_false.high > margins.far else ""
+    unproven = f" # {both('unproven')}" if margins.held_out_false.high > margins.far else ""
     tried = f"right claims {shown(margins.held_out_true)}, wrong ones {shown(margins.held_out_false, 3)}"
     return "\n".join(
         (
-            f"[thresholds.{question}]",
+            f"[thresholds.{question}]{unproven}",
             f"agree = {margins.agree.margin:.2f} # false accepts at most {margins.far:.2%} of {photos};",
-            f"# elsewhere, by folds: {tried}; margins {margins.lowest:.2f} to {margins.highest:.2f}{unproven}",
+            f"# elsewhere, by folds: {tried}; margins {margins.lowest:.2f} to {margins.highest:.2f}",
             f"disagree = {margins.disagree:.2f}",
             f"[thresholds.{question}.probability]",
             f"a = {fit.a:.4f} # expected calibration error on folds not fitted on: {fit.held_out_ece:.4f}",

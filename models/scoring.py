@@ -28,7 +28,8 @@ def share(hits: int, total: int) -> Share:
     centre = p + Z * Z / (2 * total)
     reach = Z * math.sqrt(p * (1 - p) / total + Z * Z / (4 * total * total))
     low, high = ((centre + sign * reach) / (1 + Z * Z / total) for sign in (-1, 1))
-    return Share(hits=hits, total=total, value=p, low=max(0.0, low), high=min(1.0, high))
+    low, high = (low if hits else 0.0), (high if hits < total else 1.0)  # exact, whatever was rounded
+    return Share(hits=hits, total=total, value=p, low=low, high=high)
 
 
 class Point(Struct, frozen=True, kw_only=True):
