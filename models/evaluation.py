@@ -88,7 +88,7 @@ class Evaluation:
         self._reviewer, self._seed = reviewer, seed
         self.labelled, self.rows = labelled, labelled.rows[::every]
         self._thresholds = catalog().thresholds
-        any_lead = msgspec.structs.replace(self.limits, agree=0.0)
+        any_lead = msgspec.structs.replace(self.limits, agree=NO_TEXT)
         self._lenient = msgspec.structs.replace(self._thresholds, **{labelled.question: any_lead})
 
     @property

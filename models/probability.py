@@ -113,14 +113,14 @@ class Chosen(Struct, frozen=True, kw_only=True):
 def choose(claims: Sequence[Claimed], far: float, count: int = 5) -> Chosen:
     """The margin that lets at most ``far`` of the false claims pass, and how such a one does elsewhere."""
     parts = [(rest, held) for rest, held in folds(claims, count) if rest and held]
-    margins = [at_most(*_split(rest), far).margin for rest, _ in parts]
+    margins = [at_most(*_split(rest), far, 0.0).margin for rest, _ in parts]
     points = [point(*_split(held), margin) for (_, held), margin in zip(parts, margins, strict=True)]
     true, false = _split(claims)
     trailing = [-claim.margin if claim.sure else NO_TEXT for claim in claims if claim.true]
     return Chosen(
         far=far,
-        agree=at_most(true, false, far),
-        disagree=at_most([-margin for margin in false], trailing, far).margin,
+        agree=at_most(true, false, far, 0.0),
+        disagree=at_most([-margin for margin in false], trailing, far, 0.0).margin,
         held_out_false=_sum([each.false for each in points]),
         held_out_true=_sum([each.true for each in points]),
         lowest=min(margins, default=0.0),

@@ -40,17 +40,17 @@ class Point(Struct, frozen=True, kw_only=True):
     true: Share
 
 
-def at_most(true: Sequence[float], false: Sequence[float], far: float) -> Point:
-    """The least margin, 0 at least, at which a share of at most ``far`` of the false claims is accepted.
+def at_most(true: Sequence[float], false: Sequence[float], far: float, least: float = NO_TEXT) -> Point:
+    """The lowest margin, ``least`` at least, at which at most ``far`` of the false claims are accepted.
 
-    It stands half way between the last false claim turned down and the next margin that was seen.
+    It stands half way between the best false claim turned down and the next margin that was seen.
     """
     ordered = sorted(false, reverse=True)
-    first_refused = ordered[allowed(len(ordered), far)] if len(ordered) > allowed(len(ordered), far) else 0.0
-    if first_refused < 0:
-        return point(true, false, 0.0)
-    above = [margin for margin in (*true, *false) if margin > first_refused]
-    return point(true, false, (first_refused + min(above, default=first_refused + 1)) / 2)
+    refused = ordered[allowed(len(ordered), far) :][:1] or [NO_TEXT]
+    if refused[0] < least:
+        return point(true, false, least)
+    above = [margin for margin in (*true, *false) if margin > refused[0]]
+    return point(true, false, (refused[0] + min(above, default=refused[0] + 2)) / 2)
 
 
 def allowed(count: int, far: float) -> int:

@@ -31,14 +31,14 @@ def test_wilsons_interval(hits: int, total: int, low: float, high: float) -> Non
     assert found.low <= found.value <= found.high
 
 
-@given(MARGINS, MARGINS, st.sampled_from([0.0, 0.001, 0.01, 0.1, 0.5]))
+@given(MARGINS, MARGINS, st.sampled_from([0.0, 0.001, 0.01, 0.1, 0.5]), st.sampled_from([NO_TEXT, 0.0]))
 def test_a_margin_for_a_rate_keeps_it_and_no_lower_one_does(
-    true: list[float], false: list[float], far: float
+    true: list[float], false: list[float], far: float, least: float
 ) -> None:
-    found = at_most(true, false, far)
-    assert found.margin >= 0
+    found = at_most(true, false, far, least)
+    assert found.margin >= least
     assert found.false.hits <= far * len(false) + 1e-9
-    seen = sorted(margin for margin in (*true, *false) if 0 <= margin < found.margin)
+    seen = sorted(margin for margin in (*true, *false) if least <= margin < found.margin)
     if seen:  # the next margin below lets one wrong claim too many pass
         assert point(true, false, seen[-1]).false.hits > far * len(false)
 
