@@ -59,10 +59,10 @@ class Shadowing:
         if photo.is_error:
             self._left_out += 1
             return
-        try:
-            said = await asyncio.to_thread(self._said, photo.content, due)
-        except WeightsError as error:
-            self._give_up(error)
+        work = asyncio.to_thread(self._said, photo.content, due)
+        (said,) = await asyncio.gather(work, return_exceptions=True)  # other weights may fail in any way
+        if isinstance(said, BaseException):
+            self._give_up(said)
             return
         self._compared += 1
         if (said.opinion, said.text) == (current.opinion, current.text) and self._compared < EVERY:
@@ -102,8 +102,8 @@ class Shadowing:
             left_out=self._left_out,
         )
 
-    def _give_up(self, why: WeightsError) -> None:
-        """A candidate that cannot be had stops no review."""
+    def _give_up(self, why: BaseException) -> None:
+        """A candidate that cannot be had, or that fails, stops no review."""
         self._candidate = None
         self._waiting.clear()
-        log.error("the candidate is not tried", why=str(why))
+        log.error("the candidate is not tried", why=f"{type(why).__name__}: {why}")

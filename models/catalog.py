@@ -147,7 +147,9 @@ def candidate(name: str) -> Catalog:
         known = ", ".join(ours.weights)
         raise WeightsError(f"candidate {file}: no weight is called {strange[0]}; known: {known}")
     beside = {
-        key: each if each.package else msgspec.structs.replace(each, path=str(file.parent / each.path))
+        key: each
+        if each.package
+        else msgspec.structs.replace(each, path=str(file.resolve().parent / each.path))
         for key, each in other.weights.items()
     }
     return _merged(ours, msgspec.structs.replace(other, weights=beside))

@@ -20,7 +20,7 @@ from edge.shadowing import Shadowing
 from edge.shadows import tally
 from lanes.inspection import fold
 from lanes.record import Reviewed, Shadowed
-from models.catalog import Weight
+from models.catalog import Weight, catalog, locate
 from models.reviewer import Reviewer
 from tests.edge_parts import TOKEN, Edge, edge_at, site_file
 from tests.models_parts import car_photo
@@ -128,12 +128,19 @@ def test_agreement_is_told_by_the_hundredth_comparison(
     asyncio.run(use())
 
 
-def test_a_candidate_that_cannot_be_had_stops_no_review(
+def other_weight(name: str, path: str, sha256: str) -> str:
+    """A candidate whose weight ``name`` is another file."""
+    fields = dict.fromkeys(Weight.__struct_fields__, "") | {"path": path, "sha256": sha256}
+    return f"[weights.{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items())
+
+
+def test_a_candidate_that_cannot_be_had_or_fails_stops_no_review(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    empty = "".join(f'{key} = ""\n' for key in Weight.__struct_fields__ if key != "path")
-    lost = f'[weights.reader-v4]\npath = "none.onnx"\n{empty}'
-    (tmp_path / "lost.toml").write_text(lost, "utf-8")
+    (tmp_path / "lost.toml").write_text(other_weight("reader-v4", "none.onnx", ""), "utf-8")
+    reader = catalog().weights["reader-v4"]  # as a detector of plates it cannot even take a photo
+    mistaken = other_weight("plate-corners", str(locate("reader-v4", reader)), reader.sha256)
+    (tmp_path / "mistaken.toml").write_text(mistaken, "utf-8")
 
     async def use(candidate: str, folder: Path) -> None:
         more = f'\n[shadow]\ncandidate = "{candidate}"\nshare_percent = 100\n'
@@ -149,7 +156,7 @@ def test_a_candidate_that_cannot_be_had_stops_no_review(
                         break
                     await asyncio.sleep(0.05)
 
-    for name, candidate in (("a", "nobody"), ("b", "../lost.toml")):
+    for name, candidate in (("a", "nobody"), ("b", "../lost.toml"), ("c", "../mistaken.toml")):
         (tmp_path / name).mkdir()
         asyncio.run(use(candidate, tmp_path / name))
         assert "the candidate is not tried" in capsys.readouterr().out

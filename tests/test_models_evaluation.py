@@ -186,7 +186,9 @@ def strict(question: str) -> str:
     )
 
 
-def test_other_weights_of_a_candidate_are_found_beside_its_file_and_proven(tmp_path: Path) -> None:
+def test_other_weights_of_a_candidate_are_found_beside_its_file_and_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours = catalog().weights["reader-v4"]
     fields = {**msgspec.structs.asdict(ours), "package": "", "path": "reader.onnx"}
     file = tmp_path / "other.toml"
@@ -197,7 +199,8 @@ def test_other_weights_of_a_candidate_are_found_beside_its_file_and_proven(tmp_p
     with trying(candidate(str(file))), pytest.raises(WeightsError, match=r"reader\.onnx is not there"):
         Reviewer(1).plate(photo)
     shutil.copy(locate("reader-v4", ours), tmp_path / "reader.onnx")
-    with trying(candidate(str(file))):
+    monkeypatch.chdir(tmp_path)
+    with trying(candidate("other.toml")):
         assert Reviewer(1).plate(photo, "浙A12345").opinion == "agree"
     (tmp_path / "reader.onnx").write_bytes(b"altered")
     with trying(candidate(str(file))), pytest.raises(WeightsError, match=r"reader\.onnx has SHA-256"):
