@@ -14,6 +14,7 @@ from lanes.record import Reviewed, Shadowed
 from models.catalog import Catalog, WeightsError, candidate, trying
 from models.reviewer import Reviewer
 
+COMPARED = ("plate", "vin", "quality")  # what a reviewer answers
 EVERY = 100  # comparisons after which one is recorded that agrees: it carries their number
 
 Ask: TypeAlias = Callable[[Reviewer, bytes, dict[str, Any]], Reviewed]
@@ -43,7 +44,7 @@ class Shadowing:
 
     def note(self, due: dict[str, Any], current: Reviewed) -> None:
         """An answered question is compared later if its photo is of the share and the queue is short."""
-        if self._policy is None or self._candidate is None:
+        if self._policy is None or self._candidate is None or due["question"] not in COMPARED:
             return
         if int(due["photo"][:8], 16) % 100 >= self._policy.share_percent:
             return

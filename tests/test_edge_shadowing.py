@@ -163,7 +163,8 @@ def test_a_candidate_that_cannot_be_had_or_fails_stops_no_review(
 
 
 def due(n: int) -> dict[str, Any]:
-    return {"photo": hashlib.sha256(str(n).encode()).hexdigest(), "photo_seq": n}
+    photo = hashlib.sha256(str(n).encode()).hexdigest()
+    return {"photo": photo, "photo_seq": n, "question": "plate"}
 
 
 def answered(n: int) -> Reviewed:
