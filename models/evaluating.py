@@ -12,7 +12,7 @@ from models.catalog import candidate, trying
 from models.evaluation import Answer, Evaluation
 from models.figures import Run, report
 from models.labelled import FolderError, Kind, labelled
-from models.report_html import page
+from models.report_html import PICTURES, page
 from models.report_text import text
 from models.reviewer import Reviewer
 from models.stages import STAGES
@@ -43,7 +43,8 @@ def evaluate(
     with ExitStack() as stack:
         if tried:
             stack.enter_context(trying(candidate(tried)))
-        evaluation = Evaluation(Reviewer(threads), photos, every=every, seed=seed)
+        pictures = PICTURES if html else 0
+        evaluation = Evaluation(Reviewer(threads), photos, every=every, seed=seed, pictures=pictures)
         answers = list(evaluation.run(_Progress(progress)))
         run = _run(evaluation, answers, tried=tried, every=every, seed=seed, threads=threads)
         found = report(run, answers, evaluation.limits, STAGES, far)

@@ -82,10 +82,21 @@ class Answer:
 
 
 class Evaluation:
-    """Runs over a folder; ``every``: only every n-th photo. ``seed``: of the wrong claims."""
+    """Runs over a folder; ``every``: only every n-th photo. ``seed``: of the wrong claims.
 
-    def __init__(self, reviewer: Reviewer, labelled: Labelled, *, every: int = 1, seed: int = SEED) -> None:
-        self._reviewer, self._seed = reviewer, seed
+    ``pictures``: of how many photos to look at they are kept, about 60 kB each.
+    """
+
+    def __init__(
+        self,
+        reviewer: Reviewer,
+        labelled: Labelled,
+        *,
+        every: int = 1,
+        seed: int = SEED,
+        pictures: int = 0,
+    ) -> None:
+        self._reviewer, self._seed, self._pictures = reviewer, seed, pictures
         self.labelled, self.rows = labelled, labelled.rows[::every]
         self._thresholds = catalog().thresholds
         any_lead = msgspec.structs.replace(self.limits, agree=NO_TEXT)
@@ -121,7 +132,7 @@ class Evaluation:
             claims=tuple(self._claims(content, row)),
             spent_ms=running.spent_ms | total,
         )
-        return self._pictured(answer, content) if answer.faulty else answer
+        return self._pictured(answer, content) if answer.faulty and self._pictures else answer
 
     def _claims(self, content: bytes, row: Row) -> Iterator[Scored]:
         """The right claim, and every wrong one that the photo does not show elsewhere."""
@@ -147,6 +158,7 @@ class Evaluation:
 
     def _pictured(self, answer: Answer, content: bytes) -> Answer:
         """With the photo, made smaller, and the flat line that the text was read from."""
+        self._pictures -= 1
         told, line = answer.told, None
         if told is not None:
             self._ask(content, answer.row.label)

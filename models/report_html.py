@@ -12,7 +12,7 @@ from models.report_text import proposed, shown
 from models.report_words import both
 from models.scoring import Reliability
 
-PICTURES = 300  # errors whose pictures are in the file; about 60 kB each
+PICTURES = 300  # errors whose pictures are in the file
 PLOT = 260  # pixels of a plot's side
 LEAST_FAR = 1e-4  # left end of the curve's logarithmic axis
 STYLE = """
@@ -130,16 +130,16 @@ def _faults(found: Sequence[Fault], answers: Iterable[Answer]) -> str:
     if not found:
         return f"<p>{_said('no_faults')}</p>"
     about = {answer.row.line: answer for answer in answers}
-    shown_ones = (_fault(each, about[each.line], pictured=n < PICTURES) for n, each in enumerate(found))
-    return f"<p>{len(found)}</p><div class=faults>{''.join(shown_ones)}</div>"
+    cards = "".join(_fault(each, about[each.line]) for each in found)
+    return f"<p>{len(found)}</p><div class=faults>{cards}</div>"
 
 
-def _fault(fault: Fault, answer: Answer, *, pictured: bool) -> str:
+def _fault(fault: Fault, answer: Answer) -> str:
     head = f"<b>{escape(fault.file or '—')}</b> <small>{_said('line')} {fault.line}</small>"
     if fault.wrong:
         return f"<div class=fault>{head}<p>{_said('unreadable')}: {escape(fault.wrong)}</p></div>"
     pictures = (
-        _picture(answer.photo, "photo") + _picture(answer.flat, "flat") if pictured else _said("not_shown")
+        _picture(answer.photo, "photo") + _picture(answer.flat, "flat") or f"<p>{_said('not_shown')}</p>"
     )
     why = ", ".join(_said(reason) for reason in fault.reasons)
     margin = "" if fault.margin is None else f" ({fault.margin:+.2f})"

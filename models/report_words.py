@@ -47,7 +47,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "nothing_read": ("未读出", "nothing read"),
     "accepted": ("误认的主张", "wrong claims agreed with"),
     "interval": ("括号内为 95 % 置信区间（Wilson）", "in brackets: 95 % interval (Wilson)"),
-    "not_shown": ("图片未附（数量过多）", "picture left out: too many"),
+    "not_shown": ("图片未附（数量过多）", "no picture: too many"),
     "all": ("全部", "all"),
     "blue": ("蓝牌", "blue"),
     "yellow": ("黄牌", "yellow"),
