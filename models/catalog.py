@@ -156,13 +156,18 @@ def candidate(name: str) -> Catalog:
 
 
 def _merged(ours: Catalog, other: _Override) -> Catalog:
-    return msgspec.structs.replace(
-        ours, weights=ours.weights | other.weights, thresholds=_chosen(ours.thresholds, other.thresholds)
-    )
+    thresholds = _chosen(ours.thresholds, other.thresholds, same_weights=not other.weights)
+    return msgspec.structs.replace(ours, weights=ours.weights | other.weights, thresholds=thresholds)
 
 
-def _chosen(ours: Thresholds, other: _Some) -> Thresholds:
-    chosen = {name: each for name in _Some.__struct_fields__ if (each := getattr(other, name))}
+def _chosen(ours: Thresholds, other: _Some, *, same_weights: bool) -> Thresholds:
+    """Ours with what the other says; a probability that it leaves out stays, for that belongs to weights."""
+    chosen: dict[str, ClaimLimits | QualityLimits] = {}
+    for name in _Some.__struct_fields__:
+        here, there = getattr(ours, name), getattr(other, name)
+        if isinstance(there, ClaimLimits) and there.probability is None and same_weights:
+            there = msgspec.structs.replace(there, probability=here.probability)
+        chosen[name] = there or here
     return msgspec.structs.replace(ours, **chosen)
 
 
@@ -179,7 +184,7 @@ def overridden(content: bytes) -> Thresholds:
         ours = catalog().weights.get(name)
         if ours is None or ours.sha256 != weight.sha256:
             raise WeightsError(f"thresholds for weight {name} {weight.sha256}, which is not installed here")
-    return _chosen(catalog().thresholds, other.thresholds)
+    return _chosen(catalog().thresholds, other.thresholds, same_weights=True)
 
 
 def locate(name: str, weight: Weight) -> Path:

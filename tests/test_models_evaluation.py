@@ -1,6 +1,7 @@
 """`chayan review eval` on folders that the test renders: figures, JSON, HTML in a browser, wrong input."""
 
 import json
+import re
 import shutil
 import subprocess
 from decimal import Decimal
@@ -240,3 +241,19 @@ def test_a_candidate_of_the_catalog_is_found_by_its_name(
     finally:
         monkeypatch.undo()
         weights._installed.cache_clear()
+
+
+def test_the_probability_goes_with_the_weights_it_was_fitted_on(tmp_path: Path) -> None:
+    ours = catalog().thresholds.plate.probability
+    assert ours is not None
+    bare = re.sub("probability = .*\n", "", strict("plate"))
+    assert overridden(bare.encode()).plate == msgspec.structs.replace(
+        overridden(strict("plate").encode()).plate, probability=ours
+    ), "thresholds that a centre sends leave it as it is"
+    file = tmp_path / "other.toml"
+    file.write_text(bare, "utf-8")
+    assert candidate(str(file)).thresholds.plate.probability == ours
+    weight = msgspec.structs.asdict(catalog().weights["reader-v4"])
+    told = "".join(f"{key} = {json.dumps(value)}\n" for key, value in weight.items())
+    file.write_text(f"{bare}[weights.reader-v4]\n{told}", "utf-8")
+    assert candidate(str(file)).thresholds.plate.probability is None, "other weights need a fit of their own"
