@@ -125,7 +125,7 @@ def pipelines(python: Path, threads: int, photos: Labelled, answers: Sequence[An
     with TemporaryDirectory() as folder:
         listed = Path(folder) / "files"
         listed.write_text("\n".join(by_file), "utf-8")
-        command = [str(python), str(PIPELINES), str(threads), str(listed)]
+        command = [str(python), str(PIPELINES), photos.question, str(threads), str(listed)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 told = json.loads(line)

@@ -1,8 +1,8 @@
 """Other projects' own pipelines for plates and text, as they come: run by a Python that has them installed.
 
-Needs nothing of ours. Arguments: threads, and a file that names a photo a line. Standard output: a JSON
-line for each peer at its start ({"peer", "version"} or {"peer", "missing"}), then one for each photo and
-peer ({"peer", "file", "texts", "ms"}).
+Needs nothing of ours. Arguments: plate or vin, threads, and a file that names a photo a line. Standard
+output: a JSON line for each peer at its start ({"peer", "version"} or {"peer", "missing"}), then one for
+each photo and peer ({"peer", "file", "texts", "ms"}).
 """
 
 import importlib
@@ -43,20 +43,22 @@ def hyperlpr3(threads: int) -> Read:
     return lambda image: [found[0] for found in catcher(image)]
 
 
-PEERS: dict[str, tuple[str, Callable[[int], Read]]] = {
-    "RapidOCR 3": ("rapidocr", rapidocr),
-    "RapidOCR 1": ("rapidocr-onnxruntime", rapidocr_onnxruntime),
-    "HyperLPR 1": ("hyperlpr2", hyperlpr2),
-    "HyperLPR 3": ("hyperlpr3", hyperlpr3),
+PEERS: dict[str, tuple[str, Callable[[int], Read], tuple[str, ...]]] = {
+    "RapidOCR 3": ("rapidocr", rapidocr, ("plate", "vin")),
+    "RapidOCR 1": ("rapidocr-onnxruntime", rapidocr_onnxruntime, ("plate", "vin")),
+    "HyperLPR 1": ("hyperlpr2", hyperlpr2, ("plate",)),
+    "HyperLPR 3": ("hyperlpr3", hyperlpr3, ("plate",)),
 }
 
 
-def main(threads: int, listed: Path) -> None:
-    """Reads every photo with every peer."""
+def main(question: str, threads: int, listed: Path) -> None:
+    """Reads every photo with every peer that reads such texts."""
     cv2: Any = importlib.import_module("cv2")
     numpy: Any = importlib.import_module("numpy")
     peers: dict[str, Read] = {}
-    for name, (package, make) in PEERS.items():
+    for name, (package, make, reads) in PEERS.items():
+        if question not in reads:
+            continue
         try:
             peers[name] = make(threads)
             tell(peer=name, version=importlib.metadata.version(package))
@@ -85,4 +87,4 @@ def tell(**facts: object) -> None:
 
 if __name__ == "__main__":
     sys.stdout = sys.stderr
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
