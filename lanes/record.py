@@ -678,7 +678,7 @@ class Shadowed(Body, frozen=True, kw_only=True, tag="shadowed"):
     photo_seq: int
     photo: Sha256
     shot: Name
-    question: Literal["plate", "vin", "quality"]
+    question: Name
     candidate: Name
     model: Name
     weights_sha256: Sha256 | None = None
