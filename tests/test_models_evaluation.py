@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 
@@ -108,6 +109,11 @@ def test_a_folder_of_vins_is_told_by_its_columns_and_reported_in_words(tmp_path:
     assert status == 0, out
     assert "全部 all (2): 首读正确 read first 100.0% [34.2%, 100.0%]" in out
     assert "错误与存疑 Errors and doubts: 0" in out and "同系列邻号 next of the series (10)" in out
+    status, out, _ = run(tmp_path, "--choose-thresholds", "0.001")
+    proposed = out[out.index("[thresholds.vin]") : out.index("错误与存疑")]
+    told = tomllib.loads(proposed)["thresholds"]["vin"]
+    assert set(told) == {"agree", "disagree", "probability"} and told["probability"]["a"] > 0
+    assert "too few claims to prove that rate" in proposed
     status, out, _ = run(tmp_path, "--every", "2", "--json")
     assert (status, json.loads(out)["run"]["photos"]) == (0, 1)
 
