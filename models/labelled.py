@@ -68,21 +68,23 @@ def labelled(folder: Path, kind: Kind | None = None) -> Labelled:
     except OSError as error:
         raise FolderError(f"{path}: cannot be read: {error.strerror}") from error
     reader = csv.DictReader(text.splitlines())
-    columns = [column.strip() for column in reader.fieldnames or ()]
-    reader.fieldnames = columns
+    try:
+        columns = [column.strip() for column in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        cells = [(reader.line_num, each) for each in reader]
+    except csv.Error as error:
+        raise FolderError(f"{path}: line {reader.line_num + 1}: is no CSV: {error}") from error
     known = kind or _kind(path, columns)
     if missing := [column for column in NEEDED[known] if column not in columns]:
         raise FolderError(
             f"{path}: line 1 lacks the column {' and '.join(missing)}; a folder of kind {known} needs "
             f"{', '.join(NEEDED[known])}, and has {', '.join(columns) or 'none'}"
         )
-    try:
-        rows = tuple(_row(folder, known, reader.line_num, each) for each in reader)
-    except csv.Error as error:
-        raise FolderError(f"{path}: line {reader.line_num}: is no CSV: {error}") from error
-    if not rows:
+    if not cells:
         raise FolderError(f"{path}: has no row below its heading; write one line a photo")
-    return Labelled(folder=folder, kind=known, rows=rows)
+    return Labelled(
+        folder=folder, kind=known, rows=tuple(_row(folder, known, line, each) for line, each in cells)
+    )
 
 
 def _kind(path: Path, columns: list[str]) -> Kind:

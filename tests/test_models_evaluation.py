@@ -127,7 +127,8 @@ def test_a_folder_of_vins_is_told_by_its_columns_and_reported_in_words(tmp_path:
         (b"", "neither the column"),
         (b"file,label,colour\n", "has no row below its heading"),
         ("file,label,colour\na.jpg,浙A1,蓝\n".encode("gb18030"), "is not UTF-8"),
-        (b'file,label,colour\na.jpg,"x\n' + b"y" * 200_000 + b'",blue\n', "is no CSV"),
+        (b'file,label,colour\na.jpg,"x\n' + b"y" * 200_000 + b'",blue\n', "line 2: is no CSV"),
+        (b"file,label," + b"y" * 200_000 + b"\n", "is no CSV"),
     ],
 )
 def test_a_folder_that_cannot_be_evaluated_is_one_clear_error(
