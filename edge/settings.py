@@ -112,6 +112,23 @@ class RulesPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     left_out_why: Annotated[str, Meta(max_length=400)] = ""
 
 
+class Shadow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[shadow]: a candidate that is asked beside the current models; it decides nothing.
+
+    ``candidate``: its name in ``models/catalog.toml``, or a file of that form that ends in ``.toml``.
+    ``share_percent`` of the photos; ``queue``: how many questions may wait for it.
+    """
+
+    candidate: Annotated[str, Meta(min_length=1, max_length=400)]
+    share_percent: Annotated[int, Meta(ge=1, le=100)] = 10
+    queue: Annotated[int, Meta(ge=1, le=1000)] = 16
+
+    @property
+    def named(self) -> str:
+        """What records call the candidate."""
+        return Path(self.candidate).name.removesuffix(".toml")[:80]
+
+
 class BrokerAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[broker]: the MQTT 3.1.1 broker of the site."""
 
@@ -191,6 +208,7 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     raw: RawPolicy = RawPolicy()
     calibration: Policy = Policy()
     rules: RulesPolicy = RulesPolicy()
+    shadow: Shadow | None = None
     bundles: Bundles | None = None
     officers: tuple[Officer, ...] = ()
     devices: tuple[DeviceEntry, ...] = ()
@@ -255,9 +273,14 @@ def _with_paths(site: SiteFile, folder: Path) -> SiteFile:
         broker=change(site.broker, password_file=placed(site.broker.password_file)),
         registry=site.registry and reached(site.registry),
         destinations=tuple(reached(each) for each in site.destinations),
+        shadow=site.shadow and change(site.shadow, candidate=_candidate(site.shadow.candidate, folder)),
         bundles=site.bundles
         and change(site.bundles, out=placed(site.bundles.out), back=placed(site.bundles.back)),
     )
+
+
+def _candidate(name: str, folder: Path) -> str:
+    return str((folder / name).resolve()) if name.endswith(".toml") else name
 
 
 def _devices(path: Path, tables: Any, problems: list[str]) -> list[DeviceEntry]:

@@ -669,6 +669,31 @@ class Reviewed(Body, frozen=True, kw_only=True, tag="reviewed"):
     box: tuple[int, int, int, int] | None = None
     reasons: tuple[Name, ...] = ()
     took_ms: int = 0
+    probability: Decimal | None = None
+
+
+class Shadowed(Body, frozen=True, kw_only=True, tag="shadowed"):
+    """What a candidate would have said of a question that a model has answered; it decides nothing.
+
+    ``compared``: questions since the one before, this one included; ``left_out``: for want of time.
+    """
+
+    photo_seq: int
+    photo: Sha256
+    shot: Name
+    question: Name
+    candidate: Name
+    model: Name
+    weights_sha256: Sha256 | None = None
+    opinion: Opinion
+    text: Text = ""
+    score: Decimal | None = None
+    took_ms: int = 0
+    current_opinion: Opinion
+    current_text: Text = ""
+    current_score: Decimal | None = None
+    compared: int = 1
+    left_out: int = 0
 
 
 class Ruled(Body, frozen=True, kw_only=True, tag="ruled"):
@@ -833,6 +858,7 @@ AnyBody: TypeAlias = (
     | Filmed
     | Checked
     | Reviewed
+    | Shadowed
     | Ruled
     | Signed
     | Repeated

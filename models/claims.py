@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from models.ctc import NEVER, Alphabet, Frames, Likelihood, Pattern, best_path, fits, greedy, likelihood
+from models.stages import stage
 
 WEIGHED = 2  # best paths of a view whose full likelihood is then weighed
 LENGTH_SLACK = 2  # characters by which the greedy text may miss a form that is still tried
@@ -97,6 +98,7 @@ class Judge:
             near[:, self._edge] = NEVER
         return Likelihood(text=found.text + own, rivals=np.maximum(found.rivals + near, NEVER))
 
+    @stage("decode")
     def decode(self, views: Sequence[Frames]) -> Decoded | None:
         """The best legal text of some views of the same line; None when no legal text fits their length."""
         texts = {tuple(self._core(columns)) for view in views for columns in proposals(view, self._forms)}
@@ -141,6 +143,7 @@ class Judge:
         places = dict(change)
         return self.alphabet.text([places.get(row, k) for row, k in enumerate(columns)])
 
+    @stage("referee")
     def margin(self, views: Sequence[Frames], claim: str, read: Decoded | None) -> float:
         """log P(claim) minus that of its best rival: a legal one-character change, or what was read."""
         found = self._weighed(views, self.alphabet.encode(claim))

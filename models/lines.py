@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.images import Image, Quad, fitted, rectify, sides
 from models.session import Session, Tensor
+from models.stages import stage
 
 MIN_PIXEL = 0.3  # a pixel of the map above it is text (the detector's published default)
 LINE_HEIGHT = 48
@@ -33,6 +34,7 @@ class LineFinder:
         self._grow = grow
         self._keep = keep
 
+    @stage("detect")
     def find(self, image: Image, long_side: int, *, enlarge: bool = False) -> list[Line]:
         """Lines of the photo; it is scaled to ``long_side`` for the search."""
         small, _ = fitted(image, long_side, multiple=32, enlarge=enlarge)
@@ -87,6 +89,7 @@ class LineReader:
         self._session = session
         self.labels = session.metadata("character").splitlines()
 
+    @stage("read")
     def read(self, flat: Image, *, stretch: float = 1.0) -> Tensor:
         """Softmax frames of one flat line image, at its own aspect, or lengthened by ``stretch``."""
         width = round(stretch * flat.shape[1] * LINE_HEIGHT / flat.shape[0] / WIDTH_STEP) * WIDTH_STEP

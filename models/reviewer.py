@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -18,6 +19,7 @@ from models.corners import CornerFinder
 from models.images import Image, box_of, decode
 from models.lines import LineFinder, LineReader
 from models.plate import PlateReader, PlateText, is_plate
+from models.probability import probability
 from models.quality import Quality, light_faults, measure_line, measure_scene
 from models.reading import Question, Reading, decimal, to_body
 from models.session import Session
@@ -124,6 +126,11 @@ class Reviewer:
         )
         return _timed(reading, began)
 
+    def flat(self, text: str) -> Image | None:
+        """The flat line from which ``text`` was read in the photo that was looked at last."""
+        found = self._last.texts if self._last else ()
+        return next((each.flat for each in found if each.decoded.text == text), None)
+
     def _look(self, data: bytes, subject: Subject) -> _Seen:
         """What the photo shows of its subject; the last photo is remembered."""
         digest = hashlib.sha256(data).hexdigest()
@@ -155,7 +162,9 @@ def _answered(seen: _Seen, blank: Reading, judge: Judge, limits: Thresholds) -> 
         opinion
     ]
     described = _described(blank, seen.texts[at], seen.image, reasons=reasons)
-    return msgspec.structs.replace(described, opinion=opinion, score=decimal(margin))
+    return msgspec.structs.replace(
+        described, opinion=opinion, score=decimal(margin), probability=worth(margin, seen.texts[0], limits)
+    )
 
 
 def decide(
@@ -173,6 +182,12 @@ def decide(
     read = texts[0].decoded
     sure = read.confidence >= limits.sure and read.log_p >= limits.clear
     return 0, margins[0], "disagree" if sure and margins[0] <= -limits.disagree else "unsure"
+
+
+def worth(margin: float, text: PlateText | VinText, thresholds: Thresholds) -> Decimal | None:
+    """The probability of a claim that leads by ``margin``; None where the catalog has no fit."""
+    fit = _limits_of(text, thresholds).probability
+    return None if fit is None else decimal(probability(margin, fit.a, fit.b))
 
 
 def _doubts(seen: _Seen, thresholds: Thresholds) -> tuple[str, ...]:
