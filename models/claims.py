@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from models.ctc import NEVER, Alphabet, Frames, Likelihood, Pattern, best_path, fits, greedy, likelihood
+from models.ctc import NEVER, Alphabet, Frames, Likelihood, Pattern, best_paths, fits, greedy, likelihood
 
 WEIGHED = 2  # best paths of a view whose full likelihood is then weighed
 LENGTH_SLACK = 2  # characters by which the greedy text may miss a form that is still tried
@@ -48,7 +48,9 @@ def proposals(frames: Frames, forms: Sequence[Form]) -> list[list[int]]:
     if any(fits(plain, form.pattern) for form in forms):
         return [plain]
     near = [form for form in forms if abs(len(form.pattern) - len(plain)) <= LENGTH_SLACK]
-    found = [best_path(frames, form.pattern) for form in near]
+    lengths = dict.fromkeys(len(form.pattern) for form in near)
+    alike = [[form.pattern for form in near if len(form.pattern) == length] for length in lengths]
+    found = [path for patterns in alike for path in best_paths(frames, patterns)]
     best = sorted(found, key=lambda one: one[1], reverse=True)[:WEIGHED]
     return [columns for columns, score in best if score > NEVER / 2]
 
