@@ -250,3 +250,15 @@ def _through(
     left = leaves[skips_out[place, column], :, place].T
     logs[place, column] = np.logaddexp.reduce(stayed + left, axis=0)
     return np.maximum(logs, NEVER)
+
+
+def moments(frames: Frames, text: Sequence[int], edge: int | None = None) -> NDArray[np.float64]:
+    """The frame at which each symbol of a text is expected, a star at either end left free as before."""
+    chain = list(text) if edge is None else [edge, *text, edge]
+    states = np.zeros(2 * len(chain) + 1, np.int64)
+    states[1::2] = chain
+    forward, backward = _both_ways(frames, states, 1 if edge is None else 3)
+    held = (forward + backward - frames[:, states])[:, 1::2]
+    share = np.exp(held - held.max(axis=0))
+    when = (np.arange(len(frames))[:, None] * share).sum(axis=0) / share.sum(axis=0)
+    return np.asarray(when if edge is None else when[1:-1])
