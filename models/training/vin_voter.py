@@ -1,9 +1,9 @@
 """Trains vin-voter: a small CTC recogniser of VIN lines, the second opinion beside PP-OCRv6.
 
 Two thirds are lines of photos of Roboflow kirill-sergeev/vin-detection (CC BY 4.0) that vin_lines read
-reliably, made smaller, softer and darker than they are, so that it learns to read what its teachers cannot. The
-others are drawn: printed, struck and dot-peened VINs of vin_drawing. Resumable, with other lines or more steps
-too: what was learnt is kept every few minutes.
+reliably, made smaller, softer and darker than they are, so that it learns to read what its teachers cannot.
+The others are drawn: printed, struck and dot-peened VINs of vin_drawing. Resumable, with other lines or more
+steps too: what was learnt is kept every few minutes.
 """
 
 import argparse
