@@ -21,6 +21,7 @@ from models.locator import VinLocator
 from models.plate import PlateReader, PlateText, is_plate
 from models.quality import Quality, light_faults, measure_line, measure_scene
 from models.reading import Question, Reading, decimal, to_body
+from models.rubbing import Comparison, Surface, compare
 from models.session import Session
 from models.vin import VinReader, VinText, is_vin
 from models.voter import Voter
@@ -105,6 +106,10 @@ class Reviewer:
         blank = _blank("vin", VIN_MODEL + self._chosen, VIN_WEIGHTS, fold_vin(expected or ""))
         seen = self._look(data, "vin")
         return _timed(_answered(seen, blank, self.vins.judge, self._limits), began)
+
+    def rubbing(self, data: bytes, reference: bytes, surface: Surface = "photo") -> Comparison:
+        """Whether a rubbing is of the strike that ``reference``, a photo or another rubbing, shows."""
+        return compare(self.vins, decode(data), decode(reference), surface=surface)
 
     def quality(self, data: bytes, subject: Subject = "scene") -> Reading:
         """Whether a photo shows its subject usably: agree, disagree (retake, with reasons), unsure.

@@ -16,15 +16,15 @@ from models.locator import Spot, VinLocator
 from models.voter import Voter
 
 SEARCH_SIDE = 736
-SPOT_SIDE = 448  # long side at which the surroundings of a spot are searched
+LEAST_SIDE = 160  # long side at which the surroundings of a spot are searched, at least
 AROUND = (0.6, 0.6)  # how far beyond a spot, in its heights
 MIN_GREEDY, MAX_GREEDY = 12, 24
 VIN_LIKE = -40.0  # log P of the best 17 characters above which a line counts as a VIN
 CERTAIN = -4.0  # log P of a glance above which the rest of the photo is not searched
 STUDIED = 3  # lines that are read from all views
 TIE = 6.0  # natural log: how much worse a text may look that check digit or maker prefer
-VIEWS = ((0.0, 0.0), (0.12, 0.3))  # what PP-OCR sees; the first is the glance
-VOTES = ((0.06, 0.1), (0.2, 0.4))  # what the voter sees
+VIEWS = ((0.0, 0.0), (0.06, 0.1))  # what PP-OCR sees; the first is the glance
+VOTES = ((0.06, 0.1), (0.15, 0.3))  # what the voter sees
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +46,7 @@ class VinText:
 class _Glance:
     log_p: float
     quad: Quad
-    frames: Frames
+    views: tuple[Frames, ...]
 
 
 class VinReader:
@@ -67,8 +67,9 @@ class VinReader:
         glances = self._glance_all(image, quads)
         if not _any(glances, CERTAIN):
             lines = [line.quad for line in self._lines.find(image, SEARCH_SIDE, enlarge=True)]
-            quads += (others := [quad for quad in lines + joined(lines) if elongated(quad)])
+            others = [quad for quad in [*lines, *joined(lines), *map(_lower, quads)] if elongated(quad)]
             glances += self._glance_all(image, others)
+            quads += others
         if not _any(glances, VIN_LIKE):
             glances += self._glance_all(image, [turned(quad) for quad in quads])
         best = sorted(glances, key=lambda glance: glance.log_p, reverse=True)[:STUDIED]
@@ -88,38 +89,41 @@ class VinReader:
         return np.asarray((when + 0.5) / len(frames))
 
     def _near(self, image: Image, spot: Spot) -> list[Quad]:
-        """The lines in the surroundings of a spot that cross its middle, and the spot itself."""
+        """The lines in the surroundings of a spot whose middle it holds, else the spot itself."""
         around = grown(spot.quad, *AROUND)
         low = np.maximum(around.min(axis=0), 0).astype(int)
         high = np.ceil(around.max(axis=0)).astype(int) + 1
         part = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])
-        found = [
-            line.quad + low.astype(np.float32) for line in self._lines.find(part, SPOT_SIDE, enlarge=True)
-        ]
+        side = max(round(SEARCH_SIDE * max(part.shape[:2]) / max(image.shape[:2])), LEAST_SIDE)
+        found = [line.quad + low.astype(np.float32) for line in self._lines.find(part, side, enlarge=True)]
         lines = [quad for quad in found + joined(found) if elongated(quad) and _crosses(quad, spot.quad)]
-        return [*lines, spot.quad]
+        return lines or [spot.quad]
 
     def _glance_all(self, image: Image, quads: Sequence[Quad]) -> list[_Glance]:
-        """Each line that could hold a VIN, from one view."""
+        """Each line that could hold a VIN, from one view by each reader."""
+        views = [(quad, self._view(image, quad, *VIEWS[0])) for quad in quads]
+        fit = [(quad, view) for quad, view in views if MIN_GREEDY <= len(greedy(view)) <= MAX_GREEDY]
+        votes = self._vote(image, [(quad, VOTES[0]) for quad, _ in fit])
         glances = []
-        for quad in quads:
-            frames = self._view(image, quad, *VIEWS[0])
-            if not MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
-                continue
-            decoded = self.judge.decode([frames])
+        for (quad, view), vote in zip(fit, votes, strict=True):
+            decoded = self.judge.decode([view, vote])
             if decoded is not None:
-                glances.append(_Glance(log_p=decoded.log_p, quad=quad, frames=frames))
+                glances.append(_Glance(log_p=decoded.log_p, quad=quad, views=(view, vote)))
         return glances
 
     def _view(self, image: Image, quad: Quad, across: float, along: float) -> Frames:
         return self.judge.alphabet.frames(self._reader.read(flattened(image, grown(quad, across, along))))
 
+    def _vote(self, image: Image, cuts: Sequence[tuple[Quad, tuple[float, float]]]) -> list[Frames]:
+        flats = [flattened(image, grown(quad, *margins)) for quad, margins in cuts]
+        return [self._votes.frames(frames) for frames in self._voter.read(flats)]
+
     def _study(self, image: Image, glance: _Glance) -> VinText:
         """A promising line read from all views by both readers."""
         quad = glance.quad
         more = [self._view(image, quad, *margins) for margins in VIEWS[1:]]
-        votes = self._voter.read([flattened(image, grown(quad, *margins)) for margins in VOTES])
-        views = (glance.frames, *more, *(self._votes.frames(vote) for vote in votes))
+        votes = self._vote(image, [(quad, margins) for margins in VOTES[1:]])
+        views = (*glance.views, *more, *votes)
         return VinText(decoded=self._decoded(views), quad=quad, views=views, flat=flattened(image, quad))
 
     def _decoded(self, views: Sequence[Frames]) -> Decoded:
@@ -169,6 +173,13 @@ def _around(row: Sequence[Quad]) -> Quad:
 def turned(quad: Quad) -> Quad:
     """The same line read from its other end."""
     return np.asarray(np.roll(quad, 2, axis=0), np.float32)
+
+
+def _lower(quad: Quad) -> Quad:
+    """The lower part of a line: labels print the VIN below its bar code, which is found with it."""
+    upper, lower = quad[[0, 1]], quad[[3, 2]]
+    cut = lower + (upper - lower) * 0.5
+    return np.array([cut[0], cut[1], lower[1], lower[0]], np.float32)
 
 
 def elongated(quad: Quad) -> bool:

@@ -66,7 +66,8 @@ class Pen:
 
     def _struck(self, text: str, *, dotted: bool) -> Image:
         dice = self._dice
-        depth = strokes(text, dice, dotted=dotted)
+        # makers strike a mark before and after the number; it is no part of the text
+        depth = strokes(f"*{text}*" if dice.random() < 0.6 else text, dice, dotted=dotted)
         relief = lit(depth, dice.uniform(0, 2 * np.pi), dice.uniform(120, 700))
         grain = cv2.GaussianBlur(
             dice.normal(0, 1, depth.shape).astype(np.float32), (0, 0), dice.uniform(0.5, 2)
@@ -84,17 +85,22 @@ def _trimmed(grey: Image, dice: np.random.Generator) -> Image:
 def strokes(text: str, dice: np.random.Generator, *, dotted: bool = False) -> np.ndarray:
     """Depth 0..1 of struck characters: each a little off in place, angle and depth."""
     font = _font(str(dice.choice(THIN)), 40)
-    pace = font.getlength("0") * dice.uniform(1.0, 1.5)
+    pace = font.getlength("0") * dice.uniform(1.0, 1.9)
     size = (round(pace * len(text)) + 2 * MARGIN + 10, 40 + 2 * MARGIN)
     depth = np.zeros((size[1], size[0]), np.float32)
     thick = int(dice.integers(0, 2))
+    span = 2 * (MARGIN + 20)
     for n, c in enumerate(text):
-        picture = Pillow.new("L", size)
-        x, y = MARGIN + pace * (n + 0.5) + dice.normal(0, 0.8), size[1] / 2 + dice.normal(0, 0.8)
+        picture = Pillow.new("L", (span, size[1]))
+        x, y = span / 2 + dice.normal(0, 0.8), size[1] / 2 + dice.normal(0, 0.8)
         ImageDraw.Draw(picture).text((x, y), c, font=font, fill=255, anchor="mm", stroke_width=thick)
         turn = cv2.getRotationMatrix2D((x, y), dice.normal(0, 1.2), 1.0)
-        one = cv2.warpAffine(np.asarray(picture, np.float32), turn, size) / 255
-        depth = np.maximum(depth, one * np.float32(dice.uniform(0.6, 1.0)))
+        one = (
+            cv2.warpAffine(np.asarray(picture, np.float32), turn, picture.size) * dice.uniform(0.6, 1.0) / 255
+        )
+        left = max(round(MARGIN + pace * (n + 0.5) - span / 2), 0)
+        place = depth[:, left : left + span]
+        np.maximum(place, one[:, : place.shape[1]], out=place)
     if dotted:
         ys, xs = np.mgrid[: size[1], : size[0]]
         step = int(dice.integers(3, 5))

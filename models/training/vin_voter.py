@@ -32,7 +32,7 @@ REAL = 0.65
 
 
 class Voter(nn.Module):
-    """1 x 24 x 256 evened grey -> 64 frames of 34 shares; class 0 is the blank."""
+    """1 x 24 x 256 evened grey -> 64 frames of 35 shares; class 0 is the blank."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class Voter(nn.Module):
         return self.last(x)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shares, (N, T, classes)."""
-        return torch.softmax(self.logits(x).transpose(1, 2), dim=2)
+        """Shares, (N, T, classes); a last class, the space of PP-OCR's readers, is never seen."""
+        return functional.pad(torch.softmax(self.logits(x).transpose(1, 2), dim=2), (0, 1))
 
 
 def _part(taken: int, given: int) -> list[nn.Module]:
