@@ -112,8 +112,8 @@ def vin_forms(alphabet: Alphabet) -> list[Form]:
     ]
 
 
-MISCOUNTED = -4.0  # log prior of a VIN whose check digit is wrong where its region requires one
-UNKNOWN_MAKER = -4.0  # log prior of a WMI outside China that is none of the frequent ones
+MISCOUNTED = -5.0  # log prior of a VIN whose check digit is wrong where its region requires one
+UNKNOWN_MAKER = -5.0  # log prior of a WMI outside China that is none of the frequent ones
 # Frequent WMIs outside China (M; most stand in photos of Roboflow kirill-sergeev/vin-detection, CC BY 4.0).
 # China has more makers than anyone lists: any WMI that begins with L is taken.
 _MAKERS = """

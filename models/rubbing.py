@@ -27,8 +27,9 @@ PATCH = (52, 30)  # height and width compared around a character
 REACH = 14  # pixels that a character may lie off its expected place
 TURNS = (-4.0, -2.0, 0.0, 2.0, 4.0)  # degrees
 SCALES = (0.94, 1.0, 1.06)
-FINE, COARSE = 1.6, 8.0  # sigmas between which lie strokes, pixels
+FINE, COARSE = 1.2, 8.0  # sigmas between which lie strokes, pixels
 MIN_LEGIBLE = 12  # characters that must be found again before anything is said
+LIGHTS = 16  # directions of light that are tried
 FOUND = 0.35  # correlation from which a character counts as found again
 
 
@@ -36,8 +37,8 @@ FOUND = 0.35  # correlation from which a character counts as found again
 class RubbingLimits:
     """Bounds of the answer; see docs/models/rubbing.md for the rendered pairs they were chosen on."""
 
-    same_off: float = 0.030  # left-over displacement, in pitches, up to which it is the same strike
-    other_off: float = 0.045  # from which it is another
+    same_off: float = 0.020  # left-over displacement, in pitches, up to which it is the same strike
+    other_off: float = 0.030  # from which it is another
     same_alike: float = 0.55  # median correlation of the characters that the same strike reaches
 
 
@@ -105,9 +106,8 @@ def compare(
         )
     text = reader.fused([ours, theirs]).decoded.text
     apart = sum(a != b for a, b in zip(ours.decoded.text, theirs.decoded.text, strict=True))
-    one = _laid(reader, picture, ours, text, "rubbing")
-    other = _laid(reader, beside, theirs, text, surface)
-    matches, heat = _matched(one, other, text)
+    one, other = _laid(reader, picture, ours, text), _laid(reader, beside, theirs, text)
+    matches, heat = _matched(_shaded(one, other) if surface == "photo" else one, other, text)
     off, alike = _off(matches), float(np.median([match.alike for match in matches]))
     reasons = _doubts(matches, apart)
     answer = "unsure" if reasons else _answer(off, alike, limits)
@@ -141,7 +141,7 @@ def _off(matches: Sequence[Match]) -> float:
     return float(np.sqrt(np.mean(np.square(kept))))
 
 
-def _laid(reader: VinReader, image: Image, text: VinText, known: str, surface: Surface) -> _Laid:
+def _laid(reader: VinReader, image: Image, text: VinText, known: str) -> _Laid:
     """A line cut anew so that characters are PITCH apart, and the strokes in it."""
     quad = grown(text.quad, 0.5, 0.5)
     width, height = sides(quad)
@@ -154,16 +154,39 @@ def _laid(reader: VinReader, image: Image, text: VinText, known: str, surface: S
     grey = cv2.cvtColor(flat, cv2.COLOR_BGR2GRAY)
     cut = grey[max((len(flat) - HEIGHT) // 2, 0) :][:HEIGHT]
     framed = cv2.copyMakeBorder(cut, top, HEIGHT - top - len(cut), PITCH, PITCH, cv2.BORDER_REPLICATE)
-    return _Laid(strokes=_strokes(np.asarray(framed, np.float32), surface), xs=xs * scale + PITCH)
+    return _Laid(strokes=_strokes(np.asarray(framed, np.float32)), xs=xs * scale + PITCH)
 
 
-def _strokes(grey: Plane, surface: Surface) -> Plane:
-    """Where strokes are, evened: grooves of a rubbing stay white, on a photo they are lit and shaded."""
-    band = cv2.GaussianBlur(grey, (0, 0), FINE / 2) - cv2.GaussianBlur(grey, (0, 0), COARSE)
-    energy = np.maximum(band, 0) if surface == "rubbing" else np.abs(band)
-    soft = cv2.GaussianBlur(energy, (0, 0), FINE)
-    level = np.sqrt(cv2.GaussianBlur(soft * soft, (0, 0), 2 * COARSE))
-    return np.asarray(soft / np.maximum(level, 0.5), np.float32)
+def _strokes(grey: Plane) -> Plane:
+    """The fine structure of a line, as strong everywhere: grooves of a rubbing are bright."""
+    band = cv2.GaussianBlur(grey, (0, 0), FINE) - cv2.GaussianBlur(grey, (0, 0), COARSE)
+    return _evened(np.asarray(band, np.float32))
+
+
+def _evened(band: Plane) -> Plane:
+    level = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 2 * COARSE))
+    return np.asarray(band / np.maximum(level, 0.5 * float(np.median(level)) + 1e-3), np.float32)
+
+
+def _shaded(one: _Laid, photo: _Laid) -> _Laid:
+    """A rubbing as slanting light would show its grooves, from the side that suits the photo best."""
+    right, down = (cv2.Sobel(one.strokes, cv2.CV_32F, *axis, ksize=3) for axis in ((1, 0), (0, 1)))
+    angles = np.linspace(0, 2 * np.pi, LIGHTS, endpoint=False)
+    lit = [_Laid(strokes=_evened(np.cos(a) * right + np.sin(a) * down), xs=one.xs) for a in angles]
+    return max(lit, key=lambda laid: _likeness(laid, photo))
+
+
+def _likeness(one: _Laid, other: _Laid) -> float:
+    """Sum over characters of the best correlation, none of them turned."""
+    tall, wide = PATCH
+    total = 0.0
+    for x, twin in zip(one.xs, other.xs, strict=True):
+        patch = cv2.getRectSubPix(one.strokes, (wide, tall), (float(x), HEIGHT / 2))
+        room = cv2.getRectSubPix(
+            other.strokes, (wide + 2 * REACH, tall + 2 * REACH), (float(twin), HEIGHT / 2)
+        )
+        total += float(cv2.matchTemplate(room, patch, cv2.TM_CCOEFF_NORMED).max())
+    return total
 
 
 def _matched(one: _Laid, other: _Laid, text: str) -> tuple[tuple[Match, ...], NDArray[np.uint8]]:
