@@ -1,7 +1,7 @@
 """Rubbings of struck VINs: the same strike told from another of the same VIN, on rendered sheets only.
 
 Half of the pairs show one strike, half two strikes of one VIN; the rubbing is held against a photo or against
-another rubbing. Rendering: ``benchmarks.strikes``.
+another rubbing. Rendering: ``benchmarks.parts.strikes``.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.strikes import Punches, photographed, rubbed, struck
+from benchmarks.parts.strikes import Punches, photographed, rubbed, struck
 from lanes.vin import ALPHABET, DIGITS, with_check_digit
 from models.reviewer import Reviewer
 from models.rubbing import Comparison, Surface, compare

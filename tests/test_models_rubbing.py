@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from benchmarks.strikes import Plane, photographed, rubbed, struck
+from benchmarks.parts.strikes import Plane, photographed, rubbed, struck
 from models.images import Image, encode
 from models.reviewer import Reviewer
 from models.rubbing import Surface, compare, read
