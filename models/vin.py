@@ -23,8 +23,8 @@ VIN_LIKE = -40.0  # log P of the best 17 characters above which a line counts as
 CERTAIN = -4.0  # log P of a glance above which the rest of the photo is not searched
 STUDIED = 3  # lines that are read from all views
 TIE = 6.0  # natural log: how much worse a text may look that check digit or maker prefer
-VIEWS = ((0.0, 0.0), (0.06, 0.1))  # what PP-OCR sees; the first is the glance
-VOTES = ((0.06, 0.1), (0.15, 0.3))  # what the voter sees
+VIEWS = ((0.0, 0.0), (0.06, 0.1), (-0.06, 0.15))  # what PP-OCR sees; the first is the glance
+VOTES = ((0.06, 0.1), (0.15, 0.3), (0.0, 0.2))  # what the voter sees
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
