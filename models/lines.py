@@ -99,7 +99,12 @@ class LineReader:
 
 def flattened(image: Image, quad: Quad, *, height: int = LINE_HEIGHT) -> Image:
     """A line cut from the photo at its own aspect, ``height`` pixels high; a standing line is laid down."""
+    quad = laid(quad)
     width, tall = sides(quad)
-    if tall > 1.5 * width:
-        quad, width, tall = np.roll(quad, 1, axis=0), tall, width
     return rectify(image, quad, width=max(round(width * height / max(tall, 1.0)), 8), height=height)
+
+
+def laid(quad: Quad) -> Quad:
+    """A line's corners; a standing line is laid down, so that its width is its length."""
+    width, tall = sides(quad)
+    return np.asarray(np.roll(quad, 1, axis=0) if tall > 1.5 * width else quad, np.float32)

@@ -11,7 +11,7 @@ from models.claims import Decoded, Judge
 from models.ctc import Frames, greedy, moments
 from models.grammar import STAR, vin_alphabet, vin_forms, vin_plausible
 from models.images import Image, Quad, grown, sides
-from models.lines import LineFinder, LineReader, flattened
+from models.lines import LineFinder, LineReader, flattened, laid
 from models.locator import Spot, VinLocator
 from models.voter import Voter
 
@@ -101,7 +101,7 @@ class VinReader:
 
     def _glance_all(self, image: Image, quads: Sequence[Quad]) -> list[_Glance]:
         """Each line that could hold a VIN, from one view by each reader."""
-        views = [(quad, self._view(image, quad, *VIEWS[0])) for quad in quads]
+        views = [(quad, self._view(image, quad, *VIEWS[0])) for quad in map(laid, quads)]
         fit = [(quad, view) for quad, view in views if MIN_GREEDY <= len(greedy(view)) <= MAX_GREEDY]
         votes = self._vote(image, [(quad, VOTES[0]) for quad, _ in fit])
         glances = []
