@@ -477,6 +477,7 @@ def test_the_brokers_settings_are_those_of_the_demo() -> None:
 # ---- models --------------------------------------------------------------------------------------
 
 CARD = ["Data", "Licence", "Figures", "Limits", "Must not be used for"]
+WHOLES = ("vin-reader", "rubbing")  # several weights together
 
 
 @pytest.mark.parametrize("name", catalog().weights)
@@ -494,7 +495,11 @@ def test_every_weight_has_a_card_with_its_sections(name: str) -> None:
 
 
 def test_no_card_is_of_a_weight_that_is_not_there() -> None:
-    assert {path.stem for path in (ROOT / "docs/models").glob("*.md")} == set(catalog().weights)
+    assert {path.stem for path in (ROOT / "docs/models").glob("*.md")} == {*catalog().weights, *WHOLES}
+    for name in WHOLES:
+        titles = sections(page(f"docs/models/{name}.md"), 2)
+        assert [title for title in titles if title in CARD] == CARD
+        assert f"(models/{name}.md)" in page("docs/models.md")
 
 
 def test_options_of_the_benchmark_of_reading_are_its_own() -> None:
