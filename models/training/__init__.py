@@ -1,0 +1,1 @@
+"""How the weights of our own were made; never imported by the product. Needs torch, onnx and the photos."""
