@@ -7,6 +7,7 @@ checkpoint; the labels are made first where there are none.
 
 import argparse
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from torch.nn import functional
 from models.images import Quad, decode, fitted, sides
 from models.training.corners_photos import label
 from models.training.corners_scenes import Ground, Scene, SceneMaker
-from models.training.corners_stickers import SHARES, cut, drawn
+from models.training.corners_stickers import cut, mixed
 
 STEP = 8
 REACH = 24.0
@@ -173,9 +174,14 @@ class Training:
         self.smooth = CornerNet()
         self.smooth.load_state_dict(self.net.state_dict())
         self.steps, self.at = steps, 0
+        self.peak = peak
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=peak, weight_decay=0.01)
-        self.pace = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, peak, total_steps=steps + 1, pct_start=0.12, final_div_factor=200
+
+    def rate(self) -> float:
+        """The learning rate of this step: up to the peak over the first tenth, then down as a cosine."""
+        done = self.at / self.steps
+        return self.peak * (
+            done / 0.1 if done < 0.1 else 0.503 + 0.497 * math.cos(math.pi * (done - 0.1) / 0.9)
         )
 
     def step(self, scenes: list[Scene]) -> list[float]:
@@ -188,8 +194,8 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimiser.param_groups[0]["lr"] = self.rate()
         self.optimiser.step()
-        self.pace.step()
         self.at += 1
         share = min(0.995, (1 + self.at) / (10 + self.at))
         with torch.no_grad():
@@ -205,7 +211,6 @@ class Training:
             "net": self.net.state_dict(),
             "smooth": self.smooth.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "pace": self.pace.state_dict(),
         }
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
@@ -213,7 +218,7 @@ class Training:
     def load(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
         self.at = state["at"]
-        for name in ("net", "smooth", "optimiser", "pace"):
+        for name in ("net", "smooth", "optimiser"):
             getattr(self, name).load_state_dict(state[name])
 
 
@@ -256,30 +261,26 @@ def _ground(folder: Path, entry: dict[str, Any], long_side: int) -> Ground:
     return Ground(image=image, plates=plates, ignored=ignored, layers=2 if entry["double"] else 1)
 
 
-def maker(photos: Path, work: Path, hold: int, seed: int) -> SceneMaker:
+def maker(photos: Path, work: Path, hold: int, seed: int, glyphs: Path | None) -> SceneMaker:
     """The scenes of one run."""
     dice = np.random.default_rng(seed)
     streets, crops, others = grounds(photos, work, hold)
-    kinds = list(drawn(60, dice))
-    weights = np.round(np.array(SHARES) * 40).astype(int)
-    pool = [kind for kind, weight in zip(kinds, weights, strict=True) for _ in range(weight)]
-    real = [cut(crops)] * 9 + [cut(streets)] * 7
+    pool = list(mixed(dice, glyphs))
+    real = [cut(crops)] * (len(pool) // 5) + [cut(streets)] * (len(pool) // 6)
     return SceneMaker(streets, others, pool + real, dice)
 
 
-def train(photos: Path, work: Path, *, steps: int, hold: int, name: str, peak: float, base: str) -> None:
-    """Trains ``name`` for ``steps`` batches, from its checkpoint if there is one, else from ``base``."""
+def train(
+    photos: Path, work: Path, glyphs: Path | None, *, steps: int, hold: int, name: str, peak: float
+) -> None:
+    """Trains ``name`` to ``steps`` batches, from its checkpoint if there is one."""
     label(photos, "plates_full", work / "full.json")
     label(photos, "plates_crop", work / "crop.json")
     training = Training(steps, peak)
     path = work / f"{name}.pt"
     if path.exists():
         training.load(path)
-    elif base:
-        state = torch.load(work / f"{base}.pt", weights_only=True)["smooth"]
-        training.net.load_state_dict(state)
-        training.smooth.load_state_dict(state)
-    scenes = maker(photos, work, hold, SEED + training.at)
+    scenes = maker(photos, work, hold, SEED + training.at, glyphs)
     sums, began = np.zeros(3), time.monotonic()
     while training.at < steps:
         sums += training.step([scenes.scene() for _ in range(BATCH)])
@@ -303,11 +304,11 @@ def main() -> None:
     parser.add_argument("--hold", type=int, default=0, help="leave every n-th photo out, to measure on")
     parser.add_argument("--name", default="corners", help="of the checkpoint")
     parser.add_argument("--peak", type=float, default=3e-3, help="highest learning rate")
-    parser.add_argument("--base", default="", help="checkpoint to begin from")
+    parser.add_argument("--glyphs", type=Path, help="folder of character bitmaps, see plate_drawing")
     chosen = vars(parser.parse_args())
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    train(chosen.pop("photos"), chosen.pop("work"), **chosen)
+    train(chosen.pop("photos"), chosen.pop("work"), chosen.pop("glyphs"), **chosen)
 
 
 if __name__ == "__main__":
