@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.images import Image, Quad, fitted, sides
 from models.session import Session
+from models.stages import stage
 
 Rows = NDArray[np.float32]
 MAX_PLATES = 8
@@ -56,6 +57,7 @@ class CornerFinder:
         self._keep = keep
         self._twice = twice
 
+    @stage("detect")
     def find(self, image: Image, long_side: int = 640) -> list[Candidate]:
         """Plates of the photo, best score first."""
         small, scale = fitted(image, long_side)
@@ -159,6 +161,7 @@ class LandmarkFinder:
         self._session = session
         self._keep = keep
 
+    @stage("detect")
     def find(self, image: Image, long_side: int = 960) -> list[Candidate]:
         """Plates of the photo, best score first."""
         small, scale = fitted(image, long_side)
