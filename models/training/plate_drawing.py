@@ -1,9 +1,9 @@
 """Draws flat plates of every kind of GA 36: their ground, their characters in place, their text.
 
 Character shapes are the 227 bitmaps of github Pengfei8324/chinese_license_plate_generator (MIT), named by
-their folder and never part of the project; what it lacks, and everything where no folder is given, is drawn in
-a font. Places of characters are that generator's (single 440 x 140 mm, new energy 480 x 140, double 440 x 220:
-F); those of armed forces, rescue and aviation plates, and all colours, are M.
+their folder and never part of the project; what it lacks, and everything where no folder is given, is drawn
+in a font. Places of characters are that generator's (single 440 x 140 mm, new energy 480 x 140, double
+440 x 220: F); those of armed forces, rescue and aviation plates, and all colours, are M.
 """
 
 from collections.abc import Callable
