@@ -15,7 +15,7 @@ from lanes.spelling import fold
 from lanes.vin import fold_vin
 from models.catalog import ClaimLimits, Thresholds, catalog, joint_digest
 from models.claims import Judge
-from models.corners import CornerFinder
+from models.corners import CornerFinder, LandmarkFinder
 from models.images import Image, box_of, decode
 from models.lines import LineFinder, LineReader
 from models.locator import VinLocator
@@ -31,10 +31,10 @@ from models.voter import Voter
 __all__ = ("Reading", "Reviewer", "Subject", "decide", "questions_for", "subject_of", "to_body")
 
 Subject: TypeAlias = Literal["plate", "vin", "scene"]
-PLATE_MODEL = "plate-1 clp_det+PP-OCRv4"
+PLATE_MODEL = "plate-2 outline+PP-OCRv4"
 VIN_MODEL = "vin-2 PP-OCRv6+vin-voter"
 QUALITY_MODEL = "quality-1"
-PLATE_WEIGHTS = ("plate-corners", "lines-v4", "reader-v4")
+PLATE_WEIGHTS = ("plate-outline", "plate-corners", "lines-v4", "reader-v4")
 VIN_WEIGHTS = ("lines-v6", "reader-v6", "vin-locator", "vin-voter")
 
 # Shots by zpzl (domain notes 2.5, F): front left, rear right, VIN; "gate" is the plate camera's photo.
@@ -86,8 +86,9 @@ class Reviewer:
     @cached_property
     def plates(self) -> PlateReader:
         """The reader of plates; its weights are loaded now."""
-        corners, lines, reader = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
-        return PlateReader(CornerFinder(corners), LineFinder(lines), LineReader(reader))
+        outline, corners, lines, reader = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
+        finder = CornerFinder(outline, LandmarkFinder(corners))
+        return PlateReader(finder, LineFinder(lines), LineReader(reader))
 
     @cached_property
     def vins(self) -> VinReader:
