@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanes.checklist import Artefact, Checklist, CheckItem, Given, Shot, checklist, listing
+from lanes.checklist import Artefact, CheckItem, Checklist, Given, Shot, checklist, listing
 from lanes.record import Listed
 from lanes.rulebook import Rulebook
 from lanes.samples import classes, ordinary
