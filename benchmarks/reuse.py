@@ -1,9 +1,9 @@
 """Copies of a photo sought among many others, beside a perceptual hash over the same photos.
 
-The album holds: every photo under --photos (plates_full, vin, vin_boxes, plates_crop); --rendered scenes drawn
-for this; and up to --entries prints mixed from points of all of these, 300 at random for each, with the small
-picture of one. The peer is the 64-bit DCT hash that the library imagehash made common, all of them compared, at
-most 10 bits apart.
+The album holds: every photo under --photos (plates_full, vin, vin_boxes, plates_crop); --rendered
+scenes drawn for this; and up to --entries prints mixed from points of all of these, 300 at random for
+each, with the small picture of one. The peer is the 64-bit DCT hash that the library imagehash made
+common, all of them compared, at most 10 bits apart.
 """
 
 import argparse
@@ -149,7 +149,9 @@ def rendered(dice: Dice) -> Image:
             corners = (np.array(at) + dice.integers(-60, 60, (5, 2))).astype(np.int32)
             cv2.fillPoly(scene, [corners], ink, cv2.LINE_AA)
     light = np.linspace(dice.uniform(0.6, 1), dice.uniform(0.8, 1.2), width, dtype=np.float32)
-    soft = cv2.GaussianBlur(scene * light[None, :, None], (0, 0), dice.uniform(0.5, 1.2)) + dice.normal(0, 3, scene.shape)
+    soft = cv2.GaussianBlur(scene * light[None, :, None], (0, 0), dice.uniform(0.5, 1.2)) + dice.normal(
+        0, 3, scene.shape
+    )
     return np.asarray(np.clip(soft, 0, 255), np.uint8)
 
 
@@ -250,13 +252,9 @@ def false_alarms(album: Album, folder: Path, every: int, known: NDArray[np.uint6
         far = np.bitwise_count(known ^ np.uint64(hash_of(asked.small)))
         peer += int((far <= PEER_BITS).sum()) - 1
         for match in find(album, asked):
-            if match.page.seq != n + 1:
-                other = (
-                    photos[match.page.seq - 1][0]
-                    if match.page.seq <= len(photos)
-                    else f"entry {match.page.seq}"
-                )
-                pairs.append((name, other, round(match.likeness.same, 3)))
+            if (at := match.page.seq - 1) != n:
+                known_as = photos[at][0] if at < len(photos) else f"entry {at}"
+                pairs.append((name, known_as, round(match.likeness.same, 3)))
     ground: dict[str, float] = {}
     for share in (0.25, 0.3, 0.4, 0.5):
         taken = asked_photos = 0

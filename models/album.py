@@ -32,6 +32,7 @@ CREATE TABLE photos (
 CREATE UNIQUE INDEX photos_seq ON photos (seq);
 CREATE INDEX photos_sha256 ON photos (sha256);
 CREATE TABLE words (word INTEGER PRIMARY KEY, postings BLOB NOT NULL);
+INSERT INTO marks VALUES ('through', 0);
 """
 
 
@@ -135,7 +136,8 @@ class Album:
         most = max(COMMON_LEAST, int(COMMON_SHARE * self._count)) * 4
         wanted = ",".join(map(str, np.unique(words).tolist()))
         rows = self._db.execute(
-            f"SELECT word, postings FROM words WHERE word IN ({wanted}) AND length(postings) <= ? ORDER BY word",  # noqa: S608 - numbers of our own
+            f"SELECT word, postings FROM words WHERE word IN ({wanted})"  # noqa: S608 - numbers of our own
+            " AND length(postings) <= ? ORDER BY word",
             (most,),
         ).fetchall()
         lengths = np.array([len(row[1]) // 4 for row in rows], np.int64)
@@ -167,9 +169,8 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         if version not in (0, VERSION):
             raise sqlite3.DatabaseError(f"form {version}")
         if version == 0:
-            db.executescript(
-                f"{SCHEMA} INSERT INTO marks VALUES ('through', 0); PRAGMA user_version = {VERSION};"
-            )
+            db.executescript(SCHEMA)
+            db.execute(f"PRAGMA user_version = {VERSION}")
     except sqlite3.DatabaseError:
         db.close()
         raise

@@ -1,6 +1,7 @@
 """Whether a photo is an earlier one: laid upon each other, both must show the same, point by point."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,7 +33,7 @@ Matrix = NDArray[np.float64]  # (2, 3): from the earlier photo's search picture 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Likeness:
-    """How two photos lie upon each other: points that agree, shares (0 to 1) of common ground and of what is the same on it."""
+    """How two photos lie upon each other: points that agree, shares of ground and likeness."""
 
     points: int
     common: float
@@ -73,17 +74,19 @@ def _laid(kept: Print, asked: Print) -> tuple[Matrix | None, int]:
     if len(one) < LEAST_PAIRS:
         return None, 0
     cv2.setRNGSeed(1)  # the same photos give the same answer
-    first, _ = cv2.estimateAffinePartial2D(
+    first: Any = cv2.estimateAffinePartial2D(
         kept.points[one, :2],
         asked.points[other, :2],
         method=cv2.RANSAC,
         ransacReprojThreshold=2 * PLACE_PX,
         maxIters=300,
         confidence=0.99,
-    )
-    if first is None or not _plausible(first):
+    )[0]
+    if first is None:
         return None, 0
-    matrix: Matrix = first
+    matrix: Matrix = np.asarray(first, np.float64)
+    if not _plausible(matrix):
+        return None, 0
     for near in (2 * PLACE_PX, PLACE_PX):
         one, other = _together(kept, asked, matrix, near)
         if len(one) < LEAST_POINTS:
@@ -137,7 +140,13 @@ def _shared(kept: Print, asked: Print, matrix: Matrix) -> tuple[float, float]:
     mine, theirs = np.full(kept.small.shape, 255, np.uint8), _taken(asked.small)
     base, on, other, of, way = asked.small, theirs, kept.small, mine, small
     if np.linalg.det(small[:, :2]) > 1:  # the new photo is a part: it is laid upon the earlier one
-        base, on, other, of, way = kept.small, mine, asked.small, theirs, cv2.invertAffineTransform(small)
+        base, on, other, of, way = (
+            kept.small,
+            mine,
+            asked.small,
+            theirs,
+            np.asarray(cv2.invertAffineTransform(small), np.float64),
+        )
     shrink = float(np.sqrt(abs(np.linalg.det(way[:, :2]))))
     soft = cv2.GaussianBlur(other, (0, 0), max(0.5 / shrink, 0.3)) if shrink < 1 else other
     size = (base.shape[1], base.shape[0])

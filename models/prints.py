@@ -29,7 +29,7 @@ _WEIGHTS = 1 << np.arange(BITS, dtype=np.int64)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Print:
-    """Points, their descriptors and words, and the small grey picture; ``size``: of the search picture, width first."""
+    """Points, their descriptors and words, the small grey picture; ``size``: width, height of the other."""
 
     points: Points
     descriptors: Descriptors
@@ -105,7 +105,7 @@ def _described(grey: Plane, most: int) -> tuple[Points, Descriptors]:
     return np.array(rows, np.float32), np.asarray(descriptors, np.uint8)
 
 
-def _orb() -> cv2.ORB:
-    return cv2.ORB_create(
+def _orb() -> "cv2.ORB":
+    return cv2.ORB.create(
         nfeatures=1200, scaleFactor=LEVEL_STEP, nlevels=LEVELS, edgeThreshold=EDGE, fastThreshold=10
     )

@@ -27,6 +27,7 @@ from firmware_bridge.mqtt import Broker
 from lanes.record import Quarantined, Refused, Reviewed
 from models.images import PhotoError
 from models.reading import Reading
+from models.reuse import Searcher
 from models.reviewer import Reviewer
 from tests.agent_parts import (
     CAMERA,
@@ -317,6 +318,9 @@ def test_a_photo_that_is_lost_does_not_keep_the_others_from_their_review(tmp_pat
 
         plate = vin = quality
 
+        def warm(self) -> None:
+            """Nothing to load."""
+
     async def use() -> None:
         async with edge_at(tmp_path) as edge:
             inspection = await edge.order()
@@ -330,7 +334,7 @@ def test_a_photo_that_is_lost_does_not_keep_the_others_from_their_review(tmp_pat
                 assert (await edge.act(inspection, shot, act)).status_code == 201
             edge.desk.photos.path(digests[0]).unlink()
             edge.client.headers["Authorization"] = f"Bearer {TOKEN}"
-            worker = asyncio.create_task(_work(edge.client, cast(Reviewer, Blind())))
+            worker = asyncio.create_task(_work(edge.client, cast(Reviewer, Blind()), Searcher()))
             try:
                 async with asyncio.timeout(30):
                     with edge.desk.bell() as bell:
