@@ -2,7 +2,7 @@
 
 The album holds: every photo under --photos (plates_full, vin, vin_boxes, plates_crop); --rendered
 scenes drawn for this; and up to --entries prints mixed from points of all of these, 300 at random for
-each, with the small picture of one. The peer is the 64-bit DCT hash that the library imagehash made
+each, with the small picture of one more. The peer is the 64-bit DCT hash that the library imagehash made
 common, all of them compared, at most 10 bits apart.
 """
 
@@ -157,15 +157,16 @@ def rendered(dice: Dice) -> Image:
 
 def mixed(prints: Sequence[Print], dice: Dice) -> Print:
     """A print of points of many photos, as dense as any."""
-    of = dice.integers(0, len(prints), 30)
+    shown, *of = dice.choice(len(prints), 31, replace=False).tolist()
     share = KEPT // len(of)
     picks = [(prints[n], dice.integers(0, len(prints[n].points), share)) for n in of if len(prints[n].points)]
-    return replace(
-        prints[int(of[0])],
+    made: Print = replace(
+        prints[shown],
         points=np.concatenate([each.points[at] for each, at in picks]),
         descriptors=np.concatenate([each.descriptors[at] for each, at in picks]),
         words=np.concatenate([each.words[:, at] for each, at in picks], axis=1),
     )
+    return made
 
 
 def filled(album: Album, folder: Path, entries: int, scenes: int) -> dict[str, Any]:
@@ -201,9 +202,7 @@ def hash_of(small: Plane) -> int:
 
 def hashes(album: Album) -> NDArray[np.uint64]:
     """The peer's hash of every photo, by record."""
-    return np.array(
-        [hash_of(kept.small) for n in range(len(album)) for _, kept in album.pages([n + 1])], np.uint64
-    )
+    return np.array([hash_of(album.page(n + 1)[1].small) for n in range(len(album))], np.uint64)
 
 
 # ---- measuring ---------------------------------------------------------------------------------------
@@ -222,13 +221,13 @@ def measure(album: Album, folder: Path, every: int, known: NDArray[np.uint64]) -
             started = time.perf_counter()
             asked = asked_of(changed)
             ready = time.perf_counter()
-            matches = find(album, asked)
+            match = next((each for each in find(album, asked) if each.page.seq == n + 1), None)
             ended = time.perf_counter()
             far = np.bitwise_count(known ^ np.uint64(hash_of(asked.small)))
             peers.append(time.perf_counter() - ended)
             features.append(ready - started)
             searches.append(ended - ready)
-            found += any(match.page.seq == n + 1 for match in matches)
+            found += match is not None
             peer += bool(far[n] <= PEER_BITS)
         rows[name] = {
             "photos": len(photos),

@@ -22,6 +22,7 @@ from lanes.record import Reviewed
 from models.album import Page
 from models.catalog import WeightsError, catalog, overridden
 from models.images import PhotoError
+from models.memory import give_back_large
 from models.reading import Reading
 from models.reuse import Searcher
 from models.reviewer import Reviewer, subject_of, to_body
@@ -37,6 +38,7 @@ log = structlog.get_logger("chayan.reviews")
 async def follow(path: Path, threads: int) -> None:
     """Reviews the photos of the node of a site file until SIGINT or SIGTERM."""
     site = load(path)
+    give_back_large()
     stop = asyncio.Event()
     stop_on_signals(stop)
     reviewer, searcher = Reviewer(threads), Searcher(site.node.folder / ALBUM_FILE)

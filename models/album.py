@@ -118,12 +118,9 @@ class Album:
         )
         return _most_voted(cells, most)
 
-    def pages(self, ids: Sequence[int]) -> list[tuple[Page, Print]]:
-        """Photos of the album with their prints, in the order asked for."""
-        return [
-            _unpacked(self._db.execute("SELECT * FROM photos WHERE id = ?", (each,)).fetchone())
-            for each in ids
-        ]
+    def page(self, number: int) -> tuple[Page, Print]:
+        """A photo of the album with its print."""
+        return _unpacked(self._db.execute("SELECT * FROM photos WHERE id = ?", (number,)).fetchone())
 
     def same_bytes(self, sha256: str) -> list[Page]:
         """Photos with that very digest, the earliest first."""
@@ -201,12 +198,16 @@ def _most_voted(cells: NDArray[np.int64], most: int) -> list[int]:
     """Photos by the votes of their best two neighbouring changes of size."""
     if not len(cells):
         return []
-    base = int(cells.min()) // (2 * LEVELS)
-    votes = np.bincount(cells - base * 2 * LEVELS)
-    votes = np.pad(votes, (0, -len(votes) % (2 * LEVELS))).reshape(-1, 2 * LEVELS)
-    best = (votes[:, :-1] + votes[:, 1:]).max(axis=1)
-    ranked = np.argsort(-best, kind="stable")[:most]
-    return [int(n) + base for n in ranked if best[n] >= LEAST_VOTES]
+    base = int(cells.min()) // (2 * LEVELS) * 2 * LEVELS
+    votes = np.bincount(cells - base)
+    votes[:-1] += votes[1:]
+    likely = np.flatnonzero(votes >= LEAST_VOTES)
+    best: dict[int, None] = {}
+    for cell in likely[np.argsort(-votes[likely], kind="stable")].tolist():
+        best.setdefault((cell + base) // (2 * LEVELS))
+        if len(best) == most:
+            break
+    return list(best)
 
 
 def _packed(kept: Print) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """Whether a photo is an earlier one: laid upon each other, both must show the same, point by point."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +50,13 @@ class Match:
     likeness: Likeness
 
 
-def find(album: Album, asked: Print) -> list[Match]:
-    """Earlier photos of which ``asked`` is a copy, a part, or the whole; the likest first."""
-    matches = []
-    for page, kept in album.pages(album.nearest(asked, SHORTLIST)):
+def find(album: Album, asked: Print) -> Iterator[Match]:
+    """Earlier photos of which ``asked`` is a copy, a part, or the whole; those of most words first."""
+    for number in album.nearest(asked, SHORTLIST):
+        page, kept = album.page(number)
         likeness = compared(kept, asked)
         if likeness is not None and likeness.common >= LEAST_COMMON and likeness.same >= SAME:
-            matches.append(Match(page=page, likeness=likeness))
-    return sorted(matches, key=lambda match: match.likeness.same, reverse=True)
+            yield Match(page=page, likeness=likeness)
 
 
 def compared(kept: Print, asked: Print) -> Likeness | None:
