@@ -49,7 +49,7 @@ def asked_of(image: Image) -> Print:
     """What a photo is sought with: more points, those at half the size too."""
     grey = _grey(image, SIDE)
     points, descriptors = _described(grey, ASKED)
-    half = np.asarray(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    half = _smaller(grey, max(grey.shape) / 2)
     more, their = _described(half, HALF_ASKED)
     scale = np.array([2, 2, 1, 1], np.float32)
     return _print(grey, np.concatenate([points, more * scale]), np.concatenate([descriptors, their]))
@@ -72,7 +72,7 @@ def _grey(image: Image, side: int) -> Plane:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _smaller(grey: Plane, side: int) -> Plane:
+def _smaller(grey: Plane, side: float) -> Plane:
     """A grey picture scaled down to a long side."""
     scale = side / max(grey.shape)
     sides = [max(round(each * scale), 1) for each in (grey.shape[1], grey.shape[0])]
