@@ -41,8 +41,8 @@ async def follow(path: Path, threads: int) -> None:
     give_back_large()
     stop = asyncio.Event()
     stop_on_signals(stop)
-    reviewer, searcher = Reviewer(threads), Searcher(site.node.folder / ALBUM_FILE)
     headers = {"Authorization": f"Bearer {worker_token(site.node.folder)}"}
+    reviewer, searcher = Reviewer(threads), Searcher(site.node.folder / ALBUM_FILE)
     base = f"http://{site.api.host}:{site.api.port}"
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=WAIT_S + 15) as client:
         working = asyncio.create_task(_work(client, reviewer, searcher))
