@@ -75,7 +75,7 @@ def next_poll(due: float, period: float, now: float) -> float:
 
 
 def contact_of(config: Config, sensor: Input) -> Contact:
-    """The contact of an input; its times lack ``EARLY`` of a poll: two of 50 ms make 100 ms despite jitter."""
+    """The contact of an input. Its times lack ``EARLY`` of a poll: two of 50 ms are 100 ms, jitter or not."""
     on_ms = config.debounce_ms if sensor.debounce_on_ms is None else sensor.debounce_on_ms
     off_ms = config.debounce_ms if sensor.debounce_off_ms is None else sensor.debounce_off_ms
     early_s = EARLY / config.rate_hz
