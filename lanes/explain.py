@@ -140,8 +140,7 @@ class _Explainer:
             row = _winner(found, self.case)
             need = NEEDS["none"]
             if row is not None and outcome_words(row.row, self.rulebook) != NEEDS["none"]:
-                said = " / ".join(named.covered_by)
-                need = Label(zh=f"已由 {said} 查验", en=f"inspected under {said}")
+                need = _elsewhere(named.covered_by, here)
             yield Told(
                 code=code,
                 name=Label(zh=named.zh, en=named.en),
@@ -229,6 +228,15 @@ def who_words(needed: Requirement, rulebook: "Rulebook") -> Iterator[Label]:
         )
     if needed.persons > 1:
         yield Label(zh="须双人查验", en="by two persons")
+
+
+def _elsewhere(covered_by: tuple[str, ...], here: set[str]) -> Label:
+    """Under which items of this list an item is inspected; under none when a platform does not list it."""
+    said = [together.split() for together in covered_by if here.issuperset(together.split())]
+    if not said:
+        return Label(zh="平台未列", en="not listed by the platform")
+    zh, en = (" / ".join(joint.join(codes) for codes in said) for joint in ("、", " and "))
+    return Label(zh=f"已由 {zh} 查验", en=f"inspected under {en}")
 
 
 def _winner(found: list[Placed], case: Case) -> Placed | None:

@@ -21,6 +21,7 @@ from lanes.rulediff import Change, changes
 from lanes.rulewords import outcome_words, placed, scope_words
 from lanes.samples import classes, ordinary
 from lanes.scope import Case, RuleError
+from lanes.tables import Label
 from tests.lanes_parts import ON, car, rulebook, tables
 
 MADE = date(2024, 3, 1)
@@ -107,11 +108,17 @@ def test_of_many_businesses_and_classes_only_the_own_is_named(saloon: Explanatio
     scopes = [each.why.scope.zh for each in saloon.items if each.why is not None]
     assert any("等 10 项业务" in scope for scope in scopes)
     assert any("小微型载客汽车等" in scope for scope in scopes)
+    english = {each.code: each.why.scope.en for each in saloon.items if each.why is not None}
+    assert english["03"] == "all vehicles; periodic inspection and 9 other businesses"
+    assert english["R"].startswith("small and mini passenger cars and 6 other kinds of vehicle; ")
 
 
 def test_what_is_not_asked_is_told_with_its_reason(saloon: Explanation) -> None:
     assert of(saloon.absent, "G03").need.zh == "已由 01 查验"
     assert of(saloon.absent, "G22").need.en == "inspected under 09"
+    assert of(saloon.absent, "G05").need == Label(zh="已由 04、07 查验", en="inspected under 04 and 07")
+    bus = explain(ordinary("K18", MADE), "periodic", ON, rulebook())
+    assert of(bus.absent, "G24").need.en == "inspected under 15", "not under X14, which is not asked for"
     trailer = explain(ordinary("B11", MADE), "registration", ON, rulebook())
     assert of(trailer.absent, "02").need.zh == "不查"
     assert "B4" not in {each.code for each in trailer.absent}
@@ -140,6 +147,8 @@ def test_left_out_and_platform_items_are_explained() -> None:
     told = explain(car(), "periodic", ON, rulebook(), given)
     assert of(told.items, "S1").need.zh == "本机构不查：no tester"
     assert of(told.items, "77").why is None
+    assert of(told.absent, "08").need == Label(zh="平台未列", en="not listed by the platform")
+    assert of(told.absent, "G03").need.en == "inspected under 01"
     assert told.basis.startswith("platform platform; rules ")
 
 
@@ -483,6 +492,8 @@ def test_explain_over_the_command_line() -> None:
     assert "- B1 一轴制动: 必查" in chinese
     assert "- B1 brakes of the first axle: required" in english
     assert "驻车制动率：≥ 20 %" in chinese
+    assert "\n# Sources (" in english
+    assert f"\n- GB38900-items: {rulebook().sources['GB38900-items']}\n" in english
     status, out, _ = run(*words, "--lang", "zh", "--suspension", "dependent")
     assert "required" not in out
     assert "优先于 checklists.toml, item" in out
@@ -490,12 +501,6 @@ def test_explain_over_the_command_line() -> None:
     body = json.loads(out)
     assert (body["vehicle"]["gross_mass_kg"], body["vehicle"]["seats"]) == (2000, 7)
     assert body["explanation"]["items"][0]["code"] == "01"
-
-
-def test_a_class_that_no_table_names_is_told_to_go_by_its_group() -> None:
-    status, out, _ = run("explain", "--business", "periodic", "--class", "Q99")
-    assert status == 0
-    assert "Q99（代码表未列，按类别组）" in out and "Q99 (in no table; by its group)" in out
 
 
 def test_explain_takes_the_day_of_the_inspection_for_that_of_manufacture() -> None:
@@ -513,8 +518,13 @@ def test_explain_takes_the_day_of_the_inspection_for_that_of_manufacture() -> No
     [
         (("--business", "periodic", "--class", "T11"), "farm machinery"),
         (("--business", "sale", "--class", "K33"), "no business 'sale'"),
-        (("--business", "periodic", "--class", "k33"), "'k33' is no vehicle class"),
-        (("--business", "periodic", "--class", "Y11"), "no class Y11"),
+        (("--business", "periodic", "--class", "k33"), "--class 'k33' is in no row of codes.toml of CN"),
+        (("--business", "periodic", "--class", "Q99"), "--class 'Q99' is in no row of codes.toml of CN"),
+        (("--business", "periodic", "--class", "K333"), "; did you mean 'K33'?"),
+        (
+            ("--business", "periodic", "--class", "K33", "--use", "Y"),
+            "--use 'Y' is in no row of codes.toml of CN",
+        ),
     ],
 )
 def test_explain_says_why_it_cannot(words: tuple[str, ...], why: str) -> None:
