@@ -1,7 +1,7 @@
 """`chayan rules …`: look a folder of rules over, compare two, explain what one vehicle must pass and why."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias

@@ -12,7 +12,7 @@ settings.register_profile("long", deadline=None, database=None, max_examples=300
 
 
 def pytest_sessionstart() -> None:
-    """Empties what lanes and tests keep: a mutant runs in a fork of a process that has run every test before."""
+    """Empties what lanes and tests keep: a mutant runs in a fork of a process that has run all tests."""
     for name, module in list(sys.modules.items()):
         if name.startswith(("lanes.", "tests.")):
             for kept in list(vars(module).values()):
