@@ -277,9 +277,10 @@ def _by_platform(
             kept[code] = _unknown(code)
         elif named.kind == "group":
             kept |= {c: tables[c] for c in tables if rulebook.items[c].part_of == code}
+        elif code in tables:
+            kept[code] = msgspec.structs.replace(tables[code], required=True)
         else:
-            mine = tables.get(code) or _item(code, rulebook, required=True, confidence="F")
-            kept[code] = msgspec.structs.replace(mine, required=True)
+            kept[code] = _item(code, rulebook, required=True, confidence="F")
     order = {code: n for n, code in enumerate(rulebook.items)}
     return dict(sorted(kept.items(), key=lambda pair: order.get(pair[0], len(order))))
 
