@@ -13,11 +13,9 @@ from lanes.checklist import (
     CheckItem,
     Checklist,
     Given,
-    axle_of,
     listing,
-    load_of,
-    position,
 )
+from lanes.item_codes import axle_of, is_beyond, load_of, position
 from lanes.limits import Axle, Bench
 from lanes.record import Load
 from lanes.rulewords import (
@@ -135,7 +133,7 @@ class _Explainer:
         here = {item.item for item in wanted.items}
         for code, named in self.rulebook.items.items():
             found = self._applied("item", code)
-            if code in here or not found or (axle_of(code) or 0) > self.vehicle.axles:
+            if code in here or not found or is_beyond(code, self.vehicle):
                 continue
             row = _winner(found, self.case)
             need = NEEDS["none"]

@@ -2,6 +2,7 @@
 
 import sys
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("unhurried", deadline=None, database=None)
@@ -11,10 +12,11 @@ settings.load_profile("unhurried")
 settings.register_profile("long", deadline=None, database=None, max_examples=3000, stateful_step_count=60)
 
 
-def pytest_sessionstart() -> None:
-    """Empties what lanes and tests keep: a mutant runs in a fork of a process that has run all tests."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("lanes.", "tests.")):
-            for kept in list(vars(module).values()):
-                if hasattr(kept, "cache_clear"):
-                    kept.cache_clear()
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Under mutation no test asks what an earlier one left in a cache: the code itself must answer."""
+    if item.config.getoption("--hypothesis-profile") == "mutants":
+        for name, module in list(sys.modules.items()):
+            if name.startswith("lanes."):
+                for kept in vars(module).values():
+                    if hasattr(kept, "cache_clear"):
+                        kept.cache_clear()

@@ -22,21 +22,14 @@ from lanes.rulewords import outcome_words, placed, scope_words
 from lanes.samples import classes, ordinary
 from lanes.scope import Case, RuleError
 from lanes.tables import Label
-from tests.lanes_parts import ON, car, rulebook, tables
+from tests.lanes_parts import ON, car, rulebook, rulebook_with
 
 MADE = date(2024, 3, 1)
 SOURCED = {"source": "own-default", "confidence": "M"}
 
 
-def book(change: Callable[[dict[str, Any]], None]) -> Rulebook:
-    """The shipped rules with a change."""
-    files = tables()
-    change(files)
-    return Rulebook.from_tables(files)
-
-
 def adding(stem: str, table: str, **row: Any) -> Rulebook:
-    return book(lambda files: files[stem][table].append({**row, **SOURCED}))
+    return rulebook_with(lambda files: files[stem][table].append({**row, **SOURCED}))
 
 
 # ---- explain -------------------------------------------------------------------------------------
@@ -79,7 +72,7 @@ def test_limits_of_the_two_benches_are_told_apart() -> None:
         plates = [row for row in files["limits"]["limit"] if row.get("over") and row["axle"] == "front"]
         plates[0]["value"] = 66
 
-    told = explain(car(), "periodic", ON, book(strict_plate))
+    told = explain(car(), "periodic", ON, rulebook_with(strict_plate))
     said = of(told.items, "B1").limits[0]
     assert said.zh == (
         "轴制动率：滚筒台 ≥ 60 %（GB 7258-2017 台试制动力）；平板台 ≥ 66 %（GB 7258-2017 台试制动力）"
@@ -92,7 +85,7 @@ def test_an_instrument_that_nothing_judges_is_told() -> None:
         for item in files["names"]["item"]:
             item.pop("quantities", None)
 
-    told = explain(car(), "periodic", ON, book(unjudged))
+    told = explain(car(), "periodic", ON, rulebook_with(unjudged))
     assert [limit.en for limit in of(told.items, "S1").limits] == ["no quantity of these rules judges it"]
 
 
@@ -261,7 +254,7 @@ def test_a_row_that_narrower_ones_replace_is_useless(scope: dict[str, Any]) -> N
         row = {"item": "08", "businesses": ["other"], **scope, **SOURCED}
         files["checklists"]["item"] += [row, *({**row, "lamps": lamps} for lamps in ("one", "two", "four"))]
 
-    rules = book(shadow)
+    rules = rulebook_with(shadow)
     assert found(rules, "useless") == [
         f"checklists.toml, item, row {len(rules.item_needs) - 3} (08): "
         "no vehicle was found for which this row decides"
@@ -289,20 +282,22 @@ def test_items_nobody_asks_for_and_items_nothing_judges() -> None:
             {"code": "Q1", "kind": "instrument", "zh": "测试", "en": "test", **SOURCED}
         )
 
-    assert found(book(change), "unused-item") == ["names.toml, item Q1 (test): no row asks for it"]
+    assert found(rulebook_with(change), "unused-item") == ["names.toml, item Q1 (test): no row asks for it"]
 
     def required(files: dict[str, Any]) -> None:
         change(files)
         files["checklists"]["item"].append({"item": "Q1", **SOURCED})
 
-    assert any(line.startswith("item Q1 (test) is required") for line in found(book(required), "unmeasured"))
+    assert any(
+        line.startswith("item Q1 (test) is required") for line in found(rulebook_with(required), "unmeasured")
+    )
 
 
 def test_classes_without_a_list_without_limits_without_a_level() -> None:
     def change(files: dict[str, Any]) -> None:
         files["checklists"]["shot"] = [row for row in files["checklists"]["shot"] if row["shot"] == "0999"]
 
-    gaps = found(book(change), "gap")
+    gaps = found(rulebook_with(change), "gap")
     assert gaps
     assert all("no list for classes" in gap for gap in gaps)
     assert gaps[0].endswith("no rows")
@@ -312,12 +307,12 @@ def test_classes_without_a_list_without_limits_without_a_level() -> None:
             row for row in files["limits"]["limit"] if row["quantity"] != "parking_rate"
         ]
 
-    assert any("parking brake rate" in line for line in found(book(no_limits), "unlimited"))
+    assert any("parking brake rate" in line for line in found(rulebook_with(no_limits), "unlimited"))
 
     def no_levels(files: dict[str, Any]) -> None:
         files["authority"]["authority"] = []
 
-    assert found(book(no_levels), "no-level")[0].endswith("the highest is asked for")
+    assert found(rulebook_with(no_levels), "no-level")[0].endswith("the highest is asked for")
 
 
 def test_an_axle_without_a_row_is_a_gap() -> None:
@@ -327,7 +322,7 @@ def test_an_axle_without_a_row_is_a_gap() -> None:
             row for row in rows if row["item"] != "B2" or row.get("businesses") != ["periodic"]
         ]
 
-    assert any("no row B2" in line for line in found(book(change), "gap"))
+    assert any("no row B2" in line for line in found(rulebook_with(change), "gap"))
 
 
 def test_class_codes_in_few_words() -> None:
@@ -349,7 +344,7 @@ def test_samples_hold_every_class_and_take_what_is_given() -> None:
 
 
 def one(change: Callable[[dict[str, Any]], None]) -> Change:
-    differences = changes(rulebook(), book(change))
+    differences = changes(rulebook(), rulebook_with(change))
     assert len(differences) == 1
     return differences[0]
 
@@ -361,7 +356,7 @@ def test_equal_rules_differ_in_nothing_even_in_another_order() -> None:
         files["checklists"]["item"].reverse()
         files["checklists"]["item"][0]["businesses"] = files["checklists"]["item"][0]["businesses"][::-1]
 
-    assert changes(rulebook(), book(turned)) == ()
+    assert changes(rulebook(), rulebook_with(turned)) == ()
 
 
 def test_a_changed_bound() -> None:
