@@ -41,6 +41,10 @@ bench: setup ## benchmarks, each a ratio against a peer of the same run: make be
 chaos: setup ## kill -9 of every process at random moments: make chaos ARGS="--faults 20 --seed 1 --json"
 	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
+cover: setup ## every branch of lanes is taken by its own tests, or it fails (some minutes)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --cov=lanes --cov-branch --cov-fail-under=100 \
+	  --cov-report=term-missing:skip-covered $(ARGS) tests/test_lanes_*.py tests/test_rules_told.py
+
 mutants: setup ## changes of the deciding modules that no test finds (an hour or more): make mutants ARGS="'lanes.limits*'"
 	@$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)
 	@$(BIN)/mutmut results

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.desk import evidence
-from lanes.checklist import Checklist, axle_of, checklist
+from lanes.checklist import Checklist, checklist
 from lanes.inspection import fold
+from lanes.item_codes import axle_of
 from lanes.judge import judge
 from lanes.record import (
     AnyBody,

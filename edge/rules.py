@@ -1,8 +1,7 @@
 """`chayan rules …`: look a folder of rules over, compare two, explain what one vehicle must pass and why."""
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -27,13 +26,13 @@ rules_app = typer.Typer(
 )
 Language: TypeAlias = Literal["zh", "en", "both"]
 LEAVABLE = ("check", "instrument", "group")  # kinds of item that a site may leave out
-_CLASS = re.compile(r"[A-Z][A-Z0-9]{2}")
 _HEADS = {
     "who": Label(zh="谁可以查验", en="Who may inspect"),
     "items": Label(zh="项目", en="Items"),
     "shots": Label(zh="照片", en="Photos"),
     "artefacts": Label(zh="其他资料", en="Beside items and photos"),
     "absent": Label(zh="不单独查验的项目", en="Items not asked for here"),
+    "sources": Label(zh="来源", en="Sources"),
 }
 _WHATS = {
     "added": Label(zh="新增", en="added"),
@@ -177,7 +176,7 @@ def explain_command(
     try:
         vehicle = msgspec.structs.replace(
             ordinary(
-                _known("--class", vehicle_class, rulebook.names["vehicle_classes"]),
+                _known("--class", vehicle_class, "vehicle_classes", rulebook),
                 day if made is None else made.date(),
                 use=use,
                 gross_mass_kg=mass,
@@ -189,6 +188,7 @@ def explain_command(
             steer_suspension=suspension,
             imported=imported,
         )
+        _known("--use", vehicle.use, "uses", rulebook)
         told = explain(vehicle, business, day, rulebook)
     except RuleError as error:
         fail(str(error))
@@ -200,10 +200,11 @@ def explain_command(
             typer.echo(line)
 
 
-def _known(option: str, code: str, known: Iterable[str]) -> str:
-    """The code, which must at least look like one: two to three capitals and digits."""
-    if not _CLASS.fullmatch(code):
-        fail(f"{option} {code!r} is no vehicle class of GA/T 16.4, such as K33{nearest(code, known)}")
+def _known(option: str, code: str, table: str, rulebook: Rulebook) -> str:
+    """The code, which codes.toml must name: that a class group begins so is not enough."""
+    known = rulebook.names[table]
+    if code not in known:
+        fail(f"{option} {code!r} is in no row of codes.toml of {rulebook.name}{nearest(code, known)}")
     return code
 
 
@@ -221,15 +222,22 @@ def _lines(
         if entries:
             yield f"\n# {_in(_HEADS[name], language)} ({len(entries)})"
             yield from _entries(entries, language)
+    sources = _sources(told)
+    yield f"\n# {_in(_HEADS['sources'], language)} ({len(sources)})"
+    yield from (f"- {source}" for source in sources)
     yield ""
+
+
+def _sources(told: Explanation) -> tuple[str, ...]:
+    """Every source that a row rests on, as the rules name it, once."""
+    entries = (*told.items, *told.shots, *told.artefacts, *told.absent)
+    rows = (*told.who.why, *(each.why for each in entries if each.why is not None))
+    return tuple(sorted({source for row in rows for source in row.sources}))
 
 
 def _title(vehicle: Vehicle, business: str, day: date, rulebook: Rulebook, language: str) -> Iterator[str]:
     def name(table: str, code: str) -> str:
-        label = rulebook.names[table].get(code)
-        if label is None:
-            return code + ("（代码表未列，按类别组）" if language == "zh" else " (in no table; by its group)")
-        return f"{code} {_in(label, language)}"
+        return f"{code} {_in(rulebook.names[table][code], language)}"
 
     facts = (
         f"{vehicle.gross_mass_kg}/{vehicle.kerb_mass_kg} kg",

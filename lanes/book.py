@@ -94,7 +94,8 @@ class LaneBook:
     """What is known of one lane: levels, who stands where, which captures wait for a vehicle.
 
     ``booked_seq``, ``came_seq``: seq at which it was booked there, and at the station before.
-    ``changed``: when ``occupied`` of a station changed. ``rose``: seq at which it rose after a gap.
+    ``changed``: when ``occupied`` of a station changed. ``emptied``: when the last of its sensors fell.
+    ``rose``: seq at which it rose after a gap.
     ``let_in``: which stations were green when it rose;
     ``let_go``: whether its own vehicle had green when it fell. ``strange``: it was free and is not any more,
     and its booked vehicle went nowhere else. ``vouched``: seq at which an operator said
@@ -113,6 +114,7 @@ class LaneBook:
     witness: dict[str, Seen] = field(default_factory=dict)
     occupied_at: dict[str, datetime] = field(default_factory=dict)
     changed: dict[str, Moment] = field(default_factory=dict)
+    emptied: dict[str, datetime] = field(default_factory=dict)
     rose: dict[str, int] = field(default_factory=dict)
     let_in: dict[str, frozenset[str]] = field(default_factory=dict)
     let_go: set[str] = field(default_factory=set)
@@ -142,7 +144,7 @@ class LaneBook:
     def sense(self, record: Record, body: Sensed, boot: str) -> None:
         """A level changed."""
         station, now = body.station, Moment.of(record, boot)
-        known = self.levels.get((station, body.sensor), False)
+        known, seen = self.levels.get((station, body.sensor), False), self.present(station)
         self.levels[station, body.sensor] = body.on
         if known is not body.on and body.sensor == "axle":
             self._axle(record, body, now)
@@ -154,6 +156,8 @@ class LaneBook:
             self.changed[station] = now
         if not self.present(station):
             self.tails.pop(station, None)
+            if seen:
+                self.emptied[station] = record.at
 
     def _axle(self, record: Record, body: Sensed, now: Moment) -> None:
         self.watched_by[body.station] = record.source.rpartition("//")[2]
@@ -237,7 +241,9 @@ class LaneBook:
         self.tails |= {name: record.at for name in behind if self.present(name)}
         for name in behind:
             if not self.present(name):
-                self.changed.pop(name, None)  # it was free before: who comes next is another, however soon
+                # it was free before: who comes next is another, however soon
+                self.changed.pop(name, None)
+                self.emptied.pop(name, None)
         self.tails.pop(station, None)
         self.at[station], self.booked_seq[station] = who, record.seq
         self.came_seq[station] = came

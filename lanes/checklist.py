@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from lanes.brakes import is_asked
+from lanes.item_codes import axle_of, is_beyond, load_of, position
 from lanes.limits import Axle, Bench
 from lanes.needs import ItemKind, Outside, Question
-from lanes.record import Listed, Load
+from lanes.record import Listed
 from lanes.scope import Case, Confidence, RuleError, narrowest
 from lanes.tables import Label
 from lanes.vehicle import Vehicle
@@ -106,22 +107,6 @@ class Checklist(Struct, frozen=True, kw_only=True):
         return tuple(item for item in self.items if item.left_out)
 
 
-def axle_of(item: str) -> int | None:
-    """Axle number of a service-brake item (B1…B6); None for every other item."""
-    number = item.removeprefix("B")
-    return int(number) if item != number and number.isdigit() and number != "0" else None
-
-
-def load_of(item: str) -> Load:
-    """How a vehicle is loaded for an item: L1…L4 are brakes of a laden axle."""
-    return "laden" if item.startswith("L") else "unladen"
-
-
-def position(axle: int) -> Axle:
-    """front or rear, as the limits tell axles apart (M: only the first axle is a front axle)."""
-    return "front" if axle == 1 else "rear"
-
-
 def checklist(
     vehicle: Vehicle, business: str, on: date, rulebook: "Rulebook", given: Given = NOTHING
 ) -> Checklist:
@@ -202,7 +187,7 @@ def _items(case: Case, rulebook: "Rulebook", given: Given) -> tuple[CheckItem, .
     left = set(given.left_out)
     return tuple(
         msgspec.structs.replace(item, left_out=given.left_out_why or "—")
-        if left & {code, _part_of(code, rulebook)}
+        if left & _names_of(code, rulebook)
         else item
         for code, item in uncovered.items()
     )
@@ -213,7 +198,7 @@ def _by_tables(case: Case, rulebook: "Rulebook") -> dict[str, CheckItem]:
     found = {}
     for code, rows in rulebook.rows_for(case.business).items.items():
         row = narrowest(rows, case)
-        if row is None or row.need == "none" or (axle_of(code) or 0) > case.vehicle.axles:
+        if row is None or row.need == "none" or is_beyond(code, case.vehicle):
             continue
         found[code] = _item(
             code,
@@ -257,8 +242,10 @@ def _covered(item: CheckItem, found: Mapping[str, CheckItem], rulebook: "Ruleboo
     )
 
 
-def _part_of(code: str, rulebook: "Rulebook") -> str:
-    return rulebook.items[code].part_of if code in rulebook.items else ""
+def _names_of(code: str, rulebook: "Rulebook") -> set[str]:
+    """The code of an item and that of its group."""
+    named = rulebook.items.get(code)
+    return {code} if named is None else {code, named.part_of}
 
 
 def _by_platform(
@@ -277,9 +264,10 @@ def _by_platform(
             kept[code] = _unknown(code)
         elif named.kind == "group":
             kept |= {c: tables[c] for c in tables if rulebook.items[c].part_of == code}
+        elif code in tables:
+            kept[code] = msgspec.structs.replace(tables[code], required=True)
         else:
-            mine = tables.get(code) or _item(code, rulebook, required=True, confidence="F")
-            kept[code] = msgspec.structs.replace(mine, required=True)
+            kept[code] = _item(code, rulebook, required=True, confidence="F")
     order = {code: n for n, code in enumerate(rulebook.items)}
     return dict(sorted(kept.items(), key=lambda pair: order.get(pair[0], len(order))))
 
@@ -304,26 +292,33 @@ def _unknown(code: str) -> CheckItem:
 def _shots(case: Case, rulebook: "Rulebook", given: Given, items: Iterable[CheckItem]) -> Iterator[Shot]:
     """The shots that apply; nobody is asked for the plate of a vehicle that has none."""
     due = [item.item for item in items if item.required and not item.left_out]
-    present = {*due, *(_part_of(code, rulebook) for code in due)}
+    present = {name for code in due for name in _names_of(code, rulebook)}
     mine = {shot.shot: shot for shot in _shots_by_tables(case, rulebook, present)}
     if given.listed is None or not given.listed.shots:
         yield from mine.values()
         return
     for code in dict.fromkeys(given.listed.shots):
-        named = rulebook.names["shots"].get(code)
-        label = named or Label(
-            zh=f"平台照片 {code}（本机无名称）", en=f"photo {code} of the platform, without a name here"
-        )
-        known = mine.get(code) or Shot(
-            shot=code,
-            required=True,
-            zh=label.zh,
-            en=label.en,
-            confidence="F",
-            questions=("quality",),
-            known=named is not None,
-        )
-        yield msgspec.structs.replace(known, required=True)
+        if code in mine:
+            yield msgspec.structs.replace(mine[code], required=True)
+        else:
+            yield _listed_shot(code, rulebook)
+
+
+def _listed_shot(code: str, rulebook: "Rulebook") -> Shot:
+    """A photo that the platform asks for and the tables do not."""
+    named = rulebook.names["shots"].get(code)
+    label = named or Label(
+        zh=f"平台照片 {code}（本机无名称）", en=f"photo {code} of the platform, without a name here"
+    )
+    return Shot(
+        shot=code,
+        required=True,
+        zh=label.zh,
+        en=label.en,
+        confidence="F",
+        questions=("quality",),
+        known=named is not None,
+    )
 
 
 def _shots_by_tables(case: Case, rulebook: "Rulebook", present: set[str]) -> Iterator[Shot]:
@@ -365,10 +360,10 @@ def _must_be_judgeable(result: Checklist, vehicle: Vehicle, rulebook: "Rulebook"
     required = [item.item for item in result.instruments if item.required]
     case = Case(vehicle=vehicle, business=result.business, on=result.on)
     rows = rulebook.rows_for(result.business).items
-    beyond = [item for item in required if (axle_of(item) or 0) > vehicle.axles]
-    if beyond:
+    beyond = next((item for item in required if is_beyond(item, vehicle)), None)
+    if beyond is not None:
         raise RuleError(
-            f"platform's list: item {beyond[0]}, but by its papers the vehicle has {vehicle.axles} axles"
+            f"platform's list: item {beyond}, but by its papers the vehicle has {vehicle.axles} axles"
         )
     if any(axle_of(item) for item in required):
         for axle in range(1, vehicle.axles + 1):

@@ -13,11 +13,9 @@ from lanes.checklist import (
     CheckItem,
     Checklist,
     Given,
-    axle_of,
     listing,
-    load_of,
-    position,
 )
+from lanes.item_codes import axle_of, is_beyond, load_of, position
 from lanes.limits import Axle, Bench
 from lanes.record import Load
 from lanes.rulewords import (
@@ -135,13 +133,12 @@ class _Explainer:
         here = {item.item for item in wanted.items}
         for code, named in self.rulebook.items.items():
             found = self._applied("item", code)
-            if code in here or not found or (axle_of(code) or 0) > self.vehicle.axles:
+            if code in here or not found or is_beyond(code, self.vehicle):
                 continue
             row = _winner(found, self.case)
             need = NEEDS["none"]
             if row is not None and outcome_words(row.row, self.rulebook) != NEEDS["none"]:
-                said = " / ".join(named.covered_by)
-                need = Label(zh=f"已由 {said} 查验", en=f"inspected under {said}")
+                need = _elsewhere(named.covered_by, here)
             yield Told(
                 code=code,
                 name=Label(zh=named.zh, en=named.en),
@@ -229,6 +226,15 @@ def who_words(needed: Requirement, rulebook: "Rulebook") -> Iterator[Label]:
         )
     if needed.persons > 1:
         yield Label(zh="须双人查验", en="by two persons")
+
+
+def _elsewhere(covered_by: tuple[str, ...], here: set[str]) -> Label:
+    """Under which items of this list an item is inspected; under none when a platform does not list it."""
+    said = [together.split() for together in covered_by if here.issuperset(together.split())]
+    if not said:
+        return Label(zh="平台未列", en="not listed by the platform")
+    zh, en = (" / ".join(joint.join(codes) for codes in said) for joint in ("、", " and "))
+    return Label(zh=f"已由 {zh} 查验", en=f"inspected under {en}")
 
 
 def _winner(found: list[Placed], case: Case) -> Placed | None:

@@ -6,7 +6,6 @@ Rows: item, result, limit, judgement, note (domain notes 3.2, F); arithmetic and
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lanes.checklist import axle_of
 from lanes.form_words import WORDS
 from lanes.forms import (
     Dossier,
@@ -18,6 +17,7 @@ from lanes.forms import (
     seal_of,
     signatures_of,
 )
+from lanes.item_codes import axle_of
 from lanes.quantity import plain
 from lanes.record import NOT_MEASURED, BrakeMeasured, Finding
 from lanes.tables import Label

@@ -144,12 +144,12 @@ def _vanished(
 ) -> Iterator[Irregular]:
     """Booked here, and seen neither here nor further on."""
     here = lane.stations[number]
-    changed = state.changed.get(here.name)
-    if state.present(here.name) or changed is None or now - changed.at <= VANISHED:
+    emptied = state.emptied.get(here.name)
+    if state.present(here.name) or emptied is None or now - emptied <= VANISHED:
         return
     before = lane.stations[number - 1] if number else None
     behind = before is not None and before.name not in state.at and state.present(before.name)
-    yield _of("backwards" if behind else "vanished", lane, here, inspection, changed.at)
+    yield _of("backwards" if behind else "vanished", lane, here, inspection, emptied)
 
 
 def _halted(lane: Lane, here: Station, inspection: Inspection, now: datetime) -> Iterator[Irregular]:

@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lanes.checklist import CheckItem, Checklist, Shot, axle_of
+from lanes.checklist import CheckItem, Checklist, Shot
 from lanes.evidence import Answer, Evidence, Numbered, answers
+from lanes.item_codes import axle_of
 from lanes.measured import problem as unusable
 from lanes.record import BrakeMeasured, Instrumental, SideslipMeasured
 

@@ -16,9 +16,10 @@ from lanes.brakes import (
     train_rate,
     whole_rate,
 )
-from lanes.checklist import Checklist, axle_of, position
+from lanes.checklist import Checklist
 from lanes.evidence import Evidence, Numbered
 from lanes.headlamps import intensity_sum, main_beams
+from lanes.item_codes import axle_of, position
 from lanes.limits import Axle, Bench, Limit
 from lanes.measured import derived, problem
 from lanes.quantity import Derived

@@ -136,7 +136,7 @@ def _parts(row: Scope, rulebook: "Rulebook", case: Case | None) -> Iterator[Labe
     if row.classes:
         kinds = _class_words(row.classes, rulebook)
         mine = [word for word, prefixes in kinds if case and case.vehicle.vehicle_class.startswith(prefixes)]
-        yield _listed([word for word, _ in kinds], mine, "类车辆", "classes")
+        yield _listed([word for word, _ in kinds], mine, "类车辆", "kinds of vehicle")
     yield from _coded("使用性质", "use", row.uses, names["uses"])
     if row.businesses:
         mine = [names["businesses"][case.business]] if case else []
@@ -167,7 +167,9 @@ def _parts(row: Scope, rulebook: "Rulebook", case: Case | None) -> Iterator[Labe
 def _listed(labels: list[Label], mine: list[Label], zh: str, en: str) -> Label:
     """All of them; of more than three only that of the case and how many there are."""
     if mine and len(labels) > 3:
-        return Label(zh=f"{mine[0].zh}等 {len(labels)} {zh}", en=f"{mine[0].en} ({len(labels)} {en})")
+        return Label(
+            zh=f"{mine[0].zh}等 {len(labels)} {zh}", en=f"{mine[0].en} and {len(labels) - 1} other {en}"
+        )
     return Label(zh="、".join(each.zh for each in labels), en=", ".join(each.en for each in labels))
 
 

@@ -53,4 +53,5 @@ def _vins(text: str) -> list[str]:
     """Every VIN of a text, each once: the whole of it, or words of it; a digit of a longer number is none."""
     whole = fold(_VIN_TAG.sub("", text))
     words = [whole] if len(whole) == LENGTH else _PLACE.findall(text.upper())
-    return list(dict.fromkeys(word for word in words if set(word) <= set(ALPHABET) and not word.isdigit()))
+    known = set(ALPHABET)
+    return list(dict.fromkeys(word for word in words if known.issuperset(word) and not word.isdigit()))

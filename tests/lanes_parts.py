@@ -1,6 +1,7 @@
 """Vehicles, readings and whole attempts for the tests of lanes."""
 
 import tomllib
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -38,6 +39,13 @@ def tables() -> dict[str, Any]:
 @cache
 def rulebook() -> Rulebook:
     return Rulebook.from_tables(tables())
+
+
+def rulebook_with(change: Callable[[dict[str, Any]], object]) -> Rulebook:
+    """The shipped rules with a change."""
+    files = tables()
+    change(files)
+    return Rulebook.from_tables(files)
 
 
 def car(**changes: Any) -> Vehicle:

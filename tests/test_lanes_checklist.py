@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lanes.authority import AuthorityRow
-from lanes.checklist import Checklist, axle_of, checklist
+from lanes.checklist import Checklist, checklist
+from lanes.item_codes import axle_of
 from lanes.limits import Limit
 from lanes.needs import ArtefactNeed, ItemNeed, Outside, ShotNeed
 from lanes.rulebook import FILES, Rulebook

@@ -417,6 +417,23 @@ def test_a_vehicle_that_no_sensor_sees_has_no_wrong_plate() -> None:
     assert found(world, 60) == {}, "nor has it vanished: nothing has changed since it was booked"
 
 
+def test_a_vehicle_that_was_booked_back_and_left_again_has_vanished() -> None:
+    world = at("brake")
+    world.sense("brake", False)
+    world.sense("sideslip", True)
+    world.add(Moved(lane="1", station="sideslip"), "i1")
+    world.sense("sideslip", False)
+    world.sense("brake", True, "axle")  # it rolled back, and the other sensor fails
+    world.add(Moved(lane="1", station="brake", by="op", reason="it rolled back"), "i1")
+    assert found(world, 60) == {}
+    world.sense("brake", False, "axle")
+    gone = world.now
+    world.sense("brake", False, "axle", after_s=3)  # told again: nothing has changed
+    assert found(world, 7) == {}
+    told = found(world, 8)
+    assert {code: each.at for code, each in told.items()} == {"vanished brake": gone}
+
+
 # ---- time, held, stopped -------------------------------------------------------------------------
 
 

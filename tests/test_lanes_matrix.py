@@ -5,18 +5,19 @@ A changed cell must be changed here too.
 """
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanes.checklist import Artefact, CheckItem, Checklist, Given, Shot, checklist, listing
+from lanes.checklist import Artefact, CheckItem, Checklist, Given, Shot, checklist, listing, unlimited
 from lanes.record import Listed
 from lanes.rulebook import Rulebook
 from lanes.samples import classes, ordinary
 from lanes.scope import Case, RuleError, narrowest
 from lanes.vehicle import Vehicle
-from tests.lanes_parts import ON, car, rulebook, tables
+from tests.lanes_parts import ON, car, rulebook, rulebook_with, tables
 
 MADE = date(2024, 3, 1)
 FORM = [f"{n:02}" for n in range(1, 21)]
@@ -649,3 +650,60 @@ def test_a_vehicle_without_a_plate_is_asked_for_no_plate_by_the_tables() -> None
     assert bare.shots[0].questions == ("quality",)
     wanted = listing(car(plate=None), "registration", ON, rulebook(), listed(shots=("0111",)))
     assert wanted.shots == (bare.shots[0],)
+
+
+# ---- what the tables lack is told --------------------------------------------------------------------
+
+
+def without(*items: str) -> Rulebook:
+    """The shipped rules without the rows of some items."""
+
+    def drop(files: dict[str, Any]) -> None:
+        rows = files["checklists"]["item"]
+        files["checklists"]["item"] = [row for row in rows if row["item"] not in items]
+
+    return rulebook_with(drop)
+
+
+def test_a_photo_or_an_artefact_that_a_narrower_row_takes_out_is_not_asked_for() -> None:
+    narrow = {"classes": ["K33"], "businesses": ["registration"], "need": "none", "source": "own-default"}
+
+    def take_out(files: dict[str, Any]) -> None:
+        for table, code in (("shot", "0112"), ("artefact", "vin_rubbing")):
+            files["checklists"][table].append({table: code, "confidence": "M", **narrow})
+
+    rules = rulebook_with(take_out)
+    car_list = listing(car(), "registration", ON, rules)
+    assert [shot.shot for shot in car_list.shots][:2] == ["0111", "0113"]
+    assert [each.artefact for each in car_list.artefacts] == ["standard_photo"]
+    other = listing(car(vehicle_class="K31"), "registration", ON, rules)
+    assert other.shots[1].shot == "0112" and other.artefacts[0].artefact == "vin_rubbing"
+
+
+@pytest.mark.parametrize("item", ["B1", "B3"])
+def test_an_axle_for_which_no_row_is_left_is_told(item: str) -> None:
+    with pytest.raises(RuleError, match=f"checklists.toml, item: no row {item} for class H11$"):
+        checklist(ordinary("H11", MADE), "periodic", ON, without(item))
+
+
+def test_a_parking_brake_is_no_axle() -> None:
+    found = checklist(ordinary("H11", MADE), "periodic", ON, without("B0"))
+    assert [i.item for i in found.instruments if i.item.startswith("B")] == ["B1", "B2", "B3"]
+
+
+def test_a_limit_for_one_bench_only_lacks_for_the_other() -> None:
+    def narrow(files: dict[str, Any]) -> None:
+        for row in files["limits"]["limit"]:
+            if row["quantity"] == "parking_rate":
+                row["bench"] = "roller"
+
+    why = f"no row parking_rate \\(vehicle, plate bench\\) for class K33, periodic on {ON}$"
+    with pytest.raises(RuleError, match=why):
+        checklist(car(), "periodic", ON, rulebook_with(narrow))
+
+
+def test_what_is_not_asked_of_an_axle_needs_no_limit() -> None:
+    rules = rulebook()
+    one_wheel = ordinary("M21", MADE)
+    assert rules.limits.find("imbalance", one_wheel, "periodic", ON, axle="front") is None
+    assert list(unlimited(["B1", "B2"], one_wheel, "periodic", ON, rules)) == []

@@ -22,6 +22,7 @@ FORM = record_text("3301-0001", "lane-node-1", NUMBER, 57, "ab" * 32)
         (f"合格证 WAC123456789012345678 {VIN} 2026-03-01", "vin", VIN),
         (f"https://maker.example/v?vin={VIN}&s=1", "vin", VIN),
         (f"{VIN} {VIN}", "vin", VIN),
+        (f"车架号: {VIN[:10]} {VIN[10:]}", "vin", VIN),
         (f"{VIN} LTEST1A25R0000002", "unknown", f"{VIN} LTEST1A25R0000002"),
         (f"{VIN}2", "unknown", f"{VIN}2"),
         ("12345678901234567", "unknown", "12345678901234567"),

@@ -21,21 +21,15 @@ from lanes.rulediff import Change, changes
 from lanes.rulewords import outcome_words, placed, scope_words
 from lanes.samples import classes, ordinary
 from lanes.scope import Case, RuleError
-from tests.lanes_parts import ON, car, rulebook, tables
+from lanes.tables import Label
+from tests.lanes_parts import ON, car, rulebook, rulebook_with
 
 MADE = date(2024, 3, 1)
 SOURCED = {"source": "own-default", "confidence": "M"}
 
 
-def book(change: Callable[[dict[str, Any]], None]) -> Rulebook:
-    """The shipped rules with a change."""
-    files = tables()
-    change(files)
-    return Rulebook.from_tables(files)
-
-
 def adding(stem: str, table: str, **row: Any) -> Rulebook:
-    return book(lambda files: files[stem][table].append({**row, **SOURCED}))
+    return rulebook_with(lambda files: files[stem][table].append({**row, **SOURCED}))
 
 
 # ---- explain -------------------------------------------------------------------------------------
@@ -78,7 +72,7 @@ def test_limits_of_the_two_benches_are_told_apart() -> None:
         plates = [row for row in files["limits"]["limit"] if row.get("over") and row["axle"] == "front"]
         plates[0]["value"] = 66
 
-    told = explain(car(), "periodic", ON, book(strict_plate))
+    told = explain(car(), "periodic", ON, rulebook_with(strict_plate))
     said = of(told.items, "B1").limits[0]
     assert said.zh == (
         "轴制动率：滚筒台 ≥ 60 %（GB 7258-2017 台试制动力）；平板台 ≥ 66 %（GB 7258-2017 台试制动力）"
@@ -91,7 +85,7 @@ def test_an_instrument_that_nothing_judges_is_told() -> None:
         for item in files["names"]["item"]:
             item.pop("quantities", None)
 
-    told = explain(car(), "periodic", ON, book(unjudged))
+    told = explain(car(), "periodic", ON, rulebook_with(unjudged))
     assert [limit.en for limit in of(told.items, "S1").limits] == ["no quantity of these rules judges it"]
 
 
@@ -107,11 +101,17 @@ def test_of_many_businesses_and_classes_only_the_own_is_named(saloon: Explanatio
     scopes = [each.why.scope.zh for each in saloon.items if each.why is not None]
     assert any("等 10 项业务" in scope for scope in scopes)
     assert any("小微型载客汽车等" in scope for scope in scopes)
+    english = {each.code: each.why.scope.en for each in saloon.items if each.why is not None}
+    assert english["03"] == "all vehicles; periodic inspection and 9 other businesses"
+    assert english["R"].startswith("small and mini passenger cars and 6 other kinds of vehicle; ")
 
 
 def test_what_is_not_asked_is_told_with_its_reason(saloon: Explanation) -> None:
     assert of(saloon.absent, "G03").need.zh == "已由 01 查验"
     assert of(saloon.absent, "G22").need.en == "inspected under 09"
+    assert of(saloon.absent, "G05").need == Label(zh="已由 04、07 查验", en="inspected under 04 and 07")
+    bus = explain(ordinary("K18", MADE), "periodic", ON, rulebook())
+    assert of(bus.absent, "G24").need.en == "inspected under 15", "not under X14, which is not asked for"
     trailer = explain(ordinary("B11", MADE), "registration", ON, rulebook())
     assert of(trailer.absent, "02").need.zh == "不查"
     assert "B4" not in {each.code for each in trailer.absent}
@@ -140,6 +140,8 @@ def test_left_out_and_platform_items_are_explained() -> None:
     told = explain(car(), "periodic", ON, rulebook(), given)
     assert of(told.items, "S1").need.zh == "本机构不查：no tester"
     assert of(told.items, "77").why is None
+    assert of(told.absent, "08").need == Label(zh="平台未列", en="not listed by the platform")
+    assert of(told.absent, "G03").need.en == "inspected under 01"
     assert told.basis.startswith("platform platform; rules ")
 
 
@@ -252,7 +254,7 @@ def test_a_row_that_narrower_ones_replace_is_useless(scope: dict[str, Any]) -> N
         row = {"item": "08", "businesses": ["other"], **scope, **SOURCED}
         files["checklists"]["item"] += [row, *({**row, "lamps": lamps} for lamps in ("one", "two", "four"))]
 
-    rules = book(shadow)
+    rules = rulebook_with(shadow)
     assert found(rules, "useless") == [
         f"checklists.toml, item, row {len(rules.item_needs) - 3} (08): "
         "no vehicle was found for which this row decides"
@@ -280,20 +282,22 @@ def test_items_nobody_asks_for_and_items_nothing_judges() -> None:
             {"code": "Q1", "kind": "instrument", "zh": "测试", "en": "test", **SOURCED}
         )
 
-    assert found(book(change), "unused-item") == ["names.toml, item Q1 (test): no row asks for it"]
+    assert found(rulebook_with(change), "unused-item") == ["names.toml, item Q1 (test): no row asks for it"]
 
     def required(files: dict[str, Any]) -> None:
         change(files)
         files["checklists"]["item"].append({"item": "Q1", **SOURCED})
 
-    assert any(line.startswith("item Q1 (test) is required") for line in found(book(required), "unmeasured"))
+    assert any(
+        line.startswith("item Q1 (test) is required") for line in found(rulebook_with(required), "unmeasured")
+    )
 
 
 def test_classes_without_a_list_without_limits_without_a_level() -> None:
     def change(files: dict[str, Any]) -> None:
         files["checklists"]["shot"] = [row for row in files["checklists"]["shot"] if row["shot"] == "0999"]
 
-    gaps = found(book(change), "gap")
+    gaps = found(rulebook_with(change), "gap")
     assert gaps
     assert all("no list for classes" in gap for gap in gaps)
     assert gaps[0].endswith("no rows")
@@ -303,12 +307,12 @@ def test_classes_without_a_list_without_limits_without_a_level() -> None:
             row for row in files["limits"]["limit"] if row["quantity"] != "parking_rate"
         ]
 
-    assert any("parking brake rate" in line for line in found(book(no_limits), "unlimited"))
+    assert any("parking brake rate" in line for line in found(rulebook_with(no_limits), "unlimited"))
 
     def no_levels(files: dict[str, Any]) -> None:
         files["authority"]["authority"] = []
 
-    assert found(book(no_levels), "no-level")[0].endswith("the highest is asked for")
+    assert found(rulebook_with(no_levels), "no-level")[0].endswith("the highest is asked for")
 
 
 def test_an_axle_without_a_row_is_a_gap() -> None:
@@ -318,7 +322,7 @@ def test_an_axle_without_a_row_is_a_gap() -> None:
             row for row in rows if row["item"] != "B2" or row.get("businesses") != ["periodic"]
         ]
 
-    assert any("no row B2" in line for line in found(book(change), "gap"))
+    assert any("no row B2" in line for line in found(rulebook_with(change), "gap"))
 
 
 def test_class_codes_in_few_words() -> None:
@@ -340,7 +344,7 @@ def test_samples_hold_every_class_and_take_what_is_given() -> None:
 
 
 def one(change: Callable[[dict[str, Any]], None]) -> Change:
-    differences = changes(rulebook(), book(change))
+    differences = changes(rulebook(), rulebook_with(change))
     assert len(differences) == 1
     return differences[0]
 
@@ -352,7 +356,7 @@ def test_equal_rules_differ_in_nothing_even_in_another_order() -> None:
         files["checklists"]["item"].reverse()
         files["checklists"]["item"][0]["businesses"] = files["checklists"]["item"][0]["businesses"][::-1]
 
-    assert changes(rulebook(), book(turned)) == ()
+    assert changes(rulebook(), rulebook_with(turned)) == ()
 
 
 def test_a_changed_bound() -> None:
@@ -483,6 +487,8 @@ def test_explain_over_the_command_line() -> None:
     assert "- B1 一轴制动: 必查" in chinese
     assert "- B1 brakes of the first axle: required" in english
     assert "驻车制动率：≥ 20 %" in chinese
+    assert "\n# Sources (" in english
+    assert f"\n- GB38900-items: {rulebook().sources['GB38900-items']}\n" in english
     status, out, _ = run(*words, "--lang", "zh", "--suspension", "dependent")
     assert "required" not in out
     assert "优先于 checklists.toml, item" in out
@@ -490,12 +496,6 @@ def test_explain_over_the_command_line() -> None:
     body = json.loads(out)
     assert (body["vehicle"]["gross_mass_kg"], body["vehicle"]["seats"]) == (2000, 7)
     assert body["explanation"]["items"][0]["code"] == "01"
-
-
-def test_a_class_that_no_table_names_is_told_to_go_by_its_group() -> None:
-    status, out, _ = run("explain", "--business", "periodic", "--class", "Q99")
-    assert status == 0
-    assert "Q99（代码表未列，按类别组）" in out and "Q99 (in no table; by its group)" in out
 
 
 def test_explain_takes_the_day_of_the_inspection_for_that_of_manufacture() -> None:
@@ -513,8 +513,13 @@ def test_explain_takes_the_day_of_the_inspection_for_that_of_manufacture() -> No
     [
         (("--business", "periodic", "--class", "T11"), "farm machinery"),
         (("--business", "sale", "--class", "K33"), "no business 'sale'"),
-        (("--business", "periodic", "--class", "k33"), "'k33' is no vehicle class"),
-        (("--business", "periodic", "--class", "Y11"), "no class Y11"),
+        (("--business", "periodic", "--class", "k33"), "--class 'k33' is in no row of codes.toml of CN"),
+        (("--business", "periodic", "--class", "Q99"), "--class 'Q99' is in no row of codes.toml of CN"),
+        (("--business", "periodic", "--class", "K333"), "; did you mean 'K33'?"),
+        (
+            ("--business", "periodic", "--class", "K33", "--use", "Y"),
+            "--use 'Y' is in no row of codes.toml of CN",
+        ),
     ],
 )
 def test_explain_says_why_it_cannot(words: tuple[str, ...], why: str) -> None:
