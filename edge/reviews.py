@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,14 @@ import httpx
 import msgspec
 import structlog
 
-from edge.agent import stop_on_signals
-from edge.compose import worker_token
-from edge.desk import REUSE
-from edge.settings import load
 from edge.shadowing import Shadowing
+from edge.starting import REUSE, stop_on_signals, worker_token
+from edge.tables import review_site
 from lanes.record import Reviewed
 from models.album import Page
 from models.catalog import WeightsError, catalog, overridden
 from models.images import PhotoError
-from models.memory import give_back_large
+from models.memory import keep_little
 from models.reading import Reading
 from models.reuse import Searcher
 from models.reviewer import Reviewer, subject_of, to_body
@@ -38,8 +37,9 @@ log = structlog.get_logger("chayan.reviews")
 
 async def follow(path: Path, threads: int) -> None:
     """Reviews the photos of the node of a site file until SIGINT or SIGTERM."""
-    site = load(path)
-    give_back_large()
+    site = review_site(path)
+    keep_little()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "review"))
     stop = asyncio.Event()
     stop_on_signals(stop)
     headers = {"Authorization": f"Bearer {worker_token(site.node.folder)}"}

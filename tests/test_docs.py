@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, get_args
 
+import click
 import msgspec
 import pytest
 import typer
@@ -288,7 +289,9 @@ def test_decisions_are_numbered_and_whole() -> None:
 
 def commands(group: Any, above: str = "chayan") -> Iterator[tuple[str, Any]]:
     """(path, command) of every command that does something."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if hasattr(command, "commands"):
             yield from commands(command, f"{above} {name}")
         else:
