@@ -53,7 +53,9 @@ def mixed(folder: Path, photos: int) -> Iterator[tuple[str, tuple[str, ...], byt
         name = names[n % len(names)] if names else "plates_full"
         shot, questions = ASKED[name]
         paths = sets[name]
-        content = paths[n // max(len(names), 1) % len(paths)].read_bytes() if paths else encode(rendered(dice))
+        content = (
+            paths[n // max(len(names), 1) % len(paths)].read_bytes() if paths else encode(rendered(dice))
+        )
         if n % EVERY_LARGE == 0:
             content = enlarged(content)
         yield shot, questions, content
@@ -68,13 +70,13 @@ def enlarged(content: bytes) -> bytes:
     return encode(np.asarray(cv2.resize(image, LARGE, interpolation=cv2.INTER_CUBIC), np.uint8))
 
 
-def started(room: Path, content: bytes, threads: int) -> tuple[float, float]:
-    """Seconds from the start until it polls, and until the first plate is answered."""
+def started(room: Path, content: bytes, threads: int) -> tuple[float, float, float]:
+    """Seconds from the start until it polls, of a core until then, and until the first plate is answered."""
     began = time.monotonic()
     with asking(room, threads=threads) as asker:
-        ready_s = time.monotonic() - began
+        ready_s, cpu_s = time.monotonic() - began, asker.cpu_s()
         asker.ask(due(asker.node, content, "plate", seq=1))
-        return ready_s, time.monotonic() - began
+        return ready_s, cpu_s, time.monotonic() - began
 
 
 def lived(room: Path, folder: Path, photos: int, threads: int) -> dict[str, Any]:
@@ -126,11 +128,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     starts = [started(room, first, chosen.threads) for room in rooms[1:]]
     peer = bare()
     life = lived(rooms[0], chosen.photos, chosen.count, chosen.threads)
-    ready, first_answer = (round(statistics.median(column), 2) for column in zip(*starts, strict=True))
+    ready, cpu, first_answer = (round(statistics.median(column), 2) for column in zip(*starts, strict=True))
     worst = round(max(start[0] for start in starts), 2)
     result = {
         "ready_s": ready,
         "ready_s_worst": worst,
+        "ready_cpu_s": cpu,
         "first_answer_s": first_answer,
         "bare": peer,
         "life": life,

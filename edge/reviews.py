@@ -22,7 +22,7 @@ from lanes.record import Reviewed
 from models.album import Page
 from models.catalog import WeightsError, catalog, overridden
 from models.images import PhotoError
-from models.memory import keep_little
+from models.memory import give_back, keep_little
 from models.reading import Reading
 from models.reuse import Searcher
 from models.reviewer import Reviewer, subject_of, to_body
@@ -171,7 +171,14 @@ async def _answer(client: httpx.AsyncClient, by: Reviewer | Searcher, due: dict[
 
 
 def review(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
-    """The answer to one due question."""
+    """The answer to one due question; what it took is given back."""
+    try:
+        return _reviewed(by, photo, due)
+    finally:
+        give_back()
+
+
+def _reviewed(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
     try:
         reading = by.reuse(photo, _page(due)) if isinstance(by, Searcher) else _read(by, photo, due)
     except PhotoError as error:

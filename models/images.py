@@ -22,6 +22,7 @@ WORK_PIXELS = 13_000_000  # a photo with more is made smaller by a whole factor 
 LESSER_PIXELS = 26_000_000  # of what cannot be made smaller as it is decoded: all but JPEG
 FACTORS = (1, 2, 4, 8)  # by which JPEG can be made smaller as it is decoded
 MIN_SIDE = 16
+STRIP = 256  # rows
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")  # phones' MPO comes in by JPEG
 ORIENTATION = 0x0112  # EXIF tag
 TURNS = {
@@ -72,11 +73,23 @@ def _decoded(content: bytes, factor: int | None = None, *, side: int = 0) -> tup
             if image.format == "JPEG":
                 image.draft(None, (-(-image.width // factor), -(-image.height // factor)))
             image.load()
-            whole = image if image.format == "JPEG" or factor == 1 else image.convert("RGB").reduce(factor)
-            upright = _upright(whole).convert("RGB")
+            whole = image if image.format == "JPEG" or factor == 1 else _coloured(image).reduce(factor)
+            return _array(_coloured(_upright(whole))), factor
         except BROKEN as error:
             raise PhotoError(f"the image is damaged or cut short: {error}") from error
-    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1]), factor
+
+
+def _coloured(image: Pillow.Image) -> Pillow.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _array(image: Pillow.Image) -> Image:
+    """The pixels, taken over in strips: Pillow would make two more copies of the whole."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP):
+        strip = np.asarray(image.crop((0, top, image.width, min(top + STRIP, image.height))))
+        pixels[top : top + STRIP] = strip[:, :, ::-1]
+    return pixels
 
 
 def _factor(size: tuple[int, int], side: int) -> int:

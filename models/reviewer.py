@@ -25,7 +25,7 @@ from models.probability import probability
 from models.quality import Quality, light_faults, measure_line, measure_scene
 from models.reading import Question, Reading, decimal, to_body
 from models.rubbing import Comparison, Surface, compare
-from models.session import Session
+from models.session import sessions
 from models.vin import VinReader, VinText, is_vin
 from models.voter import Voter
 
@@ -93,14 +93,14 @@ class Reviewer:
     @cached_property
     def plates(self) -> PlateReader:
         """The reader of plates; its weights are loaded now."""
-        outline, corners, lines, reader = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
+        outline, corners, lines, reader = sessions(PLATE_WEIGHTS, threads=self._threads)
         finder = CornerFinder(outline, LandmarkFinder(corners))
         return PlateReader(finder, LineFinder(lines), LineReader(reader))
 
     @cached_property
     def vins(self) -> VinReader:
         """The reader of VINs; its weights are loaded now."""
-        lines, reader, locator, voter = (Session(name, threads=self._threads) for name in VIN_WEIGHTS)
+        lines, reader, locator, voter = sessions(VIN_WEIGHTS, threads=self._threads)
         return VinReader(LineFinder(lines), LineReader(reader), VinLocator(locator), Voter(voter))
 
     def warm(self) -> None:
@@ -157,6 +157,7 @@ class Reviewer:
         digest = hashlib.sha256(data).hexdigest()
         last = self._last
         if last is None or (last.digest, last.subject) != (digest, subject):
+            self._last = None  # two large photos at once would be one too many
             image, factor = decode_for_work(data)
             texts: Sequence[PlateText | VinText] = ()
             if subject == "plate":

@@ -1,7 +1,9 @@
 """A real review process with a node before it that asks whatever it is told to, well-formed or not."""
 
+import contextlib
 import hashlib
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -60,7 +62,9 @@ class Node:
         return [self.asked.popleft()] if self.asked else []
 
 
-def due(node: Node, content: bytes, question: str, *, seq: int, shot: str = "0111", expected: str = "") -> Due:
+def due(
+    node: Node, content: bytes, question: str, *, seq: int, shot: str = "0111", expected: str = ""
+) -> Due:
     """A well-formed question about a photo."""
     return {
         "inspection": f"visit-{seq}",
@@ -108,6 +112,11 @@ class Asker:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         lines = dict(line.split(":", 1) for line in status.splitlines())
         return tuple(int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+
+    def cpu_s(self) -> float:
+        """Seconds of a core that it has taken so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -163,7 +172,8 @@ def _door(node: Node) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # it was ended as it polled
+                self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
             """Says nothing."""
