@@ -1,7 +1,8 @@
 """The review process itself: how soon after its start it answers, and what memory it takes in its whole life.
 
-A real ``chayan review follow`` is asked for plate, VIN, quality and reuse of mixed photos; one in ten is shown as a
-phone's of 12 megapixels. Its peer is a process that only imports the libraries and loads the same files.
+A real ``chayan review follow`` is asked for plate, VIN, quality and reuse of mixed photos; one in ten is
+shown as a phone's of 12 megapixels. Its peer is a process that only imports the libraries and loads the same
+files.
 """
 
 import argparse
@@ -35,7 +36,7 @@ kept = [
     onnxruntime.InferenceSession(str(locate(name, weight)), options, providers=["CPUExecutionProvider"])
     for name, weight in catalog().weights.items()
 ]
-print([line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")][0].split()[1])
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 ASKED = {
     "plates_full": ("0111", ("plate", "quality", "reuse")),

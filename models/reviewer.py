@@ -157,7 +157,7 @@ class Reviewer:
         digest = hashlib.sha256(data).hexdigest()
         last = self._last
         if last is None or (last.digest, last.subject) != (digest, subject):
-            self._last = None  # two large photos at once would be one too many
+            self._last = last = None  # two large photos at once would be one too many
             image, factor = decode_for_work(data)
             texts: Sequence[PlateText | VinText] = ()
             if subject == "plate":
