@@ -98,12 +98,15 @@ def check(
     from edge.rulebook import RulesError, read_rulebook
     from edge.rules import left_out_warnings, must_know_left_out
     from edge.settings import SettingsError, load
+    from models.catalog import WeightsError, must_be_whole
 
     try:
         site, rules = load(file), read_rulebook()
         must_know_left_out(file, site, rules)
         equipment(file, site)
-    except (SettingsError, RulesError) as error:
+        if site.shadow is not None:
+            must_be_whole(site.shadow.candidate)
+    except (SettingsError, RulesError, WeightsError) as error:
         if as_json:
             typer.echo(json.dumps({"ok": False, "problems": str(error).splitlines()}, ensure_ascii=False))
             raise typer.Exit(1) from None

@@ -155,6 +155,13 @@ def candidate(name: str) -> Catalog:
     return _merged(ours, msgspec.structs.replace(other, weights=beside))
 
 
+def must_be_whole(name: str) -> None:
+    """Raises WeightsError when a candidate cannot be had, or one of the weights that it would use."""
+    with trying(candidate(name)):
+        for each in catalog().weights:
+            verified(each)
+
+
 def _merged(ours: Catalog, other: _Override) -> Catalog:
     thresholds = _chosen(ours.thresholds, other.thresholds, same_weights=not other.weights)
     return msgspec.structs.replace(ours, weights=ours.weights | other.weights, thresholds=thresholds)
