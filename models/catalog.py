@@ -71,6 +71,8 @@ class QualityLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     glare: Share
     character_px: Measure
     chosen_on: str
+    burnt_box: Share = 1.0  # thresholds that were sent before these two were asked for
+    room: Measure = 0.0
 
 
 class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
