@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import click
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -15,11 +14,11 @@ class Late(TyperGroup):
 
     places: ClassVar[Mapping[str, str]] = {}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Every command, those that are not loaded too."""
         return sorted({*super().list_commands(ctx), *self.places})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name; its room is imported now."""
         if cmd_name in self.commands or cmd_name not in self.places:
             return super().get_command(ctx, cmd_name)

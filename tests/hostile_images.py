@@ -122,7 +122,7 @@ def hostile(dice: random.Random, good: bytes) -> tuple[str, bytes]:
         "animated": lambda: saved(colour, "WEBP", save_all=True, append_images=[colour] * 5),
         "animated PNG": lambda: saved(colour, "PNG", save_all=True, append_images=[colour] * 5),
         "EXIF": lambda: with_exif(dice, good),
-        "other kind": lambda: saved(colour, dice.choice(["GIF", "TIFF", "PPM", "ICO"])),
+        "other kind": lambda: saved(colour.resize((64, 64)), dice.choice(["GIF", "TIFF", "PPM", "ICO"])),
         "two in one": lambda: good + b"PK\x03\x04" + dice.randbytes(500) + saved(noise, "PNG"),
         "other first": lambda: dice.choice([b"<script>1</script>", b"%PDF-1.7\n", b"MZ", b"\x00"]) + good,
         "text": lambda: ("查验 " * dice.randrange(1, 500)).encode(),

@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-import click
 import msgspec
 import pytest
 import typer
@@ -289,7 +288,7 @@ def test_decisions_are_numbered_and_whole() -> None:
 
 def commands(group: Any, above: str = "chayan") -> Iterator[tuple[str, Any]]:
     """(path, command) of every command that does something."""
-    context = click.Context(group)
+    context = typer.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if hasattr(command, "commands"):
