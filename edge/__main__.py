@@ -4,29 +4,40 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import structlog
 import typer
 
-from edge.bundles import bundle_app
-from edge.capturing import capture_command
-from edge.checking import check_command
-from edge.doctor import doctor_command
 from edge.evaluating import eval_command
 from edge.failing import fail
-from edge.giving import direct_app
-from edge.journals import journal_app
-from edge.judging import judge_command
-from edge.papers import print_command
-from edge.replaying import replay_command
-from edge.rules import left_out_warnings, must_know_left_out, rules_app
+from edge.late import Late
 from edge.shadows import shadow_command
-from edge.verifying import verify_command
+
+
+class _Commands(Late):
+    """What has a room of its own; the rest stands below."""
+
+    places: ClassVar[Mapping[str, str]] = {
+        "bundle": "edge.bundles:bundle_app",
+        "capture": "edge.capturing:capture_command",
+        "device-check": "edge.checking:check_command",
+        "direct": "edge.giving:direct_app",
+        "doctor": "edge.doctor:doctor_command",
+        "journal": "edge.journals:journal_app",
+        "judge": "edge.judging:judge_command",
+        "print": "edge.papers:print_command",
+        "replay": "edge.replaying:replay_command",
+        "rules": "edge.rules:rules_app",
+        "verify": "edge.verifying:verify_command",
+    }
+
 
 app = typer.Typer(
     name="chayan",
+    cls=_Commands,
     help="查验 Chayan: vehicle inspection from lane to registry.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -36,18 +47,6 @@ review_app = typer.Typer(
     help="Review photos with the models of this node: plates and VINs.", no_args_is_help=True
 )
 app.add_typer(review_app, name="review")
-app.add_typer(bundle_app, name="bundle")
-app.add_typer(direct_app, name="direct")
-app.add_typer(journal_app, name="journal")
-app.add_typer(rules_app, name="rules")
-app.command("verify")(verify_command)
-app.command("print")(print_command)
-app.command("judge")(judge_command)
-app.command("device-check")(check_command)
-app.command("doctor")(doctor_command)
-app.command("capture")(capture_command)
-app.command("replay")(replay_command)
-
 SiteArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A site file, see configs/site.example.toml")
 ]
@@ -97,13 +96,17 @@ def check(
     """Validate a site file and the rules without starting anything."""
     from edge.compose import equipment
     from edge.rulebook import RulesError, read_rulebook
+    from edge.rules import left_out_warnings, must_know_left_out
     from edge.settings import SettingsError, load
+    from models.catalog import WeightsError, must_be_whole
 
     try:
         site, rules = load(file), read_rulebook()
         must_know_left_out(file, site, rules)
         equipment(file, site)
-    except (SettingsError, RulesError) as error:
+        if site.shadow is not None:
+            must_be_whole(site.shadow.candidate)
+    except (SettingsError, RulesError, WeightsError) as error:
         if as_json:
             typer.echo(json.dumps({"ok": False, "problems": str(error).splitlines()}, ensure_ascii=False))
             raise typer.Exit(1) from None
@@ -165,7 +168,7 @@ def review_follow(
 ) -> None:
     """Run the review process of a lane node: answers every review that is due."""
     from edge.reviews import follow
-    from edge.settings import SettingsError
+    from edge.tables import SettingsError
     from models.catalog import WeightsError
 
     log_to_stderr()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from edge.desk import Desk
+from edge.starting import stop_on_signals
 from lanes.record import NodeStarted
 
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # waits before a fallen loop is started again; the last one repeats
@@ -107,12 +107,6 @@ async def serve(
     closing()
     stopping.cancel()
     await serving
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGINT, SIGTERM and the end of the terminal set ``stop``."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def run_agent(

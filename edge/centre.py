@@ -15,9 +15,10 @@ from central_sync.registry.engines import DsnError
 from central_sync.registry.form_routes import Printer
 from central_sync.seal import ALGORITHM, KeyTrouble, NodeKey
 from central_sync.sweep import sweep_broken
-from edge.agent import Tls, bind, keep_running, serve, stop_on_signals
+from edge.agent import Tls, bind, keep_running, serve
 from edge.compose import pages_folder
 from edge.rulebook import RulesError, read_rulebook
+from edge.starting import stop_on_signals
 from lanes.forms import FormKind, Kept
 
 KEY_FILE = "registry.key"

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import os
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,6 +34,7 @@ from edge.rulebook import read_rulebook
 from edge.rules import must_know_left_out
 from edge.settings import DeviceEntry, SettingsError, SiteFile, load
 from edge.signs import Announcer
+from edge.starting import worker_token
 from edge.watching import Watch, Watched
 from firmware_bridge import secret
 from firmware_bridge.catalog import KINDS, UnknownBroker
@@ -49,7 +49,6 @@ from lanes.record import NodeStarted
 JOURNAL_FILE = "journal.sqlite"
 KEY_FILE = "node.key"
 MB = 1 << 20
-TOKEN_FILE = "worker.token"  # noqa: S105 - a file's name
 
 
 def pages_folder() -> Path | None:
@@ -59,25 +58,6 @@ def pages_folder() -> Path | None:
         if (folder / "board" / "index.html").is_file():
             return folder
     return None
-
-
-def worker_token(folder: Path) -> str:
-    """The token by which this node knows its review process; made at first use, its user's alone."""
-    path = folder / TOKEN_FILE
-    if path.exists() and not path.stat().st_size:
-        path.unlink(missing_ok=True)  # left by a power cut; an empty token would let everybody in
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        mine = path.with_suffix(f".{secrets.token_hex(4)}")
-        mine.touch(mode=0o600)
-        with mine.open("w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32))
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):  # agent and reviewer start together: the first one's holds
-            os.link(mine, path)
-        mine.unlink()
-    return path.read_text(encoding="ascii")
 
 
 def make_brokers(site: SiteFile) -> dict[str, Broker]:

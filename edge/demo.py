@@ -20,12 +20,12 @@ import httpx
 import structlog
 from rich.console import Console
 
-from edge.agent import stop_on_signals
 from edge.centre import registry_key
 from edge.children import ChildError, Children, free_ports, nats_config, program
 from edge.compose import node_key, pages_folder
 from edge.demo_site import Ports, io_wiring, site_text
 from edge.settings import load
+from edge.starting import stop_on_signals
 from firmware_bridge.virtual.fleet import fleet
 from firmware_bridge.virtual.officer import Desk, Officer
 from firmware_bridge.virtual.site import LaneTwins, Traffic, Trip, VirtualLane

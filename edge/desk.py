@@ -18,6 +18,7 @@ from edge.calibrating import Calibrations
 from edge.reference import Reference
 from edge.rulebook import Rules
 from edge.settings import SiteFile
+from edge.starting import REUSE
 from lanes.again import remaining
 from lanes.book import Book
 from lanes.calibration import Standing
@@ -34,7 +35,6 @@ REFERENCE = "reference"  # folder of what the centre has sent: lists, rules …
 REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
 GATE = "gate"  # shot of the plate camera's own photo
 GATE_QUESTIONS = ("plate",)
-REUSE = "reuse"  # asked of every photo that an officer has taken, whatever the checklist asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

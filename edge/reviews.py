@@ -7,24 +7,24 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import msgspec
 import structlog
+from msgspec import Meta, Struct
 
-from edge.agent import stop_on_signals
-from edge.compose import worker_token
-from edge.desk import REUSE
-from edge.settings import load
 from edge.shadowing import Shadowing
+from edge.starting import REUSE, stop_on_signals, worker_token
+from edge.tables import review_site
 from lanes.record import Reviewed
 from models.album import Page
 from models.catalog import WeightsError, catalog, overridden
 from models.images import PhotoError
-from models.memory import give_back_large
-from models.reading import Reading
+from models.memory import give_back, keep_little
+from models.reading import Question, Reading
 from models.reuse import Searcher
 from models.reviewer import Reviewer, subject_of, to_body
 
@@ -36,10 +36,30 @@ AGAIN_S = (0.5, 1.0, 2.0, 5.0)  # waits while the node is away; the last one rep
 log = structlog.get_logger("chayan.reviews")
 
 
+class _Asked(Struct, frozen=True, kw_only=True):
+    """What is due, and the digest of the thresholds that the centre has sent."""
+
+    due: list[Any]
+    models: str
+
+
+class _Due(Struct, frozen=True, kw_only=True):
+    """One due question; ``expected`` is empty where there is nothing to compare with."""
+
+    inspection: Annotated[str, Meta(min_length=1, max_length=160)]
+    photo_seq: Annotated[int, Meta(ge=1, le=2**62)]
+    photo: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    shot: Annotated[str, Meta(min_length=1, max_length=160)]
+    question: Question
+    expected: Annotated[str, Meta(max_length=160)]
+    plated: bool
+
+
 async def follow(path: Path, threads: int) -> None:
     """Reviews the photos of the node of a site file until SIGINT or SIGTERM."""
-    site = load(path)
-    give_back_large()
+    site = review_site(path)
+    keep_little()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "review"))
     stop = asyncio.Event()
     stop_on_signals(stop)
     headers = {"Authorization": f"Bearer {worker_token(site.node.folder)}"}
@@ -67,27 +87,44 @@ async def _work(client: httpx.AsyncClient, reviewer: Reviewer, searcher: Searche
             wait_s = 0.0 if shadow.waiting else WAIT_S
             answer = await client.get("/api/v1/reviews/due", params={"wait": wait_s})
             answer.raise_for_status()
-            asked = answer.json()
-            if asked["models"] != judged_by:
-                await take_thresholds(client, reviewer, asked["models"])
-                judged_by = asked["models"]
-            if not asked["due"] and shadow.waiting:
+            asked = msgspec.convert(answer.json(), _Asked)
+            if asked.models != judged_by:
+                await take_thresholds(client, reviewer, asked.models)
+                judged_by = asked.models
+            if not asked.due and shadow.waiting:
                 await shadow.compare_one(client)
-            sought = [due for due in asked["due"] if due["question"] == REUSE]
-            read = [due for due in asked["due"] if due["question"] != REUSE]
-            unanswered = [due for due in read if not await _answered(client, reviewer, due, shadow)]
+            well = [due for due in asked.due if _well_formed(due)]
+            sought = [due for due in well if due["question"] == REUSE]
+            read = [due for due in well if due["question"] != REUSE]
+            unanswered = [due for due in asked.due if due not in well]
+            unanswered += [due for due in read if not await _answered(client, reviewer, due, shadow)]
             if await take_photos(client, searcher, max((due["photo_seq"] for due in sought), default=0)):
                 unanswered += [due for due in sought if not await _answered(client, searcher, due)]
             if not unanswered:
                 away = 0
                 continue
             why = f"{len(unanswered)} due reviews could not be answered"
-        except (httpx.HTTPError, ValueError, KeyError) as error:  # away, or something else on its port
+        except (
+            httpx.HTTPError,
+            ValueError,
+            KeyError,
+            msgspec.ValidationError,
+        ) as error:  # away, or something else on its port
             why = f"the node does not answer: {str(error) or type(error).__name__}"
         wait = AGAIN_S[min(away, len(AGAIN_S) - 1)]
         log.warning("again", why=why, again_in_s=wait)
         away += 1
         await asyncio.sleep(wait)
+
+
+def _well_formed(due: Any) -> bool:
+    """Whether this is a question; what is none keeps no other from its answer."""
+    try:
+        msgspec.convert(due, _Due)
+    except msgspec.ValidationError as error:
+        log.error("not a question", why=str(error), asked=repr(due)[:200])
+        return False
+    return True
 
 
 def _warmed(reviewer: Reviewer) -> None:
@@ -171,7 +208,14 @@ async def _answer(client: httpx.AsyncClient, by: Reviewer | Searcher, due: dict[
 
 
 def review(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
-    """The answer to one due question."""
+    """The answer to one due question; what it took is given back."""
+    try:
+        return _reviewed(by, photo, due)
+    finally:
+        give_back()
+
+
+def _reviewed(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
     try:
         reading = by.reuse(photo, _page(due)) if isinstance(by, Searcher) else _read(by, photo, due)
     except PhotoError as error:

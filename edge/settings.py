@@ -4,7 +4,6 @@ An unknown key is an error that names file, table, key and the nearest known key
 """
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -14,6 +13,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from central_sync.seal import KeyTrouble, is_public_key, must_be_usable
+from edge.tables import Api as Api
+from edge.tables import Node as Node
+from edge.tables import Port, complaint, content_of, parsed, placed, tried
+from edge.tables import SettingsError as SettingsError
+from edge.tables import Shadow as Shadow
+from edge.tables import decode_path as decode_path
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.devices.registers import line_problems
 from lanes.calibration import Certificate, Policy
@@ -21,7 +26,6 @@ from lanes.layout import CARRIED, WORK, Carried, Lane, Title, Word, layout_probl
 from lanes.layout import Role as Measuring
 from lanes.record import is_node_name
 
-Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 Role: TypeAlias = (
     Measuring | Carried | Literal["camera", "pda", "io", "sign", "obd", "scanner", "tag", "card", "video"]
 )
@@ -36,14 +40,6 @@ class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: Title
     timezone: str = "Asia/Shanghai"
     simulated: bool = False
-
-
-class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[node]: this edge box. ``folder`` holds its journal, photos and key."""
-
-    name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{1,62}$")]
-    folder: Path
-    signature: Literal["ed25519", "sm2"] = "ed25519"
 
 
 class JournalPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,23 +108,6 @@ class RulesPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     left_out_why: Annotated[str, Meta(max_length=400)] = ""
 
 
-class Shadow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[shadow]: a candidate that is asked beside the current models; it decides nothing.
-
-    ``candidate``: its name in ``models/catalog.toml``, or a file of that form that ends in ``.toml``.
-    ``share_percent`` of the photos; ``queue``: how many questions may wait for it.
-    """
-
-    candidate: Annotated[str, Meta(min_length=1, max_length=400)]
-    share_percent: Annotated[int, Meta(ge=1, le=100)] = 10
-    queue: Annotated[int, Meta(ge=1, le=1000)] = 16
-
-    @property
-    def named(self) -> str:
-        """What records call the candidate."""
-        return Path(self.candidate).name.removesuffix(".toml")[:80]
-
-
 class BrokerAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[broker]: the MQTT 3.1.1 broker of the site."""
 
@@ -137,13 +116,6 @@ class BrokerAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     username: str = ""
     password_file: Path | None = None
     payload_limit_mb: Annotated[int, Meta(ge=1, le=64)] = 8
-
-
-class Api(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[api]: where PDA pages, lane board and PDAs reach this node."""
-
-    host: str = "127.0.0.1"
-    port: Port = 8600
 
 
 class PushAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -218,34 +190,23 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {lane.name: lane for lane in self.lanes}[name]
 
 
-class SettingsError(Exception):
-    """The site file is wrong; one problem a line, each naming file, table and key."""
-
-
 _COMMON = {"name", "kind", "role", "lane", "station", "certificate", "check_every_hours"}
 
 
 def load(path: Path) -> SiteFile:
     """Reads and validates a site file; relative paths in it start at its own folder. Raises SettingsError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return read(content, path)
+    return read(content_of(path), path)
 
 
 def read(content: bytes, path: Path) -> SiteFile:
     """The same of bytes that are to stand at ``path``. Raises SettingsError."""
-    try:
-        tables = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from error
+    tables = parsed(content, path)
     devices = tables.pop("devices", [])
     problems = [f"{path}: {line}" for line in unknown_keys(tables, SiteFile, "")]
     site = None if problems else _convert(path, tables, SiteFile, "", problems)
     entries = _devices(path, devices, problems)
     if site is not None:
-        site = msgspec.structs.replace(site, devices=tuple(entries), node=_placed(site.node, path.parent))
+        site = msgspec.structs.replace(site, devices=tuple(entries), node=placed(site.node, path.parent))
         site = _with_paths(site, path.parent)
         problems += [f"{path}: {line}" for line in _cross_problems(site)]
     if problems or site is None:
@@ -254,33 +215,25 @@ def read(content: bytes, path: Path) -> SiteFile:
     return checked
 
 
-def _placed(node: Node, folder: Path) -> Node:
-    return msgspec.structs.replace(node, folder=(folder / node.folder).resolve())
-
-
 def _with_paths(site: SiteFile, folder: Path) -> SiteFile:
     """The site with every path of it taken from the site file's folder."""
     change = msgspec.structs.replace
 
-    def placed(path: Path | None) -> Path | None:
+    def found(path: Path | None) -> Path | None:
         return None if path is None else (folder / path).resolve()
 
     def reached(registry: Registry) -> Registry:
-        return change(registry, ca_file=placed(registry.ca_file))
+        return change(registry, ca_file=found(registry.ca_file))
 
     return change(
         site,
-        broker=change(site.broker, password_file=placed(site.broker.password_file)),
+        broker=change(site.broker, password_file=found(site.broker.password_file)),
         registry=site.registry and reached(site.registry),
         destinations=tuple(reached(each) for each in site.destinations),
-        shadow=site.shadow and change(site.shadow, candidate=_candidate(site.shadow.candidate, folder)),
+        shadow=site.shadow and tried(site.shadow, folder),
         bundles=site.bundles
-        and change(site.bundles, out=placed(site.bundles.out), back=placed(site.bundles.back)),
+        and change(site.bundles, out=found(site.bundles.out), back=found(site.bundles.back)),
     )
-
-
-def _candidate(name: str, folder: Path) -> str:
-    return str((folder / name).resolve()) if name.endswith(".toml") else name
 
 
 def _devices(path: Path, tables: Any, problems: list[str]) -> list[DeviceEntry]:
@@ -332,17 +285,8 @@ def _convert(path: Path, table: Mapping[str, Any], kind: Any, where: str, proble
     try:
         return msgspec.convert(dict(table), kind, strict=True, dec_hook=decode_path)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at ")
-        spot = place.strip("`").removeprefix("$").lstrip(".") or "the table"
-        problems.append(f"{path}: {where + ': ' if where else ''}{spot}: {text}")
+        problems.append(f"{path}: {where + ': ' if where else ''}{complaint(error)}")
         return None
-
-
-def decode_path(kind: type, value: Any) -> Path:
-    """The ``Path`` that a table means by a string: a ``dec_hook`` of msgspec."""
-    if kind is Path and isinstance(value, str) and value:
-        return Path(value)
-    raise msgspec.ValidationError(f"Expected a path, got {value!r}")
 
 
 def unknown_keys(table: Any, kind: Any, where: str) -> list[str]:

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import structlog
 
-from edge.settings import Shadow
+from edge.tables import Shadow
 from lanes.record import Reviewed, Shadowed
 from models.catalog import Catalog, WeightsError, candidate, trying
 from models.reviewer import Reviewer

@@ -71,6 +71,8 @@ class QualityLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     glare: Share
     character_px: Measure
     chosen_on: str
+    burnt_box: Share = 1.0  # thresholds that were sent before these two were asked for
+    room: Measure = 0.0
 
 
 class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,6 +155,13 @@ def candidate(name: str) -> Catalog:
         for key, each in other.weights.items()
     }
     return _merged(ours, msgspec.structs.replace(other, weights=beside))
+
+
+def must_be_whole(name: str) -> None:
+    """Raises WeightsError when a candidate cannot be had, or one of the weights that it would use."""
+    with trying(candidate(name)):
+        for each in catalog().weights:
+            verified(each)
 
 
 def _merged(ours: Catalog, other: _Override) -> Catalog:

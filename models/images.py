@@ -4,6 +4,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -19,19 +20,20 @@ Box = tuple[int, int, int, int]  # x, y, width, height in pixels of the upright 
 
 MAX_PIXELS = 50_000_000
 WORK_PIXELS = 13_000_000  # a photo with more is made smaller by a whole factor as it is decoded
-LESSER_PIXELS = 26_000_000  # of what cannot be made smaller as it is decoded: all but JPEG
+LESSER_PIXELS = 16_000_000  # of what cannot be made smaller as it is decoded: all but JPEG
 FACTORS = (1, 2, 4, 8)  # by which JPEG can be made smaller as it is decoded
 MIN_SIDE = 16
+STRIP = 256  # rows
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")  # phones' MPO comes in by JPEG
 ORIENTATION = 0x0112  # EXIF tag
-TURNS = {
-    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
-    3: Pillow.Transpose.ROTATE_180,
-    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
-    5: Pillow.Transpose.TRANSPOSE,
-    6: Pillow.Transpose.ROTATE_270,
-    7: Pillow.Transpose.TRANSVERSE,
-    8: Pillow.Transpose.ROTATE_90,
+TURNS: dict[int, Callable[[Image], Image]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: pixels[::-1].transpose(1, 0, 2),
+    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda pixels: pixels[:, ::-1].transpose(1, 0, 2),
 }
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
@@ -72,11 +74,26 @@ def _decoded(content: bytes, factor: int | None = None, *, side: int = 0) -> tup
             if image.format == "JPEG":
                 image.draft(None, (-(-image.width // factor), -(-image.height // factor)))
             image.load()
-            whole = image if image.format == "JPEG" or factor == 1 else image.convert("RGB").reduce(factor)
-            upright = _upright(whole).convert("RGB")
+            whole = image if image.format == "JPEG" or factor == 1 else _coloured(image).reduce(factor)
+            turn = _turn(whole)
+            pixels = _array(_coloured(whole))
         except BROKEN as error:
             raise PhotoError(f"the image is damaged or cut short: {error}") from error
-    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1]), factor
+    del image, whole  # before the pixels are turned
+    return np.ascontiguousarray(turn(pixels)), factor
+
+
+def _coloured(image: Pillow.Image) -> Pillow.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _array(image: Pillow.Image) -> Image:
+    """The pixels, taken over in strips: Pillow would make two more copies of the whole."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP):
+        strip = np.asarray(image.crop((0, top, image.width, min(top + STRIP, image.height))))
+        pixels[top : top + STRIP] = strip[:, :, ::-1]
+    return pixels
 
 
 def _factor(size: tuple[int, int], side: int) -> int:
@@ -105,12 +122,16 @@ def _check_size(width: int, height: int, most: int) -> None:
         raise PhotoError(f"the image is {width} x {height} pixels; each side needs at least {MIN_SIDE}")
 
 
-def _upright(image: Pillow.Image) -> Pillow.Image:
+def _turn(image: Pillow.Image) -> Callable[[Image], Image]:
+    """What turns the pixels upright."""
     try:
-        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+        return TURNS.get(image.getexif().get(ORIENTATION, 1), _left)
     except BROKEN:  # a photo with broken metadata is still a photo
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return _left
+
+
+def _left(pixels: Image) -> Image:
+    return pixels
 
 
 def encode(image: Image, quality: int = 90) -> bytes:

@@ -2,14 +2,23 @@
 
 import ctypes
 
-MMAP_THRESHOLD = -3  # glibc, malloc.h
-LARGE_BYTES = 4 << 20  # a piece of memory from which it is given back as soon as it is free
+MMAP_THRESHOLD, ARENA_MAX = -3, -8  # glibc, malloc.h
+LARGE_BYTES = 1 << 20  # a piece of memory from which it is given back as soon as it is free
+
+_C = ctypes.CDLL(None)
 
 
-def give_back_large() -> bool:
+def keep_little() -> bool:
     """Has the C library give large pieces back at once; False where it cannot be told to (not glibc).
 
-    By itself glibc raises its threshold to 32 MiB and keeps what lies below.
+    By itself glibc raises its threshold to 32 MiB and keeps what lies below, once for every thread.
     """
-    tell = getattr(ctypes.CDLL(None), "mallopt", None)
-    return tell is not None and bool(tell(MMAP_THRESHOLD, LARGE_BYTES))
+    tell = getattr(_C, "mallopt", None)
+    return tell is not None and bool(tell(MMAP_THRESHOLD, LARGE_BYTES)) and bool(tell(ARENA_MAX, 1))
+
+
+def give_back() -> None:
+    """Gives back what is free in between."""
+    trim = getattr(_C, "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalog import QualityLimits
-from models.images import Image, fitted
+from models.images import Image, Quad, fitted, sides
 
 Plane = NDArray[np.float32]
 BLUR_SPAN = 9  # pixels of the second blur (Crete-Roffet 2007)
 SCENE_SIDE = 1024
 TILE = 64
 SMOOTH = 1.5  # sigma before slopes are taken: keeps sensor noise from passing for sharpness
+BURNT = 250  # grey level
+STROKE = 0.22  # of a line's height: what is burnt more widely than this is no character
 CONTRAST = 30.0  # grey levels between the 2nd and 98th percentile of a tile that shows anything
 FOCUSED = 80  # percentile over tiles: a fifth of what the photo shows is in focus
 
@@ -57,7 +59,20 @@ def _grey(image: Image) -> Plane:
 
 
 def _with_light(grey: Plane, sharpness: float) -> Quality:
-    return Quality(sharpness=sharpness, grey=float(np.median(grey)), glare=float((grey >= 250).mean()))
+    return Quality(sharpness=sharpness, grey=float(np.median(grey)), glare=float((grey >= BURNT).mean()))
+
+
+def burnt_share(flat: Image) -> float:
+    """Share of a flat line that is burnt out in patches wider than a stroke of its characters."""
+    burnt = (_grey(flat) >= BURNT).astype(np.uint8)
+    side = max(round(STROKE * len(flat)), 3)
+    return float(np.mean(cv2.morphologyEx(burnt, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))))
+
+
+def room_beside(quad: Quad, shape: tuple[int, ...]) -> float:
+    """How far a line keeps from the nearest edge of its photo, in heights of the line; below 0: beyond it."""
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    return float(min(*low, shape[1] - high[0], shape[0] - high[1])) / max(sides(quad)[1], 1.0)
 
 
 def _lost(sharp: Plane, soft: Plane, axis: int) -> float:

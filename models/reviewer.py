@@ -22,10 +22,10 @@ from models.lines import LineFinder, LineReader
 from models.locator import VinLocator
 from models.plate import PlateReader, PlateText, is_plate
 from models.probability import probability
-from models.quality import Quality, light_faults, measure_line, measure_scene
+from models.quality import Quality, burnt_share, light_faults, measure_line, measure_scene, room_beside
 from models.reading import Question, Reading, decimal, to_body
 from models.rubbing import Comparison, Surface, compare
-from models.session import Session
+from models.session import sessions
 from models.vin import VinReader, VinText, is_vin
 from models.voter import Voter
 
@@ -46,6 +46,8 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
     "gate": ("plate",),
 }
 SUBJECTS: dict[str, Subject] = {"0111": "plate", "0112": "plate", "0113": "vin", "gate": "plate"}
+
+SOFT = {"no_text", "too_small", "wrong_shot", "cut_off", "glare_in_box"}  # the officer looks, and rules
 
 
 def questions_for(shot: str) -> tuple[Question, ...]:
@@ -93,14 +95,14 @@ class Reviewer:
     @cached_property
     def plates(self) -> PlateReader:
         """The reader of plates; its weights are loaded now."""
-        outline, corners, lines, reader = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
+        outline, corners, lines, reader = sessions(PLATE_WEIGHTS, threads=self._threads)
         finder = CornerFinder(outline, LandmarkFinder(corners))
         return PlateReader(finder, LineFinder(lines), LineReader(reader))
 
     @cached_property
     def vins(self) -> VinReader:
         """The reader of VINs; its weights are loaded now."""
-        lines, reader, locator, voter = (Session(name, threads=self._threads) for name in VIN_WEIGHTS)
+        lines, reader, locator, voter = sessions(VIN_WEIGHTS, threads=self._threads)
         return VinReader(LineFinder(lines), LineReader(reader), VinLocator(locator), Voter(voter))
 
     def warm(self) -> None:
@@ -135,8 +137,10 @@ class Reviewer:
         began = time.monotonic()
         seen = self._look(data, subject)
         reasons = _doubts(seen, self._limits)
+        if reasons == ("no_text",) and self._shows_other(seen):
+            reasons = ("wrong_shot",)
         found = _measured(seen)
-        soft = set(reasons) <= {"no_text", "too_small"}
+        soft = set(reasons) <= SOFT
         reading = Reading(
             question="quality",
             model=QUALITY_MODEL + self._chosen,
@@ -146,6 +150,16 @@ class Reviewer:
             reasons=reasons,
         )
         return _timed(reading, began)
+
+    def _shows_other(self, seen: _Seen) -> bool:
+        """Whether a photo without its subject shows another's: a plate for a VIN, or a VIN for a plate."""
+        if seen.subject == "vin":
+            plates = self.plates.find(seen.image)
+            return any(
+                each.decoded.confidence >= self._limits.plate.sure for each in plates if is_plate(each)
+            )
+        vins = self.vins.find(seen.image)
+        return any(each.decoded.confidence >= self._limits.vin.sure for each in vins if is_vin(each))
 
     def flat(self, text: str) -> Image | None:
         """The flat line from which ``text`` was read in the photo that was looked at last."""
@@ -157,6 +171,7 @@ class Reviewer:
         digest = hashlib.sha256(data).hexdigest()
         last = self._last
         if last is None or (last.digest, last.subject) != (digest, subject):
+            self._last = last = None  # two large photos at once would be one too many
             image, factor = decode_for_work(data)
             texts: Sequence[PlateText | VinText] = ()
             if subject == "plate":
@@ -212,7 +227,7 @@ def worth(margin: float, text: PlateText | VinText, thresholds: Thresholds) -> D
 
 
 def _doubts(seen: _Seen, thresholds: Thresholds) -> tuple[str, ...]:
-    """Why a photo may be unusable: blurred, dark, overexposed, glare, too_small, no_text."""
+    """Why a photo may be unusable, as docs/models.md has the reasons."""
     limits = thresholds.quality
     found = _measured(seen)
     if not seen.texts:
@@ -220,12 +235,15 @@ def _doubts(seen: _Seen, thresholds: Thresholds) -> tuple[str, ...]:
         blurred = ("blurred",) if found.sharpness < least else ()
         missing = () if seen.subject == "scene" else ("no_text",)
         return (*blurred, *light_faults(found, limits), *missing)
+    text = seen.texts[0]
     least = limits.blurred_plate if seen.subject == "plate" else limits.blurred_vin
     blurred = ("blurred",) if found.sharpness < least else ()
-    if seen.texts[0].decoded.confidence >= _limits_of(seen.texts[0], thresholds).readable:
-        return blurred  # what is legible is neither too dark nor too small
-    small = ("too_small",) if seen.texts[0].height_px < limits.character_px else ()
-    return (*blurred, *light_faults(found, limits), *small)
+    cut = ("cut_off",) if room_beside(text.quad, seen.image.shape) < limits.room else ()
+    if text.decoded.confidence >= _limits_of(text, thresholds).readable:
+        return (*blurred, *cut)  # what is legible is neither too dark nor too small
+    burnt = ("glare_in_box",) if burnt_share(text.flat) > limits.burnt_box else ()
+    small = ("too_small",) if text.height_px < limits.character_px else ()
+    return (*blurred, *light_faults(found, limits), *burnt, *cut, *small)
 
 
 def _measured(seen: _Seen) -> Quality:

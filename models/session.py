@@ -1,5 +1,8 @@
 """Verified weights -> run(tensor). The only file that imports onnxruntime."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, cast
 
 import numpy as np
@@ -42,3 +45,10 @@ class Session:
         if key not in found:
             raise WeightsError(f"weight {self.name}: the model file carries no {key!r}")
         return str(found[key])
+
+
+def sessions(names: Sequence[str], *, threads: int = 2) -> list[Session]:
+    """Several models, loaded two at a time."""
+    with ThreadPoolExecutor(2) as both:
+        loading = [both.submit(copy_context().run, Session, name, threads=threads) for name in names]
+        return [each.result() for each in loading]

@@ -288,7 +288,9 @@ def test_decisions_are_numbered_and_whole() -> None:
 
 def commands(group: Any, above: str = "chayan") -> Iterator[tuple[str, Any]]:
     """(path, command) of every command that does something."""
-    for name, command in group.commands.items():
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if hasattr(command, "commands"):
             yield from commands(command, f"{above} {name}")
         else:

@@ -18,10 +18,10 @@ from central_sync.journal import Journal
 from edge import intake
 from edge.acts import Acts
 from edge.children import Children
-from edge.compose import worker_token
 from edge.intake import Intake
 from edge.reviews import _work, review
 from edge.shadowing import Shadowing
+from edge.starting import worker_token
 from firmware_bridge.device import JUNK_EXCERPT_BYTES, Junk
 from firmware_bridge.devices.vzenith import Config, Vzenith
 from firmware_bridge.mqtt import Broker

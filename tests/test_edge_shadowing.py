@@ -21,8 +21,9 @@ from edge.shadows import tally
 from lanes.inspection import fold
 from lanes.record import Reviewed, Shadowed
 from models.catalog import Weight, catalog, locate
+from models.reuse import Searcher
 from models.reviewer import Reviewer
-from tests.edge_parts import TOKEN, Edge, edge_at, site_file
+from tests.edge_parts import TOKEN, Edge, changed_site, edge_at, site_file
 from tests.models_parts import car_photo
 
 STRICT = (
@@ -48,7 +49,7 @@ async def photographed(edge: Edge, shot: str = "0111") -> str:
 async def working(edge: Edge) -> AsyncIterator[Shadowing]:
     """The review process at its work."""
     shadow = Shadowing(edge.desk.site.shadow, 1, review)
-    worker = asyncio.create_task(_work(edge.client, Reviewer(1), shadow))
+    worker = asyncio.create_task(_work(edge.client, Reviewer(1), Searcher(), shadow))
     try:
         yield shadow
     finally:
@@ -139,7 +140,7 @@ def test_a_candidate_that_cannot_be_had_or_fails_stops_no_review(
 ) -> None:
     (tmp_path / "lost.toml").write_text(other_weight("reader-v4", "none.onnx", ""), "utf-8")
     reader = catalog().weights["reader-v4"]  # as a detector of plates it cannot even take a photo
-    mistaken = other_weight("plate-corners", str(locate("reader-v4", reader)), reader.sha256)
+    mistaken = other_weight("plate-outline", str(locate("reader-v4", reader)), reader.sha256)
     (tmp_path / "mistaken.toml").write_text(mistaken, "utf-8")
 
     async def use(candidate: str, folder: Path) -> None:
@@ -244,3 +245,19 @@ def test_a_journal_without_comparisons_says_so_and_one_that_is_not_there_is_an_e
     assert done.exit_code == 0 and "no candidate was compared" in done.stdout
     done = CliRunner().invoke(app, ["review", "shadow", str(tmp_path / "none")])
     assert done.exit_code == 2 and "none" in done.stderr
+
+
+def test_check_tells_a_candidate_that_cannot_be_had(tmp_path: Path) -> None:
+    site = changed_site(tmp_path, "[api]", '[shadow]\ncandidate = "strict.toml"\n\n[api]')
+    lacking = CliRunner().invoke(app, ["check", str(site)])
+    assert lacking.exit_code == 1 and "strict.toml" in lacking.output
+    (tmp_path / "strict.toml").write_text(STRICT, "utf-8")
+    good = CliRunner().invoke(app, ["check", str(site)])
+    assert good.exit_code == 0, good.output
+    other = (
+        '[weights.vin-voter]\npackage = ""\nversion = "2"\npath = "other.onnx"\nsha256 = "00"\ntask = ""\n'
+        'input = ""\nlabels = ""\nlicence = ""\ncard = ""\n'
+    )
+    (tmp_path / "strict.toml").write_text(other, "utf-8")
+    without = CliRunner().invoke(app, ["check", str(site)])
+    assert without.exit_code == 1 and "other.onnx is not there" in without.output

@@ -3,13 +3,17 @@
 from decimal import Decimal
 from functools import cache
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 
 from lanes import record
-from models.images import PhotoError
-from models.reviewer import Reviewer, questions_for, subject_of, to_body
-from tests.models_parts import car_photo, label_photo
+from models.catalog import catalog
+from models.images import PhotoError, decode, encode
+from models.quality import burnt_share
+from models.reviewer import Reviewer, Subject, questions_for, subject_of, to_body
+from tests.models_parts import car_photo, flat_plate, label_photo
 
 VIN = "LTEST8N76HT132923"
 
@@ -93,6 +97,36 @@ def test_a_photo_without_its_subject_is_unsure() -> None:
     reading = reviewer().vin(car_photo("浙A12345"), VIN)
     assert (reading.opinion, reading.text, reading.reasons) == ("unsure", "", ("no_text",))
     assert reviewer().quality(car_photo("浙A12345"), "vin").opinion == "unsure"
+
+
+@pytest.mark.parametrize(("photo", "subject"), [(car_photo("浙A12345"), "vin"), (label_photo(VIN), "plate")])
+def test_a_photo_that_shows_another_shots_subject_says_so(photo: bytes, subject: Subject) -> None:
+    reading = reviewer().quality(photo, subject)
+    assert (reading.opinion, reading.reasons) == ("unsure", ("wrong_shot",))
+
+
+def test_a_photo_of_neither_is_no_wrong_shot() -> None:
+    canvas = np.full((480, 640, 3), 120, np.uint8)
+    canvas[100:380, 150:500] = 40
+    assert reviewer().quality(encode(canvas), "vin").reasons == ("no_text",)
+
+
+@pytest.mark.parametrize("left", [4, 60])
+def test_a_plate_at_the_edge_of_its_photo_may_be_cut_off(left: int) -> None:
+    scene = decode(car_photo("浙A12345"))
+    reading = reviewer().quality(encode(np.ascontiguousarray(scene[:, 390 - left :])), "plate")
+    assert ("cut_off" in reading.reasons) == (left == 4)
+    assert reading.opinion == ("unsure" if left == 4 else "agree")
+
+
+def test_glare_is_measured_on_the_line_itself() -> None:
+    """White characters are no glare, a burnt patch over two of them is; the catalog's limit parts the two."""
+    flat = flat_plate("浙A12345", "blue")
+    limit = catalog().thresholds.quality.burnt_box
+    assert burnt_share(flat) < limit / 3
+    assert burnt_share(flat_plate("浙A12345", "white")) < limit / 3
+    cv2.circle(flat, (220, 70), 45, (255, 255, 255), -1)
+    assert burnt_share(flat) > 2 * limit
 
 
 def test_no_photo_is_an_error() -> None:
