@@ -1,25 +1,34 @@
-"""Plates of a photo: corners -> flat plate -> text under the grammar, per-character posteriors, colour."""
+"""Plates of a photo: corners -> flat plate -> text under the grammar, per-character posteriors, colour.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Our own net reads every candidate; PP-OCRv4 is the referee and is asked only where the net is not sure. What is
+told then is what both make likeliest under the grammar.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from models.claims import Decoded, Judge
 from models.corners import CornerFinder
-from models.ctc import Frames, greedy
+from models.ctc import NEVER, Frames, greedy
 from models.grammar import plate_alphabet, plate_forms
 from models.images import Image, Quad, grown, rectify, sides
 from models.lines import LineFinder, LineReader, flattened
+from models.plate_net import PlateNet, Seen
 
 DOUBLE_ASPECT = 2.4  # GA 36: single 440 x 140 (3.1), new energy 480 x 140 (3.4), double layer 440 x 220 (2.0)
 UPPER_SHARE = 82 / 220  # GA 36: upper characters end at 75 mm, lower begin at 90 mm of 220
 UPPER_SPAN = (85 / 440, 355 / 440)  # upper characters stand at 110 to 330 mm of 440
-VIEWS = ((0.06, 0.12), (0.0, 0.0))  # how far a view reaches beyond the corners, in plate heights
+NET_VIEWS = ((0.04, 0.08), (0.0, 0.02))  # how far a view of the net reaches beyond the corners, plate heights
+LAYER_VIEWS = (0.03, 0.0)  # the same of a plate of two layers
+REFEREE_VIEWS = ((0.06, 0.12), (0.0, 0.0))  # the same of the referee
+LAYERED = 0.1  # share of two layers from which a plate is also read as two
+SURE, CLEAR = 0.98, -0.7  # confidence and log P from which the net needs no referee
 STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
 PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as a plate
-SEARCH_SIDE = 960
+SEARCH_SIDES = (640, 960)
 LINES_SIDE = 736
 VIVID = 70  # saturation (0 to 255) from which a pixel has a colour
 HUES = (("yellow", 10, 35), ("green", 35, 90), ("blue", 90, 135))  # OpenCV hue, 0 to 180
@@ -36,6 +45,7 @@ class PlateText:
     plate_type: str
     views: tuple[Frames, ...]
     flat: Image
+    refereed: bool = False
 
     @property
     def height_px(self) -> float:
@@ -46,23 +56,33 @@ class PlateText:
 class PlateReader:
     """Reads all plates of a photo, the most prominent legible one first."""
 
-    def __init__(self, corners: CornerFinder, lines: LineFinder, reader: LineReader) -> None:
+    def __init__(self, corners: CornerFinder, lines: LineFinder, reader: LineReader, net: PlateNet) -> None:
         self._corners = corners
         self._lines = lines
         self._reader = reader
-        alphabet = plate_alphabet(reader.labels)
-        self.judge = Judge(alphabet, plate_forms(alphabet))
+        self._net = net
+        self.judge = Judge(plate_alphabet(reader.labels), plate_forms(plate_alphabet(reader.labels)))
+        self._own = plate_alphabet(net.labels)
 
     def find(self, image: Image) -> list[PlateText]:
         """Plates by their corners, else the picture itself if it could be a crop, else its text lines."""
-        found = self._read_all(image, [c.quad for c in self._corners.find(image, SEARCH_SIDE)])
-        whole = _whole(image)
-        if not any(is_plate(plate) for plate in found) and _plate_shaped(whole):
-            found += self._read_all(image, [whole])
-        if not any(is_plate(plate) for plate in found):
-            lines = self._lines.find(image, LINES_SIDE)
-            found += self._read_all(image, [line.quad for line in lines if _plate_shaped(line.quad)])
+        found: list[PlateText] = []
+        for regions in self._searches(image):
+            found += self._read_all(image, regions)
+            if any(is_plate(plate) for plate in found):
+                break
         return sorted(found, key=_prominence, reverse=True)
+
+    def _searches(self, image: Image) -> Iterator[list[Quad]]:
+        """Regions to read, the cheapest search first."""
+        for side in SEARCH_SIDES:
+            if side == SEARCH_SIDES[0] or max(image.shape[:2]) > SEARCH_SIDES[0]:
+                yield [found.quad for found in self._corners.find(image, side)]
+        whole = _whole(image)
+        if _plate_shaped(whole):
+            yield [whole]
+        lines = self._lines.find(image, LINES_SIDE)
+        yield [line.quad for line in lines if _plate_shaped(line.quad)]
 
     def _read_all(self, image: Image, quads: Sequence[Quad]) -> list[PlateText]:
         read = (self._read(image, quad) for quad in quads)
@@ -70,34 +90,68 @@ class PlateReader:
 
     def _read(self, image: Image, quad: Quad) -> PlateText | None:
         """The better reading of a region as one line or as two."""
-        tries = [self._as_line(image, quad)]
+        line = _Try(flats=[flattened(image, grown(quad, *margins)) for margins in NET_VIEWS])
+        line.seen = self._net.read(line.flats)
+        tries = [line]
         width, height = sides(quad)
-        if width < DOUBLE_ASPECT * height < 4 * width:
-            tries.append(self._as_layers(image, quad))
-        return max((t for t in tries if t), key=lambda t: t.decoded.log_p, default=None)
+        if width < DOUBLE_ASPECT * height < 4 * width or line.seen[0].layered > LAYERED:
+            flats = [one_line(rectify(image, grown(quad, m, m), width=440, height=220)) for m in LAYER_VIEWS]
+            tries.append(_Try(flats=flats, seen=self._net.read(flats), layers=2))
+        for each in tries:
+            each.views = [self._own.frames(seen.frames) for seen in each.seen]
+            each.decoded = self.judge.decode(each.views)
+        best = max(tries, key=lambda each: each.decoded.log_p if each.decoded else NEVER)
+        if _sure(best.decoded):
+            return self._told(quad, best, line)
+        for each in tries:
+            self._refereed(image, quad, each)
+        best = max(tries, key=lambda each: each.decoded.log_p if each.decoded else NEVER)
+        return self._told(quad, best, line)
 
-    def _as_line(self, image: Image, quad: Quad) -> PlateText | None:
-        return self._decoded(quad, [flattened(image, grown(quad, *margins)) for margins in VIEWS])
-
-    def _as_layers(self, image: Image, quad: Quad) -> PlateText | None:
-        return self._decoded(quad, [one_line(rectify(image, quad, width=440, height=220))])
-
-    def _decoded(self, quad: Quad, flats: list[Image]) -> PlateText | None:
+    def _refereed(self, image: Image, quad: Quad, each: "_Try") -> None:
+        """Adds the referee's views, until both are sure."""
         alphabet = self.judge.alphabet
-        first = alphabet.frames(self._reader.read(flats[0], stretch=STRETCH))
-        if not MIN_GREEDY <= len(greedy(first)) <= MAX_GREEDY:
-            return None
-        views = (first, *(alphabet.frames(self._reader.read(flat, stretch=STRETCH)) for flat in flats[1:]))
-        decoded = self.judge.decode(views)
-        if decoded is None:
+        if each.layers == 2:
+            flats = each.flats[-1:]
+        else:
+            flats = [flattened(image, grown(quad, *margins)) for margins in REFEREE_VIEWS]
+        for flat in flats:
+            frames = alphabet.frames(self._reader.read(flat, stretch=STRETCH))
+            if not MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
+                continue
+            each.views = [*each.views, frames]
+            each.refereed = True
+            each.decoded = self.judge.decode(each.views)
+            if _sure(each.decoded):
+                return
+
+    def _told(self, quad: Quad, best: "_Try", line: "_Try") -> PlateText | None:
+        if best.decoded is None:
             return None
         return PlateText(
-            decoded=decoded,
+            decoded=best.decoded,
             quad=quad,
-            plate_type=plate_type(flats[0], decoded.text),
-            views=views,
-            flat=flats[0],
+            plate_type=plate_type(line.flats[0], best.decoded.text),
+            views=tuple(best.views),
+            flat=best.flats[0],
+            refereed=best.refereed,
         )
+
+
+@dataclass(kw_only=True, slots=True)
+class _Try:
+    """A region read as one line or as two layers: its flat pictures, what the net saw, views, text."""
+
+    flats: list[Image]
+    seen: list[Seen] = field(default_factory=list)
+    layers: int = 1
+    views: list[Frames] = field(default_factory=list)
+    decoded: Decoded | None = None
+    refereed: bool = False
+
+
+def _sure(decoded: Decoded | None) -> bool:
+    return decoded is not None and decoded.confidence >= SURE and decoded.log_p >= CLEAR
 
 
 def is_plate(plate: PlateText) -> bool:

@@ -18,6 +18,7 @@ from models.corners import CornerFinder
 from models.images import Image, box_of, decode
 from models.lines import LineFinder, LineReader
 from models.plate import PlateReader, PlateText, is_plate
+from models.plate_net import PlateNet
 from models.quality import Quality, light_faults, measure_line, measure_scene
 from models.reading import Question, Reading, decimal, to_body
 from models.session import Session
@@ -26,10 +27,10 @@ from models.vin import VinReader, VinText, is_vin
 __all__ = ("Reading", "Reviewer", "Subject", "decide", "questions_for", "subject_of", "to_body")
 
 Subject: TypeAlias = Literal["plate", "vin", "scene"]
-PLATE_MODEL = "plate-1 clp_det+PP-OCRv4"
+PLATE_MODEL = "plate-2 clp_det+plate-reader+PP-OCRv4"
 VIN_MODEL = "vin-1 PP-OCRv6"
 QUALITY_MODEL = "quality-1"
-PLATE_WEIGHTS = ("plate-corners", "lines-v4", "reader-v4")
+PLATE_WEIGHTS = ("plate-corners", "lines-v4", "reader-v4", "plate-reader")
 VIN_WEIGHTS = ("lines-v6", "reader-v6")
 
 # Shots by zpzl (domain notes 2.5, F): front left, rear right, VIN; "gate" is the plate camera's photo.
@@ -81,8 +82,8 @@ class Reviewer:
     @cached_property
     def plates(self) -> PlateReader:
         """The reader of plates; its weights are loaded now."""
-        corners, lines, reader = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
-        return PlateReader(CornerFinder(corners), LineFinder(lines), LineReader(reader))
+        corners, lines, reader, net = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
+        return PlateReader(CornerFinder(corners), LineFinder(lines), LineReader(reader), PlateNet(net))
 
     @cached_property
     def vins(self) -> VinReader:

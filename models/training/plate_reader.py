@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.grammar import plate_symbols
-from models.images import Image, grown, rectify
+from models.images import grown, rectify
 from models.plate import one_line
+from models.plate_net import HEIGHT, WIDTH, evened
 from models.training.plate_drawing import KINDS, Dice, Glyphs, draw
 from models.training.plate_photos import Sample, stored
 from models.training.plate_weather import photographed, weathered
 
-HEIGHT, WIDTH = 48, 168
 COLOURS = ("blue", "yellow", "green", "yellow_green", "white", "black")
 BATCH = 64
 SEED = 20261126
@@ -68,13 +68,6 @@ def _part(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
     ]
 
 
-def evened(flat: Image) -> np.ndarray:
-    """The net's input: 48 x 168, mean 0 and spread 1 over all its values, (3, 48, 168)."""
-    method = cv2.INTER_AREA if flat.shape[0] > HEIGHT else cv2.INTER_LINEAR
-    sized = cv2.resize(flat, (WIDTH, HEIGHT), interpolation=method).astype(np.float32)
-    return ((sized - sized.mean()) / (sized.std() + 4.0)).transpose(2, 0, 1)
-
-
 class Source:
     """Training pictures: drawn and real ones, with their text, colour and layers."""
 
@@ -114,7 +107,7 @@ class Source:
     def batch(self, dice: Dice, hard: float) -> tuple[Tensor, list[list[int]], Tensor, Tensor]:
         """A batch: inputs, texts, colours, layers."""
         rows = [self.one(dice, hard) for _ in range(BATCH)]
-        inputs = torch.from_numpy(np.stack([row[0] for row in rows]).astype(np.float32))
+        inputs = torch.from_numpy(np.stack([row[0] for row in rows]))
         return inputs, [r[1] for r in rows], torch.tensor([r[2] for r in rows]), torch.tensor([r[3] for r in rows])
 
 
@@ -152,7 +145,7 @@ def _greedy(net: Net, sample: Sample, symbols: str) -> str:
         flat = one_line(rectify(sample.picture, sample.quad, width=440, height=220))
     else:
         flat = rectify(sample.picture, grown(sample.quad, 0.05, 0.08), width=WIDTH, height=HEIGHT)
-    best = net(torch.from_numpy(evened(flat).astype(np.float32))[None])[0][0].argmax(dim=1).tolist()
+    best = net(torch.from_numpy(evened(flat))[None])[0][0].argmax(dim=1).tolist()
     fresh = [k for n, k in enumerate(best) if k and (n == 0 or k != best[n - 1])]
     return "".join(symbols[k - 1] for k in fresh if k <= len(symbols))
 
