@@ -28,6 +28,7 @@ from central_sync.volumes import JournalReader
 from edge.centre import registry_key
 from edge.children import Children, free_ports, nats_config, program
 from edge.compose import node_key
+from edge.demo import hearing
 from edge.demo_site import Ports, site_text
 from edge.settings import load
 from lanes.record import Judged, Sensed, parse
@@ -137,6 +138,7 @@ async def start(children: Children, folder: Path, ports: Ports, path: Path) -> N
                     if (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200:
                         break
                 await asyncio.sleep(0.2)
+    await hearing(f"http://127.0.0.1:{ports.edge}")
 
 
 class Page:

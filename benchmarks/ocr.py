@@ -1,53 +1,43 @@
-"""Reading and verification of plates and VINs on labelled photos, beside plain PP-OCR on the same photos.
+"""Reading and verification of plates and VINs on labelled photos, beside others on the same photos.
 
-Folders under --photos: plates_full/, plates_crop/, vin/, each with labels.csv (file, label, colour or
-subset). The peer is PP-OCR as published (its text detector at 736, greedy decoding of every line, no grammar,
-the label contained in a line), run here on the same weights, photos and threads: v4 on plates, v6 on VINs.
+Folders under --photos: plates_full/, plates_crop/, vin/, as `chayan review eval` takes them; our own
+figures are the ones it tells. One peer always runs: PP-OCR as published (its text detector at 736, greedy
+decoding of every line, no grammar, the label contained in a line), on the same weights, photos and threads,
+v4 on plates, v6 on VINs. With --peers-python the pipelines of RapidOCR and HyperLPR run too, as they come,
+in their own environment.
 """
 
 import argparse
-import csv
 import json
-import random
-import statistics
+import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from lanes.spelling import LOOK_ALIKES, fold
-from lanes.vin import check_digit, fold_vin, with_check_digit
-from models.catalog import catalog
-from models.claims import Judge
-from models.images import Image, PhotoError, decode
+from models.attacks import spelled
+from models.cli import photo_bytes
+from models.evaluation import Answer, Evaluation
+from models.figures import ALL, ClassFigures, class_figures, latency, way_figures
+from models.images import Image, decode
+from models.labelled import KINDS, FolderError, Kind, Labelled, labelled
 from models.lines import LineFinder, LineReader, flattened
-from models.plate import PlateText, is_plate
-from models.reviewer import Reviewer, decide
+from models.reviewer import Reviewer
+from models.scoring import Share, percentile, share
 from models.session import Session
-from models.vin import VinText, is_vin
 
 PEER_SHORT_SIDE = 736  # PP-OCR's published limit_side_len, limit_type min
 PEER_LONG_SIDE = 2000
-Texts = Sequence[PlateText | VinText]
+PIPELINES = Path(__file__).parent / "peers" / "pipelines.py"
+VERSIONS: dict[Kind, str] = {"plates_full": "v4", "plates_crop": "v4", "vin": "v6"}
 
 
-@dataclass(kw_only=True)
-class Tally:
-    """Counts of one kind of photo and what the answers were."""
-
-    photos: int = 0
-    listed: int = 0  # the label is among the texts found
-    exact: int = 0  # the text reported first is the label
-    peer: int = 0
-    opinions: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-
-
-class Peer:
+class Plain:
     """Plain PP-OCR: every text line, greedy, all classes."""
 
     def __init__(self, version: str, threads: int) -> None:
@@ -68,227 +58,149 @@ class Peer:
         return "".join(labels[k - 1] for k in best[fresh] if 0 < k <= len(labels))
 
 
-# ---- impostors: claims that are wrong ------------------------------------------------------------
+class Peer:
+    """What a peer has read: for each photo whether the label is contained in a text, and how long it took."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.missing = name, ""
+        self.hits: dict[str, bool] = {}
+        self.took_ms: list[float] = []
+
+    def take(self, photos: Labelled, answer: Answer, texts: Sequence[str], ms: float) -> None:
+        """Another photo."""
+        label = answer.row.label
+        self.hits[answer.row.file] = any(label in spelled(photos.question, text) for text in texts)
+        self.took_ms.append(ms)
+
+    def told(self, answers: Sequence[Answer], own: Sequence[ClassFigures]) -> dict[str, Any]:
+        """Its shares by class, and ours divided by them."""
+        if self.missing:
+            return {"missing": self.missing}
+        shares = {
+            each.name: self._of([a for a in answers if each.name in (*a.row.classes, ALL)]) for each in own
+        }
+        return {
+            "classes": {name: msgspec.to_builtins(found) for name, found in shares.items()},
+            "ratio": {
+                each.name: round(each.listed.value / shares[each.name].value, 3)
+                for each in own
+                if shares[each.name].hits
+            },
+            "ms": {"p50": round(percentile(self.took_ms, 0.5)), "p95": round(percentile(self.took_ms, 0.95))},
+        }
+
+    def _of(self, answers: Sequence[Answer]) -> Share:
+        return share(sum(self.hits.get(answer.row.file, False) for answer in answers), len(answers))
 
 
-def altered(text: str, dice: random.Random, alphabet: str, places: int) -> str:
-    """``text`` with ``places`` characters changed, to look-alikes where there are any."""
-    characters = list(text)
-    for at in dice.sample([n for n, c in enumerate(text) if c in alphabet], places):
-        alike = sorted({c for group in LOOK_ALIKES if characters[at] in group for c in group} & set(alphabet))
-        others = [c for c in alike if c != characters[at]] or [c for c in alphabet if c != characters[at]]
-        characters[at] = dice.choice(others)
-    return "".join(characters)
-
-
-def neighbour(vin: str, dice: random.Random) -> str:
-    """Another vehicle of the same model: other last digits; the check digit is right if it was."""
-    tail = str(int(vin[-4:]) + dice.randint(1, 99)).zfill(4)[-4:]
-    other = vin[:-4] + tail
-    return with_check_digit(other) if check_digit(vin) == vin[8] else other
-
-
-def plate_impostors(plate: str, dice: random.Random) -> list[str]:
-    """5 wrong plates: look-alike and any character in the serial, two characters, another province."""
-    serial = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-    head, tail = plate[:2], plate[2:]
-    wrong = [head + altered(tail, dice, serial, 1) for _ in range(3)] + [
-        head + altered(tail, dice, serial, 2)
-    ]
-    provinces = "京津冀沪苏浙皖闽鲁豫鄂湘粤川渝"
-    return [*wrong, altered(plate[0], dice, provinces, 1) + plate[1:] if plate[0] in provinces else wrong[0]]
-
-
-def vin_impostors(vin: str, dice: random.Random) -> list[str]:
-    """20 wrong VINs: 10 one look-alike, 5 two, 5 neighbours of the same model."""
-    alphabet = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
-    one = [altered(vin, dice, alphabet, 1) for _ in range(10)]
-    two = [altered(vin, dice, alphabet, 2) for _ in range(5)]
-    return [*one, *two, *(neighbour(vin, dice) for _ in range(5))]
-
-
-# ---- measuring -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One folder of photos and how it is read."""
-
-    folder: str
-    kind: str  # column that the table is split by
-    look: Callable[[Image], Texts]
-    judge: Callable[[], Judge]
-    peer: str
-    impostors: Callable[[str, random.Random], list[str]]
-    spelled: Callable[[str], str]
-
-
-def tasks(reviewer: Reviewer) -> dict[str, Task]:
-    """The folders this benchmark knows."""
-    plates: dict[str, Any] = {
-        "kind": "colour",
-        "look": lambda image: [p for p in reviewer.plates.find(image) if is_plate(p)],
-        "judge": lambda: reviewer.plates.judge,
-        "peer": "v4",
-        "impostors": plate_impostors,
-        "spelled": plate_spelling,
-    }
+def measure(
+    photos: Labelled, *, threads: int, every: int, plain: bool, python: Path | None
+) -> dict[str, Any]:
+    """The table of one folder: our figures, and every peer's beside them."""
+    evaluation = Evaluation(Reviewer(threads), photos, every=every)
+    answers = [a for a in evaluation.run(_progress(photos.kind)) if not a.wrong]
+    peers: dict[str, Peer] = {}
+    if plain:
+        peers["plain"] = Peer(f"PP-OCR{VERSIONS[photos.kind]} plain")
+        reader = Plain(VERSIONS[photos.kind], threads)
+        for answer in answers:
+            image = decode(photo_bytes(photos.folder / answer.row.file))
+            began = time.perf_counter()
+            peers["plain"].take(photos, answer, reader.texts(image), (time.perf_counter() - began) * 1000)
+    if python is not None:
+        peers |= pipelines(python, threads, photos, answers)
+    own = class_figures(answers)
     return {
-        "plates_full": Task(folder="plates_full", **plates),
-        "plates_crop": Task(folder="plates_crop", **plates),
-        "vin": Task(
-            folder="vin",
-            kind="subset",
-            look=lambda image: [v for v in reviewer.vins.find(image) if is_vin(v)],
-            judge=lambda: reviewer.vins.judge,
-            peer="v6",
-            impostors=vin_impostors,
-            spelled=fold_vin,
-        ),
+        "classes": [msgspec.to_builtins(each) for each in own],
+        "claims": [msgspec.to_builtins(each) for each in way_figures(answers)],
+        "ms": {"p50": round(latency(answers, ())[0].p50_ms), "p95": round(latency(answers, ())[0].p95_ms)},
+        "peers": {peer.name: peer.told(answers, own) for peer in peers.values()},
     }
 
 
-def plate_spelling(text: str) -> str:
-    """A plate as GA 36 spells it: no O and no I in the serial."""
-    plain = fold(text)
-    return plain[:2] + plain[2:].translate(str.maketrans("OI", "01"))
+def pipelines(python: Path, threads: int, photos: Labelled, answers: Sequence[Answer]) -> dict[str, Peer]:
+    """Every pipeline that this Python has, on every photo."""
+    peers: dict[str, Peer] = {}
+    by_file = {str(photos.folder / answer.row.file): answer for answer in answers}
+    with TemporaryDirectory() as folder:
+        listed = Path(folder) / "files"
+        listed.write_text("\n".join(by_file), "utf-8")
+        command = [str(python), str(PIPELINES), photos.question, str(threads), str(listed)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                told = json.loads(line)
+                peer = peers.setdefault(told["peer"], Peer(told["peer"]))
+                if "version" in told:
+                    peer.name += f" ({told['version']})"
+                elif "missing" in told:
+                    peer.missing = told["missing"]
+                elif "texts" in told:
+                    peer.take(photos, by_file[told["file"]], told["texts"], told["ms"])
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command[:2])} ended with status {process.returncode}")
+    return peers
 
 
-def rows(folder: Path, every: int) -> Iterator[tuple[dict[str, str], Image]]:
-    """Label rows with their decoded photos; a photo that cannot be read is told and left out."""
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        wanted = list(csv.DictReader(file))[::every]
-    for n, row in enumerate(wanted, start=1):
-        if n % 50 == 0:
-            print(f"{folder.name}: {n} of {len(wanted)}", file=sys.stderr)
-        try:
-            yield row, decode((folder / row["file"]).read_bytes())
-        except PhotoError as error:
-            print(f"{row['file']}: {error}", file=sys.stderr)
+def _progress(name: str) -> Callable[[int, int], None]:
+    def tell(done: int, total: int) -> None:
+        if done % 50 == 0:
+            print(f"{name}: {done} of {total}", file=sys.stderr)
 
-
-def measure(task: Task, folder: Path, *, threads: int, every: int, with_peer: bool) -> dict[str, Any]:
-    """The table of one folder, by kind and in all, with latency and margins of true and false claims."""
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    took: list[float] = []
-    peer_took: list[float] = []
-    margins: dict[str, list[float]] = {"true": [], "false": []}
-    peer = Peer(task.peer, threads) if with_peer else None
-    dice = random.Random(20261122)
-    for row, image in rows(folder, every):
-        label = task.spelled(row["label"])
-        began = time.perf_counter()
-        texts = task.look(image)
-        took.append((time.perf_counter() - began) * 1000)
-        found = [text.decoded.text for text in texts]
-        began = time.perf_counter()
-        raw = [task.spelled(text) for text in peer.texts(image)] if peer else []
-        peer_took.append((time.perf_counter() - began) * 1000)
-        claims = [("true", label)] + [("false", c) for c in task.impostors(label, dice) if c != label]
-        scored = [(truth, *scores(task.judge(), texts, claim)) for truth, claim in claims]
-        for truth, margin, _ in scored:
-            margins[truth].append(margin)
-        for kind in (row[task.kind], "all"):
-            tally = tallies[kind]
-            tally.photos += 1
-            tally.listed += label in found
-            tally.exact += found[:1] == [label]
-            tally.peer += any(label in text for text in raw)
-            for truth, _, opinion in scored:
-                tally.opinions[truth][opinion] += 1
-    table = {kind: line(tally, with_peer) for kind, tally in sorted(tallies.items())}
-    return {
-        "kinds": table,
-        "ms": {"p50": round(statistics.median(took)), "p95": round(float(np.percentile(took, 95)))},
-        "peer": f"PP-OCR{task.peer} raw" if peer else None,
-        "peer_ms": {"p50": round(statistics.median(peer_took))} if peer else None,
-        "tar_at_far": {str(far): tar(margins, far) for far in (0.01, 0.001)},
-    }
-
-
-def scores(judge: Judge, texts: Texts, claim: str) -> tuple[float, str]:
-    """(margin, opinion) of a claim, as the reviewer forms it."""
-    if not texts or not judge.alphabet.knows(claim):
-        return -1e6, "unsure"
-    _, margin, opinion = decide(texts, claim, judge, catalog().thresholds)
-    return margin, opinion
-
-
-def tar(margins: dict[str, list[float]], far: float) -> dict[str, float]:
-    """The share of true claims accepted at the margin that lets at most ``far`` of the false ones pass."""
-    false = sorted(margins["false"], reverse=True)
-    limit = max(false[int(len(false) * far)], -1e5)
-    passed = sum(margin > limit for margin in margins["true"])
-    return {"margin": round(limit, 2), "tar": round(passed / len(margins["true"]), 4)}
-
-
-def line(tally: Tally, with_peer: bool) -> dict[str, Any]:
-    """One line of the table: shares of photos and of claims."""
-    shares: dict[str, Any] = {
-        "photos": tally.photos,
-        "exact": round(tally.exact / tally.photos, 4),
-        "listed": round(tally.listed / tally.photos, 4),
-    }
-    if with_peer:
-        shares["peer"] = round(tally.peer / tally.photos, 4)
-        shares["ratio_to_peer"] = round(tally.listed / tally.peer, 3) if tally.peer else None
-    for truth, opinions in tally.opinions.items():
-        total = sum(opinions.values())
-        shares[truth] = {name: round(opinions[name] / total, 4) for name in ("agree", "disagree", "unsure")}
-        shares[truth]["claims"] = total
-    return shares
+    return tell
 
 
 def show(name: str, result: dict[str, Any]) -> None:
     """The table of one folder for people."""
-    own, peer = result["ms"], result["peer_ms"]
-    beside = f"; peer {result['peer']}: {peer['p50']} ms median" if peer else ""
-    print(f"\n{name}: {own['p50']} ms median, {own['p95']} ms p95{beside}")
-    print(
-        "kind       photos  exact listed   peer ratio | true: agree disagree unsure | false: agree disagree"
-    )
-    for kind, row in result["kinds"].items():
-        true, false = row["true"], row["false"]
+    print(f"\n{name}: {result['ms']['p50']} ms median, {result['ms']['p95']} ms p95")
+    for each in result["classes"]:
         print(
-            f"{kind:10} {row['photos']:6} {row['exact']:6.1%} {row['listed']:6.1%} {row.get('peer', 0):6.1%} "
-            f"{row.get('ratio_to_peer') or 0:5.2f} | {true['agree']:11.1%} {true['disagree']:8.1%} "
-            f"{true['unsure']:6.1%} | {false['agree']:12.2%} {false['disagree']:8.1%}"
+            f"{each['name']:10} {each['exact']['total']:5} exact {each['exact']['value']:6.1%} "
+            f"listed {each['listed']['value']:6.1%} | right claim: agree {each['agree']['value']:6.1%} "
+            f"disagree {each['disagree']['value']:6.1%}"
         )
-    for far, found in result["tar_at_far"].items():
-        passed, at = f"{found['tar']:.1%}", found["margin"]
-        print(f"true claims accepted at {float(far):.1%} false accepts: {passed} (margin {at})")
+    for each in result["claims"]:
+        print(
+            f"altered, {each['way']:10} {each['agree']['total']:5} agree {each['agree']['value']:6.2%} "
+            f"disagree {each['disagree']['value']:6.1%}"
+        )
+    for peer, told in result["peers"].items():
+        if "missing" in told:
+            print(f"{peer}: not there: {told['missing']}")
+            continue
+        print(f"{peer}: {told['ms']['p50']} ms median, {told['ms']['p95']} ms p95")
+        for kind, found in told["classes"].items():
+            print(f"  {kind:10} {found['value']:6.1%}, ours / its {told['ratio'].get(kind, '-')}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; exit status 2 when the photos are not there."""
-    parser = argparse.ArgumentParser(prog="benchmarks.ocr", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="benchmarks.ocr", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument(
         "--photos", type=Path, default=Path("../shared/photos"), help="folder of labelled photos"
     )
-    parser.add_argument(
-        "--sets", nargs="+", default=["plates_full", "vin"], help="plates_full plates_crop vin"
-    )
+    parser.add_argument("--sets", nargs="+", default=["plates_full", "vin"], choices=KINDS)
     parser.add_argument("--every", type=int, default=1, help="only every n-th photo")
     parser.add_argument("--threads", type=int, default=2, help="onnxruntime threads")
-    parser.add_argument("--no-peer", action="store_true", help="leave the peer out")
+    parser.add_argument("--no-peer", action="store_true", help="leave plain PP-OCR out")
+    parser.add_argument("--peers-python", type=Path, help="a Python that has RapidOCR and HyperLPR installed")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     chosen = parser.parse_args(arguments)
-    known = tasks(Reviewer(chosen.threads))
-    for name in chosen.sets:
-        if name not in known or not (chosen.photos / name / "labels.csv").is_file():
-            print(
-                f"no set {name!r} with labels.csv in {chosen.photos}; known: {', '.join(known)}",
-                file=sys.stderr,
-            )
-            return 2
     results = {}
-    for name in chosen.sets:
-        folder = chosen.photos / name
-        results[name] = measure(
-            known[name], folder, threads=chosen.threads, every=chosen.every, with_peer=not chosen.no_peer
+    try:
+        folders = [labelled(chosen.photos / name, name) for name in chosen.sets]
+    except FolderError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for photos in folders:
+        results[photos.kind] = measure(
+            photos,
+            threads=chosen.threads,
+            every=chosen.every,
+            plain=not chosen.no_peer,
+            python=chosen.peers_python,
         )
         if not chosen.json:
-            show(name, results[name])
+            show(photos.kind, results[photos.kind])
     if chosen.json:
         print(json.dumps(results, ensure_ascii=False))
     return 0

@@ -14,6 +14,7 @@ from edge.bundles import bundle_app
 from edge.capturing import capture_command
 from edge.checking import check_command
 from edge.doctor import doctor_command
+from edge.evaluating import eval_command
 from edge.failing import fail
 from edge.giving import direct_app
 from edge.journals import journal_app
@@ -21,6 +22,7 @@ from edge.judging import judge_command
 from edge.papers import print_command
 from edge.replaying import replay_command
 from edge.rules import left_out_warnings, must_know_left_out, rules_app
+from edge.shadows import shadow_command
 from edge.verifying import verify_command
 
 app = typer.Typer(
@@ -150,6 +152,10 @@ def _review(question: Literal["plate", "vin"], photos: list[Path], expect: str |
         raise typer.Exit(review_photos(question, photos, expect, sys.stdout))
     except WeightsError as error:
         fail(str(error))
+
+
+review_app.command("eval")(eval_command)
+review_app.command("shadow")(shadow_command)
 
 
 @review_app.command("follow")

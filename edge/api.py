@@ -1,13 +1,10 @@
 """The edge node's HTTP API and pages: PDA, lane board, and the review process speak to it."""
 
 import asyncio
-import contextlib
-import hashlib
-import hmac
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -31,14 +28,14 @@ from edge.operating import Operating
 from edge.operator_routes import add_operating
 from edge.orders import OrderPost, place
 from edge.permits import ActError
+from edge.review_routes import add_reviews
 from edge.watching import Watch, devices_view
 from firmware_bridge.device import ObdReader
 from lanes.inspection import Inspection
-from lanes.record import Filmed, Key, Name, Reviewed
+from lanes.record import Filmed, Key, Name
 
 BEAT_S = 5.0  # heartbeat of the event stream; pages call it stale after the next one is missed
 LEAST_S = 0.2  # at most five snapshots a second
-WAIT_LIMIT_S = 25.0
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none';"
     " frame-ancestors 'none'"
@@ -55,13 +52,6 @@ NO_PAGES = (
 
 NO_READERS: Mapping[str, ObdReader] = {}
 NO_PLACES: Mapping[str, Place] = {}
-
-
-class ReviewPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One review by the review process."""
-
-    inspection: Name
-    review: Reviewed
 
 
 class AbortPost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +98,7 @@ def build_api(
         add_clips(app, clips)
     _obd_routes(app, Obd(acts, readers))
     _carried_routes(app, Carrying(acts, carried))
-    _review_routes(app, desk, token)
+    add_reviews(app, desk, token)
     _device_routes(app, desk, watch or Watch(desk.site))
     add_operating(app, Operating(acts))
     add_forms(app, desk)
@@ -326,60 +316,6 @@ def _device_routes(app: FastAPI, desk: Desk, watch: Watch) -> None:
     async def checked(device: str, request: Request) -> Response:
         seq, passed, fresh = await enter(desk, device, await read_struct(request, CheckPost))
         return answer({"seq": seq, "passed": passed}, 201 if fresh else 200)
-
-
-def _review_routes(app: FastAPI, desk: Desk, token: str) -> None:
-    def permit(request: Request) -> None:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), token.encode()):
-            raise ActError(401, "token", "需要本机审核进程的令牌", "the review process's token is needed")
-
-    @app.get("/api/v1/reviews/due")
-    async def due(request: Request, wait: float = 0.0) -> Response:
-        permit(request)
-        due = await _due(desk, min(wait, WAIT_LIMIT_S))
-        content = desk.reference.content("models")
-        return answer({"due": due, "models": hashlib.sha256(content).hexdigest() if content else ""})
-
-    @app.get("/api/v1/reviews/models")
-    async def models(request: Request) -> Response:
-        permit(request)
-        content = desk.reference.content("models")
-        if content is None:
-            raise ActError(404, "no-models", "中心未下发模型阈值", "the centre has sent no thresholds")
-        return Response(content, media_type="application/toml")
-
-    @app.post("/api/v1/reviews")
-    async def reviewed(request: Request) -> Response:
-        permit(request)
-        post = await read_struct(request, ReviewPost)
-        review = post.review
-        if desk.book.inspections.get(post.inspection) is None:
-            raise ActError(404, "no-inspection", f"没有流水号 {post.inspection}", "no such inspection")
-        key = f"{review.photo_seq}/{review.question}"
-        appended = await desk.append(f"{desk.prefix}reviewer", key, review, post.inspection)
-        return answer({"seq": appended.record.seq}, 201 if appended.fresh else 200)
-
-
-async def _due(desk: Desk, wait_s: float) -> list[dict[str, Any]]:
-    """Reviews that are due, waiting up to ``wait_s`` for the first."""
-    with desk.bell() as bell, contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(wait_s):
-            while not desk.unreviewed() and not desk.closing:
-                await bell.wait()
-                bell.clear()
-    return [
-        {
-            "inspection": inspection.inspection,
-            "photo_seq": seq,
-            "photo": photo,
-            "shot": shot,
-            "question": question,
-            "expected": desk.expected(inspection, question) or "",
-            "plated": inspection.vehicle.plate is not None,
-        }
-        for inspection, seq, photo, shot, question in desk.unreviewed()
-    ]
 
 
 def _pages(app: FastAPI, pages: Path | None) -> None:

@@ -228,7 +228,8 @@ async def run_node(path: Path) -> None:
             pushed = {name: device for name, device in devices.items() if isinstance(device, Pushed)}
             loops["push"] = PushDoor(site.push, pushed, watch.taps).run
         loops["health"] = Health(desk, site.disk).run
-        loops["keeping"] = Keeping(desk, names_of(site)).run
+        clips = Photos(folder / CLIPS, site.video.quota_gb and site.video.quota_gb * 1024 * MB)
+        loops["keeping"] = Keeping(desk, names_of(site), clips).run
         async with contextlib.AsyncExitStack() as open_clients:
             couriers = {}
             for end in ends_of(site):
@@ -239,7 +240,6 @@ async def run_node(path: Path) -> None:
                     loops["witness"] = witness_at(end, desk, key, client).run
                     pull = Pull(client, site.site.id, site.node.name, key, end.key)
                     loops["directives"] = Directing(desk, pull, end.name, path).run
-            clips = Photos(folder / CLIPS, site.video.quota_gb and site.video.quota_gb * 1024 * MB)
             loops["filming"] = Filming(desk, clips, filmers(site, devices)).run
             link = Links(couriers)
             if site.bundles is not None:

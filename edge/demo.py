@@ -132,7 +132,7 @@ async def _system(plan: Plan, folder: Path) -> AsyncIterator[System]:
         registry = await stack.enter_async_context(httpx.AsyncClient(base_url=centre, timeout=30.0))
         await _answering(edge, "agent", folder)
         await _answering(centre, "registry", folder)
-        await _hearing(edge)
+        await hearing(edge)
         traffic = await _traffic(stack, plan, lanes, desk, ports, folder)
         try:
             yield System(
@@ -245,7 +245,7 @@ async def _answering(base: str, name: str, folder: Path) -> None:
     raise ChildError(f"the {name} does not answer after {READY_S:.0f} s. Its log ends:\n{text}")
 
 
-async def _hearing(base: str) -> None:
+async def hearing(base: str) -> None:
     """Returns when the agent hears the broker: what a camera says before its first subscription is lost."""
     deadline = time.monotonic() + READY_S
     async with httpx.AsyncClient(base_url=base, timeout=5.0) as client:

@@ -8,17 +8,19 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from msgspec.structs import replace
 
 from central_sync.journal import Journal, RetiredError
+from central_sync.photos import Photos
 from central_sync.refusals import courier_source
 from central_sync.sweep import orphans, sweep_broken
 from edge.desk import Desk
-from lanes.record import Record, Retired, photos_of
+from lanes.record import Filmed, Record, Retired, photos_of
 
 NOTE_S = 600.0
 RETIRE_EVERY = 36  # notes; a look through the journal every six hours
@@ -29,11 +31,14 @@ log = structlog.get_logger("chayan.keeping")
 
 
 class Keeping:
-    """Retention of one node. ``destinations``: all that must have settled; without any nothing is removed."""
+    """Retention of one node. ``destinations``: all that must have settled; without any nothing is removed.
 
-    def __init__(self, desk: Desk, destinations: Sequence[str]) -> None:
-        self._desk, self._destinations = desk, destinations
-        self._photos_through = 0
+    ``clips``, which go to no destination, are removed by age alone.
+    """
+
+    def __init__(self, desk: Desk, destinations: Sequence[str], clips: Photos) -> None:
+        self._desk, self._destinations, self._clips = desk, destinations, clips
+        self._photos_through = self._clips_through = 0
         self._refused: set[int] = set()  # records that some destination does not hold
         self._refused_through = 0  # the last record that was looked at for them
 
@@ -47,18 +52,21 @@ class Keeping:
                 await asyncio.to_thread(self.sweep)
 
     async def retire(self, now: datetime) -> None:
-        """Removes what is due at ``now``: photos first, since the records name them."""
-        site = self._desk.site
+        """Removes what is due at ``now``: photos and clips first, since the records name them."""
+        site, needed = self._desk.site, self._desk.needed_from()
         refused_days = site.journal.keep_refused_days
         refused_before = None if refused_days is None else now - timedelta(days=refused_days)
         await asyncio.to_thread(self._look_for_refused)
         if site.photos.keep_days is not None:
             before = now - timedelta(days=site.photos.keep_days)
             await self._retire_photos(before, refused_before, site.photos.keep_days)
+            needed = min(needed, self._photos_through + 1)
+        if site.video.keep_days is not None:
+            await self._retire_clips(now - timedelta(days=site.video.keep_days), site.video.keep_days)
+            needed = min(needed, self._clips_through + 1)
         if site.journal.keep_days is not None:
             before = now - timedelta(days=site.journal.keep_days)
-            # records stay at least as long as photos that they name: who else could say what a file is?
-            needed = min(self._desk.needed_from(), self._photos_through + 1)
+            # records stay at least as long as files that they name: who else could say what a file is?
             await self._retire_volumes(before, refused_before, needed)
 
     def sweep(self) -> None:
@@ -105,25 +113,46 @@ class Keeping:
         def is_kept(record: Record) -> bool:
             return record.seq in self._refused and not (refused_before and record.at < refused_before)
 
-        journal = self._desk.journal
-        named, through = await asyncio.to_thread(_named, journal, first, last, before, is_kept)
-        if through < first:
-            return
-        digests = [digest for digest in named if self._desk.photos.has(digest)]
-        if digests and not self._is_on_record(key := f"photos/{through}"):
-            size = await asyncio.to_thread(self._size, digests)
-            body = Retired(
-                what="photos",
-                first_seq=first,
-                last_seq=through,
+        named, through = await asyncio.to_thread(
+            _named, self._desk.journal, first, last, before, is_kept, _photos
+        )
+        if through >= first:
+            policy = f"[photos] keep_days = {days}"
+            await self._remove(
+                self._desk.photos,
+                named,
+                Retired(what="photos", first_seq=first, last_seq=through, policy=policy),
+            )
+            self._photos_through = through
+
+    async def _retire_clips(self, before: datetime, days: int) -> None:
+        """Removes clips of records before ``before``."""
+        last = self._desk.needed_from() - 1
+        first = max(self._clips_through + 1, self._desk.journal.first_seq())
+        named, through = await asyncio.to_thread(
+            _named, self._desk.journal, first, last, before, lambda _: False, _clips
+        )
+        if through >= first:
+            policy = f"[video] keep_days = {days}"
+            await self._remove(
+                self._clips, named, Retired(what="clips", first_seq=first, last_seq=through, policy=policy)
+            )
+            self._clips_through = through
+
+    async def _remove(self, store: Photos, named: Sequence[str], body: Retired) -> None:
+        """Removes the files that are still there, once it is on record that they go."""
+        digests = [digest for digest in named if store.has(digest)]
+        if digests and not self._is_on_record(key := f"{body.what}/{body.last_seq}"):
+            size = await asyncio.to_thread(_size, store, digests)
+            await self._desk.own(key, replace(body, files=len(digests), size_bytes=size))
+            log.info(
+                "files removed",
+                what=body.what,
                 files=len(digests),
                 size_bytes=size,
-                policy=f"[photos] keep_days = {days}",
+                through_seq=body.last_seq,
             )
-            await self._desk.own(key, body)
-            log.info("photos removed", files=len(digests), size_bytes=size, through_seq=through)
-        await asyncio.to_thread(self._desk.photos.remove, digests)
-        self._photos_through = through
+        await asyncio.to_thread(store.remove, digests)
 
     def _is_on_record(self, key: str) -> bool:
         """Whether an earlier run of this node removed so far, or was killed while it did."""
@@ -132,23 +161,37 @@ class Keeping:
         except RetiredError:
             return True
 
-    def _size(self, digests: Sequence[str]) -> int:
-        total = 0
-        for digest in digests:
-            with contextlib.suppress(FileNotFoundError):
-                total += self._desk.photos.path(digest).stat().st_size
-        return total
+
+def _size(store: Photos, digests: Sequence[str]) -> int:
+    total = 0
+    for digest in digests:
+        with contextlib.suppress(FileNotFoundError):
+            total += store.path(digest).stat().st_size
+    return total
+
+
+def _photos(record: Record) -> list[str]:
+    return [digest for digest, _ in photos_of(record.body)]
+
+
+def _clips(record: Record) -> list[str]:
+    return [record.body.clip] if isinstance(record.body, Filmed) and record.body.clip else []
 
 
 def _named(
-    journal: Journal, first: int, last: int, before: datetime, is_kept: Callable[[Record], bool]
+    journal: Journal,
+    first: int,
+    last: int,
+    before: datetime,
+    is_kept: Callable[[Record], bool],
+    files: Callable[[Record], Iterable[str]],
 ) -> tuple[list[str], int]:
-    """Photos named by records ``first`` to ``last``, before ``before``, and by no later one; and how far."""
+    """Files named by records ``first`` to ``last``, before ``before``, and by no later one; and how far."""
     digests: set[str] = set()
     kept: set[str] = set()
     through = first - 1
     for record in journal.replay(first - 1):
-        names = [digest for digest, _ in photos_of(record.body)]
+        names = files(record)
         if record.seq <= last and record.at < before and through == record.seq - 1:
             digests.update(names)
             kept.update(names if is_kept(record) else ())

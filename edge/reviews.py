@@ -13,6 +13,7 @@ import structlog
 from edge.agent import stop_on_signals
 from edge.compose import worker_token
 from edge.settings import load
+from edge.shadowing import Shadowing
 from lanes.record import Reviewed
 from models.catalog import WeightsError, catalog, overridden
 from models.images import PhotoError
@@ -33,7 +34,8 @@ async def follow(path: Path, threads: int) -> None:
     headers = {"Authorization": f"Bearer {worker_token(site.node.folder)}"}
     base = f"http://{site.api.host}:{site.api.port}"
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=WAIT_S + 15) as client:
-        working = asyncio.create_task(_work(client, reviewer))
+        shadow = Shadowing(site.shadow, threads, review)
+        working = asyncio.create_task(_work(client, reviewer, shadow))
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
@@ -44,17 +46,20 @@ async def follow(path: Path, threads: int) -> None:
             task.result()
 
 
-async def _work(client: httpx.AsyncClient, reviewer: Reviewer) -> None:
+async def _work(client: httpx.AsyncClient, reviewer: Reviewer, shadow: Shadowing) -> None:
     away, judged_by = 0, ""
     while True:
         try:
-            answer = await client.get("/api/v1/reviews/due", params={"wait": WAIT_S})
+            wait_s = 0.0 if shadow.waiting else WAIT_S
+            answer = await client.get("/api/v1/reviews/due", params={"wait": wait_s})
             answer.raise_for_status()
             asked = answer.json()
             if asked["models"] != judged_by:
                 await take_thresholds(client, reviewer, asked["models"])
                 judged_by = asked["models"]
-            unanswered = [due for due in asked["due"] if not await _answered(client, reviewer, due)]
+            if not asked["due"] and shadow.waiting:
+                await shadow.compare_one(client)
+            unanswered = [due for due in asked["due"] if not await _answered(client, reviewer, shadow, due)]
             if not unanswered:
                 away = 0
                 continue
@@ -86,17 +91,19 @@ async def take_thresholds(client: httpx.AsyncClient, reviewer: Reviewer, sha256:
         reviewer.judge_by(catalog().thresholds)
 
 
-async def _answered(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> bool:
+async def _answered(
+    client: httpx.AsyncClient, reviewer: Reviewer, shadow: Shadowing, due: dict[str, Any]
+) -> bool:
     """Whether a due question was answered; what the node refuses, such as a lost photo, stops no other."""
     try:
-        await _answer(client, reviewer, due)
+        shadow.note(due, await _answer(client, reviewer, due))
     except httpx.HTTPStatusError as error:
         log.warning("not reviewed", photo=due["photo"], shot=due["shot"], why=str(error))
         return False
     return True
 
 
-async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> None:
+async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> Reviewed:
     photo = await client.get(f"/api/v1/photos/{due['photo']}")
     photo.raise_for_status()
     body = await asyncio.to_thread(review, reviewer, photo.content, due)
@@ -105,6 +112,7 @@ async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, 
         content=msgspec.json.encode({"inspection": due["inspection"], "review": body}),
     )
     posted.raise_for_status()
+    return body
 
 
 def review(reviewer: Reviewer, photo: bytes, due: dict[str, Any]) -> Reviewed:

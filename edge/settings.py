@@ -67,10 +67,11 @@ class PhotoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class VideoPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[video]: stations (``LANE/STATION``) whose items must be filmed, and how much the clips may take."""
+    """[video]: stations (``LANE/STATION``) whose items must be filmed; the clips' room and stay."""
 
     must: tuple[Annotated[str, Meta(pattern="^[^/]+/[^/]+$", max_length=161)], ...] = ()
     quota_gb: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    keep_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
 
 
 class Disk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,6 +110,23 @@ class RulesPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     left_out: tuple[Annotated[str, Meta(min_length=1, max_length=20)], ...] = ()
     left_out_why: Annotated[str, Meta(max_length=400)] = ""
+
+
+class Shadow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[shadow]: a candidate that is asked beside the current models; it decides nothing.
+
+    ``candidate``: its name in ``models/catalog.toml``, or a file of that form that ends in ``.toml``.
+    ``share_percent`` of the photos; ``queue``: how many questions may wait for it.
+    """
+
+    candidate: Annotated[str, Meta(min_length=1, max_length=400)]
+    share_percent: Annotated[int, Meta(ge=1, le=100)] = 10
+    queue: Annotated[int, Meta(ge=1, le=1000)] = 16
+
+    @property
+    def named(self) -> str:
+        """What records call the candidate."""
+        return Path(self.candidate).name.removesuffix(".toml")[:80]
 
 
 class BrokerAddress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,6 +208,7 @@ class SiteFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     raw: RawPolicy = RawPolicy()
     calibration: Policy = Policy()
     rules: RulesPolicy = RulesPolicy()
+    shadow: Shadow | None = None
     bundles: Bundles | None = None
     officers: tuple[Officer, ...] = ()
     devices: tuple[DeviceEntry, ...] = ()
@@ -254,9 +273,14 @@ def _with_paths(site: SiteFile, folder: Path) -> SiteFile:
         broker=change(site.broker, password_file=placed(site.broker.password_file)),
         registry=site.registry and reached(site.registry),
         destinations=tuple(reached(each) for each in site.destinations),
+        shadow=site.shadow and change(site.shadow, candidate=_candidate(site.shadow.candidate, folder)),
         bundles=site.bundles
         and change(site.bundles, out=placed(site.bundles.out), back=placed(site.bundles.back)),
     )
+
+
+def _candidate(name: str, folder: Path) -> str:
+    return str((folder / name).resolve()) if name.endswith(".toml") else name
 
 
 def _devices(path: Path, tables: Any, problems: list[str]) -> list[DeviceEntry]:

@@ -19,6 +19,7 @@ from lanes.record import (
     Moved,
     Record,
     Reviewed,
+    Shadowed,
     Signed,
     is_simulated,
 )
@@ -32,7 +33,7 @@ KINDS: tuple[FormKind, ...] = get_args(FormKind)
 
 MARKS: dict[Mark, str] = {"pass": "√", "fail": "×", "none": "—", "open": ""}
 #: kinds of facts that may follow a verdict without changing what it rests on
-AFTER_VERDICT = (Moved, Arrived, Filmed, Reviewed, Aborted, Judged)
+AFTER_VERDICT = (Moved, Arrived, Filmed, Reviewed, Shadowed, Aborted, Judged)
 
 
 def form_kind(text: str) -> FormKind | None:

@@ -121,9 +121,12 @@ class Continued(Body, frozen=True, kw_only=True, tag="continued"):
 
 
 class Retired(Body, frozen=True, kw_only=True, tag="retired"):
-    """Records or photos that were removed from this node by policy, all destinations having settled them."""
+    """Records, photos or clips that were removed from this node by policy.
 
-    what: Literal["volume", "photos"]
+    Every destination had settled the records and photos; clips go nowhere else.
+    """
+
+    what: Literal["volume", "photos", "clips"]
     first_seq: int
     last_seq: int
     head: Sha256 | None = None
@@ -666,6 +669,31 @@ class Reviewed(Body, frozen=True, kw_only=True, tag="reviewed"):
     box: tuple[int, int, int, int] | None = None
     reasons: tuple[Name, ...] = ()
     took_ms: int = 0
+    probability: Decimal | None = None
+
+
+class Shadowed(Body, frozen=True, kw_only=True, tag="shadowed"):
+    """What a candidate would have said of a question that a model has answered; it decides nothing.
+
+    ``compared``: questions since the one before, this one included; ``left_out``: for want of time.
+    """
+
+    photo_seq: int
+    photo: Sha256
+    shot: Name
+    question: Name
+    candidate: Name
+    model: Name
+    weights_sha256: Sha256 | None = None
+    opinion: Opinion
+    text: Text = ""
+    score: Decimal | None = None
+    took_ms: int = 0
+    current_opinion: Opinion
+    current_text: Text = ""
+    current_score: Decimal | None = None
+    compared: int = 1
+    left_out: int = 0
 
 
 class Ruled(Body, frozen=True, kw_only=True, tag="ruled"):
@@ -830,6 +858,7 @@ AnyBody: TypeAlias = (
     | Filmed
     | Checked
     | Reviewed
+    | Shadowed
     | Ruled
     | Signed
     | Repeated

@@ -1,10 +1,13 @@
 """The catalog of weights: where each lies, its digest, its licence, and the thresholds of each question."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -36,6 +39,14 @@ class Weight(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     card: str
 
 
+class Sigmoid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The probability of a claim by its margin, 1 / (1 + exp(-(a * margin + b))), at even odds."""
+
+    a: Annotated[float, Meta(gt=0, le=100)]
+    b: Annotated[float, Meta(ge=-100, le=100)]
+    fitted_on: str
+
+
 class ClaimLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Margins (natural log) between claim and best rival; what a contradiction needs; what is legible."""
 
@@ -45,6 +56,7 @@ class ClaimLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     clear: Annotated[float, Meta(ge=-1000, le=0)]  # its log P this
     readable: Share  # confidence from which a text counts as legible
     chosen_on: str
+    probability: Sigmoid | None = None
 
 
 class QualityLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,13 +81,6 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quality: QualityLimits
 
 
-class Catalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``catalog.toml`` as values."""
-
-    weights: dict[str, Weight]
-    thresholds: Thresholds
-
-
 class _Some(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plate: ClaimLimits | None = None
     vin: ClaimLimits | None = None
@@ -85,12 +90,85 @@ class _Some(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class _Override(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     weights: dict[str, Weight] = {}
     thresholds: _Some = _Some()
+    candidates: dict[str, Any] = {}  # a whole catalog has them; they override nothing
+
+
+class Catalog(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``catalog.toml`` as values. ``candidates``: what may be tried beside it, by name."""
+
+    weights: dict[str, Weight]
+    thresholds: Thresholds
+    candidates: dict[str, _Override] = {}
+
+
+_tried: ContextVar[Catalog | None] = ContextVar("tried", default=None)
+
+
+def catalog() -> Catalog:
+    """The catalog beside this file, or the candidate that is being tried."""
+    return _tried.get() or _installed()
 
 
 @cache
-def catalog() -> Catalog:
-    """The catalog beside this file; read once."""
+def _installed() -> Catalog:
     return msgspec.toml.decode(CATALOG.read_bytes(), type=Catalog)
+
+
+@contextmanager
+def trying(candidate: Catalog) -> Iterator[None]:
+    """Whatever asks for the catalog inside, weights that are loaded there too, gets the candidate's."""
+    token = _tried.set(candidate)
+    try:
+        yield
+    finally:
+        _tried.reset(token)
+
+
+def candidate(name: str) -> Catalog:
+    """A candidate: one of the catalog's, or a file (``.toml``) of its form that may leave out what stays.
+
+    Its weights take the place of those of the same name; one without a package lies beside the file. Raises
+    WeightsError.
+    """
+    ours = _installed()
+    if not name.endswith(".toml"):
+        if name not in ours.candidates:
+            known = ", ".join(ours.candidates) or "none"
+            raise WeightsError(
+                f"candidate {name!r} is not in {CATALOG}; known: {known}; or name a .toml file"
+            )
+        return _merged(ours, ours.candidates[name])
+    file = Path(name)
+    try:
+        other = msgspec.toml.decode(file.read_bytes(), type=_Override)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WeightsError(f"candidate {file}: cannot be used: {error}") from error
+    if strange := sorted(set(other.weights) - set(ours.weights)):
+        known = ", ".join(ours.weights)
+        raise WeightsError(f"candidate {file}: no weight is called {strange[0]}; known: {known}")
+    beside = {
+        key: each
+        if each.package
+        else msgspec.structs.replace(each, path=str(file.resolve().parent / each.path))
+        for key, each in other.weights.items()
+    }
+    return _merged(ours, msgspec.structs.replace(other, weights=beside))
+
+
+def _merged(ours: Catalog, other: _Override) -> Catalog:
+    thresholds = _chosen(ours.thresholds, other.thresholds, same_weights=not other.weights)
+    return msgspec.structs.replace(ours, weights=ours.weights | other.weights, thresholds=thresholds)
+
+
+def _chosen(ours: Thresholds, other: _Some, *, same_weights: bool) -> Thresholds:
+    """Ours with what the other says; a probability that it leaves out stays, for that belongs to weights."""
+    chosen: dict[str, ClaimLimits | QualityLimits] = {}
+    for name in _Some.__struct_fields__:
+        here, there = getattr(ours, name), getattr(other, name)
+        if isinstance(there, ClaimLimits) and there.probability is None and same_weights:
+            there = msgspec.structs.replace(there, probability=here.probability)
+        chosen[name] = there or here
+    return msgspec.structs.replace(ours, **chosen)
 
 
 def overridden(content: bytes) -> Thresholds:
@@ -106,8 +184,7 @@ def overridden(content: bytes) -> Thresholds:
         ours = catalog().weights.get(name)
         if ours is None or ours.sha256 != weight.sha256:
             raise WeightsError(f"thresholds for weight {name} {weight.sha256}, which is not installed here")
-    chosen = {name: each for name in _Some.__struct_fields__ if (each := getattr(other.thresholds, name))}
-    return msgspec.structs.replace(catalog().thresholds, **chosen)
+    return _chosen(catalog().thresholds, other.thresholds, same_weights=True)
 
 
 def locate(name: str, weight: Weight) -> Path:

@@ -1,14 +1,18 @@
 """A text out of several views of it, and the score of a claimed text against its best rival."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeAlias
 
 import numpy as np
 
-from models.ctc import NEVER, Alphabet, Frames, Likelihood, Pattern, best_path, fits, greedy, likelihood
+from models.ctc import NEVER, Alphabet, Frames, Likelihood, Pattern, best_paths, fits, greedy, likelihood
+from models.stages import stage
 
 WEIGHED = 2  # best paths of a view whose full likelihood is then weighed
+# The log prior of a text, and of each of its one-character changes (L, K), beyond what the forms say.
+Plausible: TypeAlias = Callable[[Sequence[int]], tuple[float, Frames]]
 LENGTH_SLACK = 2  # characters by which the greedy text may miss a form that is still tried
 
 
@@ -48,7 +52,9 @@ def proposals(frames: Frames, forms: Sequence[Form]) -> list[list[int]]:
     if any(fits(plain, form.pattern) for form in forms):
         return [plain]
     near = [form for form in forms if abs(len(form.pattern) - len(plain)) <= LENGTH_SLACK]
-    found = [best_path(frames, form.pattern) for form in near]
+    lengths = dict.fromkeys(len(form.pattern) for form in near)
+    alike = [[form.pattern for form in near if len(form.pattern) == length] for length in lengths]
+    found = [path for patterns in alike for path in best_paths(frames, patterns)]
     best = sorted(found, key=lambda one: one[1], reverse=True)[:WEIGHED]
     return [columns for columns, score in best if score > NEVER / 2]
 
@@ -82,8 +88,15 @@ def priors(columns: Sequence[int], forms: Sequence[Form], width: int) -> tuple[f
 class Judge:
     """Decodes and scores under one alphabet and its forms; ``edge`` names the symbol free at both ends."""
 
-    def __init__(self, alphabet: Alphabet, forms: Sequence[Form], edge: str = "") -> None:
+    def __init__(
+        self,
+        alphabet: Alphabet,
+        forms: Sequence[Form],
+        edge: str = "",
+        plausible: Plausible | None = None,
+    ) -> None:
         self.alphabet = alphabet
+        self._plausible = plausible
         self._forms = forms
         self._edge = alphabet.encode(edge)[0] if edge else None
         self._width = len(alphabet.symbols) + 1
@@ -93,10 +106,14 @@ class Judge:
         """Log P of a text and of its legal rivals, priors of their forms included."""
         found = joint(views, columns, self._edge)
         own, near = priors(columns, self._bare, self._width)
+        if self._plausible is not None:
+            more, beside = self._plausible(columns)
+            own, near = own + more, near + beside
         if self._edge is not None:
             near[:, self._edge] = NEVER
         return Likelihood(text=found.text + own, rivals=np.maximum(found.rivals + near, NEVER))
 
+    @stage("decode")
     def decode(self, views: Sequence[Frames]) -> Decoded | None:
         """The best legal text of some views of the same line; None when no legal text fits their length."""
         texts = {tuple(self._core(columns)) for view in views for columns in proposals(view, self._forms)}
@@ -113,34 +130,40 @@ class Judge:
             found = self._weighed(views, best)
         return Decoded(text=self.alphabet.text(best), log_p=found.text, posteriors=_posteriors(found))
 
-    def described(self, views: Sequence[Frames], text: str) -> Decoded:
-        """A given text with its log P and posteriors."""
-        found = self._weighed(views, self.alphabet.encode(text))
-        return Decoded(text=text, log_p=found.text, posteriors=_posteriors(found))
-
     def _core(self, columns: list[int]) -> list[int]:
         return [k for k in columns if k != self._edge]
 
-    def near_ties(self, views: Sequence[Frames], text: str, within: float) -> list[str]:
-        """Texts changed in one or two places, less than ``within`` (natural log) behind, best first."""
-        columns = self.alphabet.encode(text)
-        found = self._weighed(views, columns)
-        rows, symbols = np.nonzero(found.rivals > found.text - within)
-        changes = [
-            (found.text - float(found.rivals[row, k]), ((int(row), int(k)),))
-            for row, k in zip(rows, symbols, strict=True)
-        ]
+    def likelier(self, views: Sequence[Frames], read: Decoded, within: float) -> Decoded:
+        """The best of a reading and of its changes in two places less than ``within`` (natural log) behind.
+
+        One change never leads a reading of ``decode``; two may, where they make the text plausible.
+        """
+        found = joint(views, columns := self.alphabet.encode(read.text), self._edge)
+        legal = priors(columns, self._bare, self._width)[1] > NEVER
+        rows, symbols = np.nonzero(legal & (found.rivals > found.text - within))
+        places = zip(rows.tolist(), symbols.tolist(), strict=True)
+        changes = [(found.text - float(found.rivals[at]), at) for at in places]
         pairs = [
-            (loss + more, one + two)
-            for (loss, one), (more, two) in combinations(changes, 2)
-            if one[0][0] != two[0][0] and loss + more < within
+            (loss + more, self._changed(columns, one, two))
+            for (loss, one), (more, two) in combinations(sorted(changes), 2)
+            if one[0] != two[0] and loss + more < within
         ]
-        return [self._changed(columns, change) for _, change in sorted([*changes, *pairs])]
+        if self._plausible is None or not pairs:
+            return read
+        led = [(self._plausible(text)[0] - loss, text) for loss, text in pairs]
+        best = max(led)[1]
+        other = self._described(views, best)
+        return other if other.log_p > read.log_p else read
 
-    def _changed(self, columns: list[int], change: tuple[tuple[int, int], ...]) -> str:
-        places = dict(change)
-        return self.alphabet.text([places.get(row, k) for row, k in enumerate(columns)])
+    def _described(self, views: Sequence[Frames], columns: Sequence[int]) -> Decoded:
+        found = self._weighed(views, columns)
+        return Decoded(text=self.alphabet.text(columns), log_p=found.text, posteriors=_posteriors(found))
 
+    def _changed(self, columns: list[int], *places: tuple[int, int]) -> tuple[int, ...]:
+        changed = dict(places)
+        return tuple(changed.get(row, k) for row, k in enumerate(columns))
+
+    @stage("referee")
     def margin(self, views: Sequence[Frames], claim: str, read: Decoded | None) -> float:
         """log P(claim) minus that of its best rival: a legal one-character change, or what was read."""
         found = self._weighed(views, self.alphabet.encode(claim))

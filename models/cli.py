@@ -1,6 +1,6 @@
 """``chayan review``: one JSON line a photo; a bad file is told in its line and the others go on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Literal
 
@@ -9,6 +9,7 @@ import msgspec
 from models.images import PhotoError
 from models.reading import Reading
 from models.reviewer import Reviewer
+from models.stages import lap
 
 MAX_BYTES = 64 * 1024 * 1024
 AGREES = {"agree": True, "disagree": False, "unsure": None}
@@ -30,7 +31,9 @@ def review_photos(
     status = 0
     for path in paths:
         try:
-            answer = line(path, _asked(reviewer, question, photo_bytes(path), expect))
+            with lap() as running:
+                reading = _asked(reviewer, question, photo_bytes(path), expect)
+            answer = line(path, reading, running.spent_ms)
         except PhotoError as error:
             answer, status = {"file": str(path), "error": f"{path}: {error}"}, 1
         out.write(msgspec.json.encode(answer).decode() + "\n")
@@ -53,7 +56,7 @@ def photo_bytes(path: Path) -> bytes:
         raise PhotoError(f"the file cannot be read: {error.strerror}") from error
 
 
-def line(path: Path, reading: Reading) -> dict[str, object]:
+def line(path: Path, reading: Reading, spent_ms: Mapping[str, float]) -> dict[str, object]:
     """A reading as the JSON line says it; numbers instead of the record's decimal texts."""
     return {
         "file": str(path),
@@ -65,8 +68,10 @@ def line(path: Path, reading: Reading) -> dict[str, object]:
         "expected": reading.expected or None,
         "agree": AGREES[reading.opinion],
         "score": None if reading.score is None else float(reading.score),
+        "probability": None if reading.probability is None else float(reading.probability),
         "reasons": reading.reasons,
         "ms": reading.took_ms,
+        "stages_ms": {name: round(spent, 1) for name, spent in spent_ms.items()},
         "model": reading.model,
     }
 

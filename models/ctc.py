@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Frames = NDArray[np.float64]
 Pattern = NDArray[np.bool_]
 FLOOR = 1e-9  # below it a softmax of float32 says nothing
+VANISHED = 1e-250  # below it a product of probabilities is added up as logarithms, which takes longer
 NEVER = -1e9  # log of "impossible" that can be added up without becoming nan
 
 
@@ -73,59 +74,78 @@ def fits(columns: Sequence[int], pattern: Pattern) -> bool:
 
 def best_path(frames: Frames, pattern: Pattern) -> tuple[list[int], float]:
     """The most likely path whose text obeys ``pattern``: its columns and log probability (exact Viterbi)."""
-    length, width = pattern.shape
-    symbol = np.full((length, width), NEVER)  # path ends in place i holding k
-    blank = np.full(length + 1, NEVER)  # path ends in the blank after i places
-    blank[0] = 0.0
-    came = np.zeros(
-        (len(frames), length, width), np.int64
-    )  # k: from that symbol of place i-1; -1 stay; 0 blank
-    rested = np.zeros((len(frames), length + 1), np.int64)  # k: from that symbol; 0 from the blank
+    return best_paths(frames, [pattern])[0]
+
+
+def best_paths(frames: Frames, patterns: Sequence[Pattern]) -> list[tuple[list[int], float]]:
+    """``best_path`` for several patterns of one length, all at once."""
+    legal = np.where(np.stack(patterns), 0.0, NEVER)
+    count, length, width = legal.shape
+    symbol = np.full(legal.shape, NEVER)  # path ends in place i holding k
+    blank = np.full((count, length + 1), NEVER)  # path ends in the blank after i places
+    blank[:, 0] = 0.0
+    steps = _Steps(len(frames), legal.shape)
+    before = np.full((count, length), NEVER)  # best symbol of the place before, and the best beside that one
+    other = before.copy()
+    forms, places = np.ogrid[:count, :length]
     for t, row in enumerate(frames):
-        entry, origin = _entries(symbol, blank)
-        stay = symbol >= entry
-        came[t] = np.where(stay, -1, origin)
-        ends = symbol.argmax(axis=1)
-        last = np.concatenate(([NEVER], symbol[np.arange(length), ends]))
-        rested[t] = np.where(blank >= last, 0, np.concatenate(([0], ends)))
-        blank = np.maximum(blank, last) + row[0]
-        symbol = np.where(pattern, np.maximum(symbol, entry) + row, NEVER)
-    return _trace(symbol, blank, came, rested)
+        first = symbol.argmax(axis=2)
+        top = symbol[forms, places, first]
+        symbol[forms, places, first] = -np.inf
+        second = symbol.argmax(axis=2)
+        other[:, 1:] = symbol[forms, places, second][:, :-1]
+        symbol[forms, places, first] = top
+        before[:, 1:] = top[:, :-1]
+        rest = blank[:, :-1]
+        entry = np.repeat(np.maximum(rest, before)[:, :, None], width, axis=2)
+        # a symbol cannot follow itself without a blank
+        entry[forms, places[:, 1:], first[:, :-1]] = np.maximum(rest, other)[:, 1:]
+        steps.first[t], steps.second[t] = first, second
+        steps.rested[t], steps.rested_same[t] = rest >= before, rest >= other
+        np.greater_equal(symbol, entry, out=steps.stays[t])
+        np.greater_equal(blank[:, 1:], top, out=steps.blanks[t])
+        np.maximum(symbol, entry, out=symbol)
+        symbol += row + legal
+        blank[:, 1:] = np.maximum(blank[:, 1:], top)
+        blank += row[0]
+    return [steps.trace(n, symbol[n], blank[n]) for n in range(count)]
 
 
-def _entries(symbol: Frames, blank: Frames) -> tuple[Frames, NDArray[np.int64]]:
-    """Best score with which each (place, symbol) can be entered, and from where (0: the blank before it)."""
-    length, width = symbol.shape
-    rows = np.arange(length)
-    first = symbol.argmax(axis=1)
-    others = symbol.copy()
-    others[rows, first] = NEVER
-    second = others.argmax(axis=1)
-    source = np.repeat(first[:, None], width, axis=1)
-    source[rows, first] = second  # a symbol cannot follow itself without a blank
-    before = np.vstack((np.full((1, width), NEVER), np.take_along_axis(symbol, source, axis=1)[:-1]))
-    source = np.vstack((np.zeros((1, width), np.int64), source[:-1]))
-    from_blank = blank[:-1, None] >= before
-    return np.where(from_blank, blank[:-1, None], before), np.where(from_blank, 0, source)
+class _Steps:
+    """Where each state of the search came from, frame by frame."""
 
+    def __init__(self, frames: int, shape: tuple[int, ...]) -> None:
+        self.first = np.zeros((frames, *shape[:2]), np.int64)  # the best symbol of each place
+        self.second = np.zeros((frames, *shape[:2]), np.int64)  # the best beside that one
+        self.rested = np.zeros((frames, *shape[:2]), np.bool_)  # a place is entered from the blank before it
+        self.rested_same = np.zeros((frames, *shape[:2]), np.bool_)  # the same, by the symbol before it
+        self.stays = np.zeros((frames, *shape), np.bool_)
+        self.blanks = np.zeros((frames, *shape[:2]), np.bool_)  # the blank after a place goes on
 
-def _trace(
-    symbol: Frames, blank: Frames, came: NDArray[np.int64], rested: NDArray[np.int64]
-) -> tuple[list[int], float]:
-    place, held = len(symbol) - 1, int(symbol[-1].argmax())
-    score = float(max(symbol[-1, held], blank[-1]))
-    if blank[-1] > symbol[-1, held]:
-        held = 0
-    columns = [0] * len(symbol)
-    for t in range(len(came) - 1, -1, -1):
-        if held:
-            columns[place] = held
-            step = int(came[t, place, held])
-            if step >= 0:
-                place, held = place - 1, step
-        else:
-            held = int(rested[t, place + 1])
-    return columns, score
+    def trace(self, n: int, symbol: Frames, blank: Frames) -> tuple[list[int], float]:
+        """The best path of pattern ``n`` backwards from its end."""
+        place, held = len(symbol) - 1, int(symbol[-1].argmax())
+        score = float(max(symbol[-1, held], blank[-1]))
+        if blank[-1] > symbol[-1, held]:
+            held = 0
+        columns = [0] * len(symbol)
+        for t in range(len(self.stays) - 1, -1, -1):
+            if held:
+                columns[place] = held
+                if not self.stays[t, n, place, held]:
+                    held, place = self._source(t, n, place, held), place - 1
+            elif place >= 0 and not self.blanks[t, n, place]:
+                held = int(self.first[t, n, place])
+        return columns, score
+
+    def _source(self, t: int, n: int, place: int, held: int) -> int:
+        """The symbol before the one that is entered; 0: the blank."""
+        if place == 0:
+            return 0
+        same = held == self.first[t, n, place - 1]
+        if (self.rested_same if same else self.rested)[t, n, place]:
+            return 0
+        return int((self.second if same else self.first)[t, n, place - 1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,59 +165,100 @@ def likelihood(frames: Frames, text: Sequence[int], edge: int | None = None) -> 
     free = 1 if edge is None else 3  # states beyond the first in which a path may begin or end
     states = np.zeros(2 * len(chain) + 1, np.int64)
     states[1::2] = chain
-    forward = _forward(frames, states, free)
-    backward = _forward(frames[::-1], states[::-1], free)[::-1, ::-1]
+    forward, backward = _both_ways(frames, states, free)
     total = float(np.logaddexp.reduce(forward[-1, len(states) - 1 - free :]))
-    offset = 0 if edge is None else 1
-    rivals = _substituted(frames, chain, forward, backward, free)[offset : len(chain) - offset]
+    places = slice(0, None) if edge is None else slice(1, -1)
+    rivals = _substituted(frames, np.array(chain), forward, backward, free, places)
     rivals[:, 0] = NEVER
     rivals[np.arange(len(text)), list(text)] = NEVER
     return Likelihood(text=total, rivals=rivals)
 
 
-def _forward(frames: Frames, states: NDArray[np.int64], free: int) -> Frames:
-    """alpha[t, s]: all paths over frames 0..t that end in state s, the emission at t included."""
-    emit = frames[:, states]
-    skip = np.zeros(len(states), np.bool_)
-    skip[2:] = (states[2:] != 0) & (states[2:] != states[:-2])
-    alpha = np.full(emit.shape, NEVER)
-    alpha[0, : free + 1] = emit[0, : free + 1]
+def _both_ways(frames: Frames, states: NDArray[np.int64], free: int) -> tuple[Frames, Frames]:
+    """alpha and beta: all paths that end, or begin, in state s at frame t, the emission there included."""
+    emit = np.stack((frames[:, states], frames[::-1, states[::-1]]), axis=1)
+    skip = np.full((2, len(states)), NEVER)
+    skip[0, 2:][(states[2:] != 0) & (states[2:] != states[:-2])] = 0.0
+    skip[1, 2:] = skip[0, 2:][::-1]
+    walk = np.full((len(frames), 2, len(states) + 2), NEVER)  # two columns of nothing before the first state
+    walk[0, :, 2 : free + 3] = emit[0, :, : free + 1]
     for t in range(1, len(frames)):
-        past = alpha[t - 1]
-        one = np.concatenate(([NEVER], past[:-1]))
-        two = np.where(skip, np.concatenate(([NEVER, NEVER], past[:-2])), NEVER)
-        alpha[t] = np.logaddexp(np.logaddexp(past, one), two) + emit[t]
-    return alpha
+        past, here = walk[t - 1], walk[t, :, 2:]
+        np.logaddexp(past[:, 2:], past[:, 1:-1], out=here)
+        np.logaddexp(here, past[:, :-2] + skip, out=here)
+        here += emit[t]
+    return walk[:, 0, 2:], walk[::-1, 1, 2:][:, ::-1]
 
 
-def _substituted(frames: Frames, chain: list[int], forward: Frames, backward: Frames, free: int) -> Frames:
-    """log P of the chain with place i holding k, for all i and k: only that one state is redone."""
-    length, width = len(chain), frames.shape[1]
-    at = 2 * np.arange(length) + 1
-    columns = np.arange(width)
-    before = np.array([0, *chain[:-1]])
-    after = np.array([*chain[1:], 0])
-    can_skip_in = (before[:, None] != columns) & (before[:, None] > 0)
-    can_skip_out = (after[:, None] != columns) & (after[:, None] > 0)
-    opening = np.where(at <= free, 0.0, NEVER)[:, None]
-    closing = np.where(2 * length - at <= free, 0.0, NEVER)[:, None]
-    inside = np.full((length, width), NEVER)
-    total = np.full((length, width), NEVER)
+def _substituted(
+    frames: Frames,
+    chain: NDArray[np.int64],
+    forward: Frames,
+    backward: Frames,
+    free: int,
+    places: slice,
+) -> Frames:
+    """log P of the chain with place i of ``places`` holding k, for all k: only that one state is redone."""
+    at = 2 * np.arange(len(chain)) + 1
+    before, after = np.roll(chain, 1), np.roll(chain, -1)
+    before[0] = after[-1] = 0
+    never = np.full((1, len(chain)), NEVER)
+    near_in = np.vstack((np.where(at <= free, 0.0, NEVER)[None], forward[:-1, at - 1]))
+    far_in = np.vstack((never, np.where(before > 0, forward[:-1, np.maximum(at - 2, 0)], NEVER)))
+    last = np.minimum(at + 2, forward.shape[1] - 1)
+    near_out = np.vstack((backward[1:, at + 1], np.where(2 * len(chain) - at <= free, 0.0, NEVER)[None]))
+    far_out = np.vstack((np.where(after > 0, backward[1:, last], NEVER), never))
+    enters = np.stack((near_in, np.logaddexp(near_in, far_in)))[:, :, places]
+    leaves = np.stack((near_out, np.logaddexp(near_out, far_out)))[:, :, places]
+    columns = np.arange(frames.shape[1])
+    skips_in = (before[places, None] != columns).astype(np.int64)
+    skips_out = (after[places, None] != columns).astype(np.int64)
+    return _through(frames, enters, leaves, skips_in, skips_out)
+
+
+def _through(
+    frames: Frames,
+    enters: Frames,
+    leaves: Frames,
+    skips_in: NDArray[np.int64],
+    skips_out: NDArray[np.int64],
+) -> Frames:
+    """log of the sum over all stays of (enter before it, emissions during it, leave after it), (L, K).
+
+    Entries and exits differ by symbol only where the neighbour is the same symbol, which has two cases.
+    """
+    rows = np.arange(enters.shape[2])[:, None]
+    reach = np.maximum.accumulate(enters[1], axis=0)  # scale of each frame and place: the best entry so far
+    fade = np.exp(np.concatenate((reach[:1] - reach[:1], reach[:-1] - reach[1:])))
+    fresh = np.exp(enters - reach)
+    outward = reach + leaves
+    scale = outward[1].max(axis=0)
+    weight = np.exp(outward - scale)
+    emit = np.exp(frames)
+    inside = np.zeros(skips_in.shape)
+    total = np.zeros(skips_in.shape)
     for t in range(len(frames)):
-        if t == 0:
-            inside = opening + frames[0]
-        else:
-            enter = _around(forward[t - 1], at - 1, at - 2, can_skip_in)
-            inside = np.logaddexp(inside, enter) + frames[t]
-        if t == len(frames) - 1:
-            leave = np.broadcast_to(closing, inside.shape)
-        else:
-            leave = _around(backward[t + 1], at + 1, at + 2, can_skip_out)
-        total = np.logaddexp(total, inside + leave)
-    return total
+        inside *= fade[t][:, None]
+        inside += fresh[:, t][skips_in, rows]
+        inside *= emit[t]
+        total += inside * weight[:, t][skips_out, rows]
+    logs: Frames = np.log(np.maximum(total, VANISHED)) + scale[:, None]
+    place, column = np.nonzero(total < VANISHED)
+    climb = np.cumsum(frames[:, column], axis=0)
+    entered = enters[skips_in[place, column], :, place].T - climb + frames[:, column]
+    stayed = np.logaddexp.accumulate(entered, axis=0) + climb
+    left = leaves[skips_out[place, column], :, place].T
+    logs[place, column] = np.logaddexp.reduce(stayed + left, axis=0)
+    return np.maximum(logs, NEVER)
 
 
-def _around(alpha: Frames, near: NDArray[np.int64], far: NDArray[np.int64], may: Pattern) -> Frames:
-    """What flows between a place and the blank beside it, and the symbol beyond where allowed."""
-    beyond = alpha[np.clip(far, 0, len(alpha) - 1)][:, None]
-    return np.logaddexp(alpha[near][:, None], np.where(may, beyond, NEVER))
+def moments(frames: Frames, text: Sequence[int], edge: int | None = None) -> NDArray[np.float64]:
+    """The frame at which each symbol of a text is expected, a star at either end left free as before."""
+    chain = list(text) if edge is None else [edge, *text, edge]
+    states = np.zeros(2 * len(chain) + 1, np.int64)
+    states[1::2] = chain
+    forward, backward = _both_ways(frames, states, 1 if edge is None else 3)
+    held = (forward + backward - frames[:, states])[:, 1::2]
+    share = np.exp(held - held.max(axis=0))
+    when = (np.arange(len(frames))[:, None] * share).sum(axis=0) / share.sum(axis=0)
+    return np.asarray(when if edge is None else when[1:-1])

@@ -5,15 +5,18 @@ VIN: GB 16735 / ISO 3779, 33 characters (M).
 """
 
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+
+import numpy as np
 
 from lanes.plate import Plates
 from lanes.plate_form import DIGITS, LETTERS, PROVINCES
 from lanes.vin import ALPHABET as VIN_ALPHABET
-from lanes.vin import CHECKED, check_digit
-from models.claims import Form
-from models.ctc import Alphabet
+from lanes.vin import CHECKED, LENGTH, check_digit, check_share, maker
+from models.claims import Form, Plausible
+from models.ctc import Alphabet, Frames
 
 PLATE_BLANKS = " ·•.-—_:,'`|・。"  # separators: the round dot of the plate is read as any of these
 OLD_FORMS = {
@@ -107,6 +110,59 @@ def vin_forms(alphabet: Alphabet) -> list[Form]:
         for name, body in bodies.items()
         for before, after in stars
     ]
+
+
+MISCOUNTED = -5.0  # log prior of a VIN whose check digit is wrong where its region requires one
+UNKNOWN_MAKER = -5.0  # log prior of a WMI outside China that is none of the frequent ones
+# Frequent WMIs outside China (M; most stand in photos of Roboflow kirill-sergeev/vin-detection, CC BY 4.0).
+# China has more makers than anyone lists: any WMI that begins with L is taken.
+_MAKERS = """
+1B3 1C3 1C4 1C6 1C8 1D7 1FA 1FD 1FM 1FT 1FU 1G1 1G4 1G6 1GC 1GN 1GT 1GY 1HG 1J4 1J8 1M1 1N4 1N6 1VW 1XP
+2C3 2C4 2D4 2FA 2FM 2G1 2GN 2HG 2HM 2T1 2T2 2T3 3C4 3C6 3CZ 3D7 3FA 3GC 3GN 3GS 3GT 3N1 3N6 3VV 3VW
+4F2 4JG 4S3 4S4 4T1 4T3 4US 5FN 5GA 5J6 5LM 5N1 5NP 5TD 5TF 5UX 5XX 5XY 5YJ 5YM 7SA
+JDA JF1 JF2 JHG JHL JHM JM1 JM3 JMA JMB JMY JMZ JN1 JN8 JNA JS2 JS3 JSA JT2 JTD JTE JTH JTJ JTM JTN
+KL1 KL7 KL8 KLA KMF KMH KMJ KNA KND KNE KNM KPA KPT MAL MBH MDH MHF MM0 MMB MNB MNT MR0 MX1 NLH NM0
+NMB NMT RUM SAJ SAL SAR SB1 SCA SCB SCC SHH SJN TMA TMB TMP TRU TSM U5Y U6Y UU1
+VF1 VF3 VF6 VF7 VF8 VNK VNV VR1 VR3 VR7 VS6 VS7 VSK VSS W0L W0V W1K W1N W1V WAU WBA WBS WBW WBX WBY
+WDA WDB WDC WDD WDF WF0 WMA WME WMW WP0 WP1 WUA WV1 WV2 WVG WVW
+X4X X7L X9F X9L XL9 XLR XMC XP7 XTA XTH XTT XUF XUU XW7 XW8 XWB XWE XZG YK1 YS2 YS3 YV1 YV4
+Z6F Z7X Z8N Z8T Z94 ZAM ZAR ZCF ZFA ZFF ZHW ZLA
+"""
+MAKERS = frozenset(_MAKERS.split())
+
+
+def vin_plausible(alphabet: Alphabet) -> Plausible:
+    """The log prior of VINs by check digit and maker."""
+    symbols = " " + alphabet.symbols
+    shares = np.array([[check_share(place, c) for c in symbols] for place in range(LENGTH)])
+    bound = np.array([c in CHECKED for c in symbols])
+    strange = np.array([c not in DIGITS + "X" for c in symbols])  # cannot be a check digit
+
+    def plausible(columns: Sequence[int]) -> tuple[float, Frames]:
+        at = list(columns)
+        near = np.zeros((len(at), len(symbols)))
+        if len(at) != LENGTH:
+            return 0.0, near
+        rows = np.arange(LENGTH)
+        others = int(shares[rows, at].sum()) - shares[rows, at]
+        wrong = (others[:, None] + shares) % 11 != 0
+        wrong[8] |= strange
+        wrong[rows != 8] |= strange[at[8]]
+        binds = np.repeat(bound[at[0]], LENGTH)[:, None] | np.zeros_like(wrong)
+        binds[0] = bound
+        near += np.where(wrong & binds, MISCOUNTED, 0.0)
+        text = alphabet.text(at)
+        for row in range(3):
+            near[row] += [_maker_prior(text[:row] + c + text[row + 1 :]) for c in symbols]
+        near[3:] += _maker_prior(text)
+        own = float(near[0, at[0]])
+        return own, near
+
+    return plausible
+
+
+def _maker_prior(vin: str) -> float:
+    return 0.0 if vin[0] == "L" or maker(vin).wmi in MAKERS else UNKNOWN_MAKER
 
 
 def check_holds(vin: str) -> bool | None:

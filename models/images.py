@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from models.stages import stage
+
 Image = NDArray[np.uint8]  # (height, width, 3), BGR
 Quad = NDArray[np.float32]  # (4, 2): top left, top right, bottom right, bottom left
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels of the upright photo
@@ -35,6 +37,7 @@ class PhotoError(Exception):
     """The bytes cannot be used as a photo; the text says why."""
 
 
+@stage("open")
 def decode(content: bytes) -> Image:
     """The upright BGR image in ``content``; raises PhotoError. Beyond 50 megapixels nothing is decoded."""
     if not content:
@@ -101,6 +104,7 @@ def fitted(image: Image, long_side: int, *, multiple: int = 1, enlarge: bool = F
     return np.asarray(cv2.resize(image, sides, interpolation=method), np.uint8), scale
 
 
+@stage("flatten")
 def rectify(image: Image, quad: Quad, *, width: int, height: int) -> Image:
     """The four-cornered region flattened to ``width`` x ``height``."""
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)

@@ -14,7 +14,10 @@ PLACES = Decimal("0.0001")
 
 
 class Reading(Struct, frozen=True, kw_only=True):
-    """One answer about one photo. ``confidence`` and ``p`` are 0 to 1; ``score`` a margin in natural log."""
+    """One answer about one photo. ``confidence`` and ``p`` are 0 to 1; ``score`` a margin in natural log.
+
+    ``probability``: that the claim is true, at even odds.
+    """
 
     question: Question
     model: str
@@ -26,6 +29,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     box: Box | None = None
     expected: str = ""
     score: Decimal | None = None
+    probability: Decimal | None = None
     reasons: tuple[str, ...] = ()
     weights_sha256: str | None = None
     took_ms: int = 0

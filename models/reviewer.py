@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -17,21 +18,25 @@ from models.claims import Judge
 from models.corners import CornerFinder
 from models.images import Image, box_of, decode
 from models.lines import LineFinder, LineReader
+from models.locator import VinLocator
 from models.plate import PlateReader, PlateText, is_plate
 from models.plate_net import PlateNet
+from models.probability import probability
 from models.quality import Quality, light_faults, measure_line, measure_scene
 from models.reading import Question, Reading, decimal, to_body
+from models.rubbing import Comparison, Surface, compare
 from models.session import Session
 from models.vin import VinReader, VinText, is_vin
+from models.voter import Voter
 
 __all__ = ("Reading", "Reviewer", "Subject", "decide", "questions_for", "subject_of", "to_body")
 
 Subject: TypeAlias = Literal["plate", "vin", "scene"]
 PLATE_MODEL = "plate-2 clp_det+plate-reader+PP-OCRv4"
-VIN_MODEL = "vin-1 PP-OCRv6"
+VIN_MODEL = "vin-2 PP-OCRv6+vin-voter"
 QUALITY_MODEL = "quality-1"
 PLATE_WEIGHTS = ("plate-corners", "lines-v4", "reader-v4", "plate-reader")
-VIN_WEIGHTS = ("lines-v6", "reader-v6")
+VIN_WEIGHTS = ("lines-v6", "reader-v6", "vin-locator", "vin-voter")
 
 # Shots by zpzl (domain notes 2.5, F): front left, rear right, VIN; "gate" is the plate camera's photo.
 QUESTIONS: dict[str, tuple[Question, ...]] = {
@@ -88,8 +93,8 @@ class Reviewer:
     @cached_property
     def vins(self) -> VinReader:
         """The reader of VINs; its weights are loaded now."""
-        lines, reader = (Session(name, threads=self._threads) for name in VIN_WEIGHTS)
-        return VinReader(LineFinder(lines), LineReader(reader))
+        lines, reader, locator, voter = (Session(name, threads=self._threads) for name in VIN_WEIGHTS)
+        return VinReader(LineFinder(lines), LineReader(reader), VinLocator(locator), Voter(voter))
 
     def plate(self, data: bytes, expected: str | None = None) -> Reading:
         """The plate of a photo, and whether it is ``expected``."""
@@ -104,6 +109,10 @@ class Reviewer:
         blank = _blank("vin", VIN_MODEL + self._chosen, VIN_WEIGHTS, fold_vin(expected or ""))
         seen = self._look(data, "vin")
         return _timed(_answered(seen, blank, self.vins.judge, self._limits), began)
+
+    def rubbing(self, data: bytes, reference: bytes, surface: Surface = "photo") -> Comparison:
+        """Whether a rubbing is of the strike that ``reference``, a photo or another rubbing, shows."""
+        return compare(self.vins, decode(data), decode(reference), surface=surface)
 
     def quality(self, data: bytes, subject: Subject = "scene") -> Reading:
         """Whether a photo shows its subject usably: agree, disagree (retake, with reasons), unsure.
@@ -124,6 +133,11 @@ class Reviewer:
             reasons=reasons,
         )
         return _timed(reading, began)
+
+    def flat(self, text: str) -> Image | None:
+        """The flat line from which ``text`` was read in the photo that was looked at last."""
+        found = self._last.texts if self._last else ()
+        return next((each.flat for each in found if each.decoded.text == text), None)
 
     def _look(self, data: bytes, subject: Subject) -> _Seen:
         """What the photo shows of its subject; the last photo is remembered."""
@@ -156,7 +170,9 @@ def _answered(seen: _Seen, blank: Reading, judge: Judge, limits: Thresholds) -> 
         opinion
     ]
     described = _described(blank, seen.texts[at], seen.image, reasons=reasons)
-    return msgspec.structs.replace(described, opinion=opinion, score=decimal(margin))
+    return msgspec.structs.replace(
+        described, opinion=opinion, score=decimal(margin), probability=worth(margin, seen.texts[0], limits)
+    )
 
 
 def decide(
@@ -174,6 +190,12 @@ def decide(
     read = texts[0].decoded
     sure = read.confidence >= limits.sure and read.log_p >= limits.clear
     return 0, margins[0], "disagree" if sure and margins[0] <= -limits.disagree else "unsure"
+
+
+def worth(margin: float, text: PlateText | VinText, thresholds: Thresholds) -> Decimal | None:
+    """The probability of a claim that leads by ``margin``; None where the catalog has no fit."""
+    fit = _limits_of(text, thresholds).probability
+    return None if fit is None else decimal(probability(margin, fit.a, fit.b))
 
 
 def _doubts(seen: _Seen, thresholds: Thresholds) -> tuple[str, ...]:

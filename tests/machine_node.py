@@ -76,7 +76,7 @@ class Keeper:
     def __init__(self, journal: Journal, photos: Photos, prefix: str, keeps_refused: bool) -> None:
         self.journal, self.photos, self.prefix = journal, photos, prefix
         policy = SimpleNamespace(keep_days=0, keep_refused_days=None if keeps_refused else 0)
-        self.site = SimpleNamespace(photos=policy, journal=policy)
+        self.site = SimpleNamespace(photos=policy, journal=policy, video=SimpleNamespace(keep_days=None))
 
     def needed_from(self) -> int:
         return self.journal.head()[0] + 1
@@ -126,7 +126,7 @@ class Node:
         )
         self.journal.loop, self.journal.settled = self._loop, self._settled
         keeper = Keeper(self.journal, self.photos, self.prefix, self._keeps_refused)
-        self.keeping = Keeping(keeper, list(self._lines))  # type: ignore[arg-type]
+        self.keeping = Keeping(keeper, list(self._lines), self.photos)  # type: ignore[arg-type]
         self._clients = {
             name: httpx.AsyncClient(transport=line, base_url=f"http://{name}", timeout=None)
             for name, line in self._lines.items()

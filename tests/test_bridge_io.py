@@ -14,7 +14,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from firmware_bridge.device import Health, MeasureError, Signal
 from firmware_bridge.devices.contacts import Contact
 from firmware_bridge.devices.io_map import Config, Input, Output, ReadBack
-from firmware_bridge.devices.io_module import IoModule
+from firmware_bridge.devices.io_module import IoModule, next_poll
 from firmware_bridge.devices.register_map import Limits, blocks
 from firmware_bridge.virtual.twin_io import IoTwin
 from tests.bridge_parts import Told, end, until
@@ -168,6 +168,16 @@ def test_a_counter_shows_what_no_read_saw() -> None:
     assert contact.news(False, 0.8, 0) is None  # the module began anew
     contact.forget()
     assert contact.news(False, 0.9, 7) is False  # counted while nobody listened: too old
+
+
+def test_polls_keep_their_rate_though_each_waking_is_late() -> None:
+    due = now = 0.0
+    for _ in range(200):
+        due = next_poll(due, 0.05, now + 0.003)  # the answer took 3 ms
+        assert due >= now + 0.003
+        now = due + 0.004  # the loop was busy when it was due
+    assert due == pytest.approx(200 * 0.05)
+    assert next_poll(due, 0.05, due + 3.0) == due + 3.0  # a stall of 3 s is not followed by 60 polls at once
 
 
 def test_an_edge_shorter_than_a_poll_is_told() -> None:

@@ -143,7 +143,7 @@ def result_of(number: int) -> tuple[bytes, OutlineMeasured]:
 
 def gauge(folder: Path, **changes: object) -> result_file.ResultFile:
     settings: dict[str, Any] = {
-        "folder": str(folder),
+        "folder": folder,
         "pattern": "*.xml",
         "form": "xml",
         "fields": {"length_mm": "L", "width_mm": "W", "height_mm": "H"},

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -150,6 +151,36 @@ def test_an_act_is_parsed_and_its_photo_set_beside() -> None:
 def test_malformed_acts_are_unreadable(changes: dict[str, object], why: str) -> None:
     with pytest.raises(Unreadable, match=why):
         pda.read_act("pda-1", json.dumps({**ACT, **changes}).encode())
+
+
+def test_a_publisher_that_is_not_ours_brings_a_photo_of_real_size(tmp_path: Path) -> None:
+    photo = bytes(range(256)) * 4096  # 1 MiB, as base64 in one message
+
+    async def publish(server: BrokerProcess, topic: str, payload: bytes) -> None:
+        command = [str(Path(sys.executable).with_name("amqtt_pub")), "--url", server.address, "-q", "1"]
+        sending = await asyncio.create_subprocess_exec(
+            *(*command, "-t", topic, "-s"), stdin=asyncio.subprocess.PIPE
+        )
+        await asyncio.wait_for(sending.communicate(payload), 60)
+        assert sending.returncode == 0
+
+    async def scene(server: BrokerProcess) -> None:
+        told, broker = Told(), Broker(server.address, identifier="lane-node")
+        camera = vzenith.Vzenith("gate-camera", vzenith.Config(sn=SN, simulated=True), broker)
+        tasks = [asyncio.create_task(run) for run in (broker.run(), camera.run(told))]
+        try:
+            await asyncio.wait_for(broker.up.wait(), 20)
+            await publish(server, f"device/{SN}/message/up/keep_alive", b"\x00{}")
+            message = golden(full_image_content=base64.b64encode(photo).decode())
+            await publish(server, f"{SN}/device/message/up/ivs_result", message)
+            (capture,) = await told.count(Capture, 1)
+            assert (capture.plate_text, capture.photo) == ("苏AD12345", photo)
+            assert not told.of(Junk)
+        finally:
+            await end(*tasks)
+
+    with nats(tmp_path) as server:
+        asyncio.run(scene(server))
 
 
 @pytest.mark.parametrize("older", [False, True])

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from central_sync import batch as b
 from central_sync.registry import fold, tables
 from central_sync.registry.accept import Policy, accept
-from central_sync.registry.engines import DsnError, create_all, open_engine, writing
+from central_sync.registry.engines import DsnError, close, create_all, open_engine, writing
 from central_sync.registry.nodes import enroll, standing
 from central_sync.registry.packing import unpack
 from central_sync.registry.problems import Rejected
@@ -351,6 +351,26 @@ def test_a_replica_that_froze_in_a_transaction_loses_its_locks(
         connection.invalidate()
     engine.dispose()
     frozen.dispose()
+
+
+def test_a_connection_at_work_when_the_registry_stops_is_closed_too(dsn: str) -> None:
+    engine = open_engine(dsn)
+    at_work, stopping, closed = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        with engine.connect() as connection:
+            sa.event.listen(engine.pool, "close", lambda *_: closed.append(True))
+            at_work.set()
+            assert stopping.wait(10)
+            connection.execute(sa.text("SELECT 1"))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert at_work.wait(10)
+    threading.Timer(0.3, stopping.set).start()
+    close(engine)
+    thread.join(10)
+    assert closed == [True]
 
 
 def test_a_dsn_that_cannot_be_used_is_explained() -> None:

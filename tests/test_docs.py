@@ -43,6 +43,7 @@ from lanes.record import (
     parse,
 )
 from lanes.vehicle import Vehicle
+from models.catalog import catalog
 from tests.edge_parts import edge_at
 
 ROOT = Path(__file__).parents[1]
@@ -371,6 +372,7 @@ TABLES: dict[str, tuple[type[Struct], ...]] = {
     "[raw]": (settings.RawPolicy,),
     "[calibration]": (Policy,),
     "[rules]": (settings.RulesPolicy,),
+    "[shadow]": (settings.Shadow,),
     "[bundles]": (settings.Bundles,),
     "[[officers]]": (settings.Officer,),
     "[[lanes]]": (Lane, Station),
@@ -470,6 +472,40 @@ def test_the_brokers_settings_are_those_of_the_demo() -> None:
         assert len(said) == 1, key
         assert said[0] in page("docs/install.md"), key
         assert said[0] in note, key
+
+
+# ---- models --------------------------------------------------------------------------------------
+
+CARD = ["Data", "Licence", "Figures", "Limits", "Must not be used for"]
+WHOLES = ("vin-reader", "rubbing")  # several weights together
+
+
+@pytest.mark.parametrize("name", catalog().weights)
+def test_every_weight_has_a_card_with_its_sections(name: str) -> None:
+    assert catalog().weights[name].card == f"docs/models/{name}.md"
+    text = page(f"docs/models/{name}.md")
+    assert text.startswith(f"# `{name}`")
+    told = sections(text, 2)
+    assert [title for title in told if title in CARD] == CARD
+    assert all(len(told[title].split()) >= 3 for title in CARD)
+    licence = catalog().weights[name].licence.split()[0]
+    assert licence in told["Licence"], licence
+    assert re.search(r"\d %? ?\[\d", told["Figures"]), "a share stands with its interval"
+    assert f"(models/{name}.md)" in page("docs/models.md")
+
+
+def test_no_card_is_of_a_weight_that_is_not_there() -> None:
+    assert {path.stem for path in (ROOT / "docs/models").glob("*.md")} == {*catalog().weights, *WHOLES}
+    for name in WHOLES:
+        titles = sections(page(f"docs/models/{name}.md"), 2)
+        assert [title for title in titles if title in CARD] == CARD
+        assert f"(models/{name}.md)" in page("docs/models.md")
+
+
+def test_options_of_the_benchmark_of_reading_are_its_own() -> None:
+    known = set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', page("benchmarks/ocr.py")))
+    (said,) = re.findall(r'make bench ARGS="ocr ([^"]*)"', page("docs/models.md"))
+    assert set(re.findall(r"--[\w-]+", said)) | {"--peers-python"} <= known
 
 
 # ---- installation, links, words ------------------------------------------------------------------

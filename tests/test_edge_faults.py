@@ -20,7 +20,8 @@ from edge.acts import Acts
 from edge.children import Children
 from edge.compose import worker_token
 from edge.intake import Intake
-from edge.reviews import _work
+from edge.reviews import _work, review
+from edge.shadowing import Shadowing
 from firmware_bridge.device import JUNK_EXCERPT_BYTES, Junk
 from firmware_bridge.devices.vzenith import Config, Vzenith
 from firmware_bridge.mqtt import Broker
@@ -330,7 +331,9 @@ def test_a_photo_that_is_lost_does_not_keep_the_others_from_their_review(tmp_pat
                 assert (await edge.act(inspection, shot, act)).status_code == 201
             edge.desk.photos.path(digests[0]).unlink()
             edge.client.headers["Authorization"] = f"Bearer {TOKEN}"
-            worker = asyncio.create_task(_work(edge.client, cast(Reviewer, Blind())))
+            worker = asyncio.create_task(
+                _work(edge.client, cast(Reviewer, Blind()), Shadowing(None, 1, review))
+            )
             try:
                 async with asyncio.timeout(30):
                     with edge.desk.bell() as bell:

@@ -20,8 +20,18 @@ from edge.desk import Desk
 from edge.health import Health
 from edge.keeping import Keeping, note_replay, replay_from
 from edge.rulebook import read_rulebook
-from edge.settings import Disk, JournalPolicy, PhotoPolicy, SettingsError, load
-from lanes.record import ClockStepped, Draft, Refused, Retired, Sensed, Signed, StorageChanged, photos_of
+from edge.settings import Disk, JournalPolicy, PhotoPolicy, SettingsError, VideoPolicy, load
+from lanes.record import (
+    ClockStepped,
+    Draft,
+    Filmed,
+    Refused,
+    Retired,
+    Sensed,
+    Signed,
+    StorageChanged,
+    photos_of,
+)
 from tests.edge_parts import Edge, edge_at, site_file, vehicle
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -123,8 +133,16 @@ def test_broken_uploads_and_photos_that_nobody_names_are_swept_when_they_are_old
 # ---- retention -----------------------------------------------------------------------------------
 
 
-async def aged(tmp_path: Path, policy: JournalPolicy, groups: int = 80) -> tuple[Desk, list[str]]:
-    """A node whose journal grew by 75 records and a photo a day since a hundred days ago; its photos."""
+FILMS = [b"film %d" % number for number in range(80)]
+
+
+async def aged(
+    tmp_path: Path, policy: JournalPolicy, groups: int = 80, clips: Photos | None = None
+) -> tuple[Desk, list[str]]:
+    """A node whose journal grew by 75 records and a photo a day since a hundred days ago; its photos.
+
+    With ``clips`` one of a day's records names a clip.
+    """
     site = load(site_file(tmp_path))
     site = msgspec.structs.replace(site, journal=policy, photos=PhotoPolicy(keep_days=10))
     clock = [datetime.now(UTC) - timedelta(days=100)]
@@ -137,12 +155,19 @@ async def aged(tmp_path: Path, policy: JournalPolicy, groups: int = 80) -> tuple
     for group in range(groups):
         kept.append(photos.put(JPEG + str(group).encode()))
         bodies_: list[Any] = [Signed(officer="o", photo=kept[-1]), *[Signed(officer="o")] * 74]
+        if clips is not None:
+            at = clock[0]
+            bodies_[9] = Filmed(device="top", from_at=at, to_at=at, clip=clips.put(FILMS[group]))
         keys = [f"{group}/{n}" for n in range(75)]
         await journal.append(
             *(Draft(source="t", source_key=k, body=b) for k, b in zip(keys, bodies_, strict=True))
         )
         clock[0] += timedelta(days=1)
     return Desk(site, journal, photos, read_rulebook()), kept
+
+
+def clips_of(folder: Path) -> Photos:
+    return Photos(folder / "clips")
 
 
 async def settle(journal: Journal, *names: str) -> None:
@@ -156,7 +181,7 @@ def test_nothing_goes_before_every_destination_has_settled_it_and_then_photos_be
     async def use() -> None:
         desk, kept = await aged(tmp_path, JournalPolicy(keep_days=30))
         journal, photos = desk.journal, desk.photos
-        keeping = Keeping(desk, ["centre", "province"])
+        keeping = Keeping(desk, ["centre", "province"], clips_of(tmp_path))
         now = datetime.now(UTC)
         await settle(journal, "centre")
         await keeping.retire(now)
@@ -209,13 +234,13 @@ def test_what_a_destination_did_not_take_stays_until_a_policy_of_its_own(tmp_pat
         await refuse(desk, "centre", refused)
         await refuse(desk, "nobody", 5)  # a destination that is no longer one of this node's
         await settle(journal, "centre", "centre#photos")
-        keeping = Keeping(desk, ["centre"])
+        keeping = Keeping(desk, ["centre"], clips_of(tmp_path))
         await retired_to(keeping, desk, firsts[1])
         assert journal.first_seq() == firsts[1] <= refused < firsts[2]
         assert next(photo for photo in kept if desk.photos.has(photo)) == spared
         assert not desk.photos.has(kept[kept.index(spared) + 1])
         await refuse(desk, "centre", refused - 1)  # heard of later, as after a restart of the centre
-        again = Keeping(desk, ["centre"])
+        again = Keeping(desk, ["centre"], clips_of(tmp_path))
         for each in (keeping, again):
             await each.retire(datetime.now(UTC))
             assert each._refused == {refused - 1, refused} and journal.first_seq() == firsts[1]
@@ -238,7 +263,7 @@ def test_only_what_was_refused_since_is_looked_at(tmp_path: Path) -> None:
             asked.append(self.number)
             return honest(self, source, prefix)
 
-        keeping = Keeping(desk, ["centre", "province"])
+        keeping = Keeping(desk, ["centre", "province"], clips_of(tmp_path))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Volume, "keys_of", counted)
             for destination, seq in (("centre", 7), ("province", 450)):
@@ -278,12 +303,51 @@ def test_a_node_that_was_killed_while_photos_were_removed_goes_on_and_records_it
         remove = photos.remove
         with monkeypatch.context() as dying:
             dying.setattr(photos, "remove", lambda digests: remove(sorted(digests)[:killed_after]))
-            await Keeping(desk, ["centre"]).retire(datetime.now(UTC))
+            await Keeping(desk, ["centre"], clips_of(tmp_path)).retire(datetime.now(UTC))
         assert sum(map(photos.has, kept)) == 2 - killed_after
-        await Keeping(desk, ["centre"]).retire(datetime.now(UTC))
+        await Keeping(desk, ["centre"], clips_of(tmp_path)).retire(datetime.now(UTC))
         assert not any(map(photos.has, kept))
         (retired,) = [r.body for r in journal.replay() if isinstance(r.body, Retired)]
         assert (retired.what, retired.first_seq, retired.last_seq, retired.files) == ("photos", 1, 2, 2)
+        journal.close()
+
+    asyncio.run(use())
+
+
+def test_clips_go_by_age_with_a_record_and_records_stay_as_long_as_clips_they_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.desk.REPLAYED", 0)
+
+    async def use() -> None:
+        clips = clips_of(tmp_path)
+        desk, _ = await aged(tmp_path, JournalPolicy(keep_days=30), clips=clips)
+        journal, now = desk.journal, datetime.now(UTC)
+        await settle(journal, "centre", "centre#photos")
+        written = [r for r in journal.replay() if isinstance(r.body, Filmed)]
+        films = {r.seq: r.body.clip for r in written if r.body.clip}
+        old = {r.seq for r in written if r.at < now - timedelta(days=60)}
+        await Keeping(desk, [], clips).retire(now)
+        assert all(map(clips.has, films.values())), "without a policy they stay"
+        desk.site = msgspec.structs.replace(desk.site, video=VideoPolicy(keep_days=60))
+        for _ in range(2):  # a second run of the node finds nothing more
+            keeping = Keeping(desk, ["centre"], clips)
+            await keeping.retire(now)
+            assert {seq for seq, clip in films.items() if not clips.has(clip)} == old
+        (retired,) = [
+            r.body
+            for r in journal.replay(journal.first_seq() - 1)
+            if isinstance(r.body, Retired) and r.body.what == "clips"
+        ]
+        assert (retired.files, retired.first_seq) == (len(old), 1) and len(films) > len(old) > 30
+        assert retired.size_bytes == sum(map(len, FILMS[: len(old)]))
+        assert retired.policy == "[video] keep_days = 60" and max(old) <= retired.last_seq < max(films)
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            await keeping.retire(now)
+            if journal.first_seq() > 1:
+                break
+        assert 1 < journal.first_seq() <= retired.last_seq + 1, "what names a clip that is kept is kept"
         journal.close()
 
     asyncio.run(use())

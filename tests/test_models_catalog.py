@@ -12,7 +12,7 @@ from models.catalog import WeightsError, catalog, joint_digest, locate, verified
 
 
 def test_every_weight_of_the_catalog_is_there_and_is_the_right_one() -> None:
-    assert len(catalog().weights) == 5
+    assert len(catalog().weights) == 7
     for name, weight in catalog().weights.items():
         assert len(verified(name)) > 1_000_000
         assert weight.licence.startswith("Apache-2.0")
@@ -28,6 +28,18 @@ def test_a_missing_file_names_it() -> None:
     weight = msgspec.structs.replace(catalog().weights["reader-v4"], path="rapidocr_onnxruntime/none.onnx")
     with pytest.raises(WeightsError, match=r"has no rapidocr_onnxruntime/none\.onnx"):
         locate("reader-v4", weight)
+
+
+def test_a_missing_weight_of_our_own_names_it() -> None:
+    weight = msgspec.structs.replace(catalog().weights["vin-voter"], path="weights/none.onnx")
+    with pytest.raises(WeightsError, match=r"vin-voter: .*weights/none\.onnx is not there"):
+        locate("vin-voter", weight)
+
+
+def test_weights_of_our_own_are_small_enough_to_be_kept_with_the_code() -> None:
+    for weight in catalog().weights.values():
+        if not weight.package:
+            assert locate("own", weight).stat().st_size < 8_000_000
 
 
 def test_altered_weights_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from models.cli import review_photos
+from models.stages import STAGES
 from tests.models_parts import car_photo, label_photo
 
 
@@ -49,6 +50,7 @@ def test_good_files_give_status_0_and_every_field(tmp_path: Path) -> None:
     )
     assert line["score"] < 0 < line["confidence"] <= 1
     assert [each["c"] for each in line["characters"]] == list("LTEST8N76HT132923")
-    assert {"plate_type", "box", "ms", "model", "reasons"} <= set(line)
+    assert {"plate_type", "box", "ms", "model", "reasons", "probability"} <= set(line)
+    assert set(line["stages_ms"]) == set(STAGES)
     _, (unclaimed,) = reviewed("vin", [photo], None)
     assert (unclaimed["agree"], unclaimed["score"], unclaimed["expected"]) == (None, None, None)

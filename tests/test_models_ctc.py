@@ -104,6 +104,38 @@ def test_best_path_under_a_pattern_is_the_best_of_all_paths(
     assert legal[tuple(columns)] == pytest.approx(weight, abs=1e-9)
 
 
+@given(seed=st.integers(0, 10_000), length=st.integers(3, 9))
+@settings(max_examples=40, deadline=None)
+def test_patterns_searched_together_give_what_each_gives_alone(seed: int, length: int) -> None:
+    rng, frames = np.random.default_rng(seed), random_frames(seed, length)
+    patterns = [rng.random((3, SYMBOLS)) < 0.7 for _ in range(3)]
+    for pattern in patterns:
+        pattern[:, 0] = False
+    together = ctc.best_paths(frames, patterns)
+    for (columns, score), pattern in zip(together, patterns, strict=True):
+        alone, best = ctc.best_path(frames, pattern)
+        assert same(score, best)
+        assert score < IMPOSSIBLE or columns == alone
+
+
+def test_rivals_too_unlikely_for_a_float_are_still_told_apart() -> None:
+    frames = np.full((120, SYMBOLS), np.log(ctc.FLOOR))
+    frames[:, 1], frames[60:, 1], frames[60:, 2] = 0.0, np.log(ctc.FLOOR), 0.0
+    frames[:, 3] = np.log(ctc.FLOOR) - np.arange(120) / 120
+    found = ctc.likelihood(frames, [1, 2])
+    assert found.text == pytest.approx(0.0, abs=1e-6)
+    # 3 instead of 2, held for one frame, the blank for the others: 60 frames at the floor
+    assert found.rivals[1, 3] == pytest.approx(60 * np.log(ctc.FLOOR) + np.log(60.0), abs=6.0)
+    assert found.rivals[1, 3] < -1000
+
+
+def test_the_place_of_a_symbol_is_the_frame_that_holds_it() -> None:
+    rows = [0, 1, 0, 0, 2, 2, 0, 1, 0]
+    frames = np.log(np.maximum(np.eye(SYMBOLS)[rows], ctc.FLOOR))
+    assert ctc.moments(frames, [1, 2, 1]) == pytest.approx([1, 4.5, 7], abs=1e-3)
+    assert ctc.moments(frames, [2, 1], edge=1) == pytest.approx([4.5, 7], abs=1e-3)
+
+
 def test_greedy_collapses_repeats_and_drops_blanks() -> None:
     frames = np.log(np.eye(3)[[0, 1, 1, 0, 1, 2, 2]] + ctc.FLOOR)
     assert ctc.greedy(frames) == [1, 1, 2]

@@ -7,14 +7,17 @@ from lanes.vin import ALPHABET as VIN_ALPHABET
 from models.claims import Judge
 from models.ctc import FLOOR, Frames, fits
 from models.grammar import (
+    MISCOUNTED,
     RARE,
     STAR,
+    UNKNOWN_MAKER,
     check_holds,
     plate_alphabet,
     plate_forms,
     plate_symbols,
     vin_alphabet,
     vin_forms,
+    vin_plausible,
 )
 
 PLATES = plate_alphabet(list(plate_symbols()))
@@ -145,13 +148,57 @@ def test_an_illegal_claim_does_not_lead_the_rare_form_it_was_altered_from() -> N
     assert judge.margin(views, "使12345D", read) == pytest.approx(np.log(0.14 / 0.85), abs=1e-6)
 
 
-def test_near_ties_come_in_order_and_include_two_changes() -> None:
-    judge = Judge(VINS, vin_forms(VINS), edge=STAR)
-    vin = "LTEST8N76HT132923"
+def vin_judge() -> Judge:
+    return Judge(VINS, vin_forms(VINS), edge=STAR, plausible=vin_plausible(VINS))
+
+
+@pytest.mark.parametrize(
+    "vin", ["LTEST8N76HT132923", "WVWZZZ1KZ8M317048", "1C3APE9LX5X056928", "WWWZZZ1KZ5B158883"]
+)
+def test_the_prior_of_each_change_is_that_of_the_changed_text(vin: str) -> None:
+    plausible = vin_plausible(VINS)
+    _, near = plausible(VINS.encode(vin))
+    for row in range(17):
+        for k, c in enumerate(VINS.symbols[:-1], start=1):
+            changed = vin[:row] + c + vin[row + 1 :]
+            own, _ = plausible(VINS.encode(changed))
+            assert near[row, k] == own, changed
+
+
+def test_check_digit_and_maker_make_a_vin_plausible() -> None:
+    plausible = vin_plausible(VINS)
+    assert plausible(VINS.encode("LTEST1A27R0000001"))[0] == 0.0
+    assert plausible(VINS.encode("LTEST1A20R0000001"))[0] == MISCOUNTED
+    assert plausible(VINS.encode("WWWZZZ1KZ5B158883"))[0] == UNKNOWN_MAKER
+    assert plausible(VINS.encode("WVWZZZ1KZ5B158883"))[0] == 0.0
+
+
+def test_a_near_tie_is_read_as_the_vin_whose_check_digit_holds() -> None:
+    judge, vin = vin_judge(), "LTEST8N76HT132923"
     mixes = sure(vin)
-    mixes[15], mixes[16] = {"2": 0.8, "1": 0.2}, {"3": 0.6, "2": 0.4}
-    ties = judge.near_ties([frames_of(judge, *mixes)], vin, 3.0)
-    assert ties == [vin[:16] + "2", vin[:15] + "13", vin[:15] + "12"]
+    mixes[16] = {"8": 0.7, "3": 0.3}
+    decoded = judge.decode([frames_of(judge, *mixes)])
+    assert decoded is not None
+    assert decoded.text == vin
+
+
+def test_two_changes_are_made_when_both_together_make_the_check_digit_hold() -> None:
+    judge, vin = vin_judge(), "LTEST8N76HT132923"
+    mixes = sure(vin)
+    mixes[14], mixes[16] = {"B": 0.0, "8": 0.6, "9": 0.4}, {"8": 0.6, "3": 0.4}
+    views = [frames_of(judge, *mixes)]
+    decoded = judge.decode(views)
+    assert decoded is not None
+    assert decoded.text != vin
+    assert judge.likelier(views, decoded, 6.0).text == vin
+
+
+def test_what_is_clear_is_read_however_implausible() -> None:
+    judge, vin = vin_judge(), "LTEST8N76HT132928"
+    views = [frames_of(judge, *sure(vin))]
+    decoded = judge.decode(views)
+    assert decoded is not None
+    assert judge.likelier(views, decoded, 6.0).text == vin
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,17 @@ def test_it_names_every_kind_of_device_and_every_role_a_lane_measures() -> None:
     assert {station.kind for lane in site.lanes for station in lane.stations} == set(ROLES)
 
 
+def test_a_folder_of_results_starts_at_the_site_files_own(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(TEXT.replace('"/var/outline"', '"results"'), "utf-8")
+    folders = {
+        each.kind: each.config.folder
+        for each in settings.load(path).devices
+        if each.role in ("outline", "road") and hasattr(each.config, "folder")
+    }
+    assert folders == {"outline-file": (tmp_path / "results").resolve(), "road-file": Path("/var/road")}
+
+
 def test_it_names_every_table() -> None:
     assert set(RAW) == {field.encode_name for field in msgspec.structs.fields(SiteFile)}
 

@@ -25,7 +25,7 @@ from central_sync.registry.accept import Policy, accept
 from central_sync.registry.answers import answer
 from central_sync.registry.detail import detail
 from central_sync.registry.directive_routes import add_directives
-from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.engines import close, create_all, open_engine
 from central_sync.registry.evidence_routes import add_evidence
 from central_sync.registry.form_routes import Printer, add_forms
 from central_sync.registry.guard import SecurityHeaders, read_body
@@ -91,7 +91,7 @@ def build_app(settings: RegistrySettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        registry.engine.dispose()
+        await run_in_threadpool(close, registry.engine)
 
     app = FastAPI(
         title="Chayan registry",

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ LOCK = "chayan_lock"  # engine option: held while a SQLite transaction writes
 BUSY_MS = 15_000  # another process, such as a backup or a replica, may hold file or row for a while
 FROZEN_MS = 60_000  # PostgreSQL: a replica whose machine died in a transaction keeps its locks no longer
 VALUE_STATES = ("22", "23", "54")  # SQLSTATE: data exception, constraint violation, limit exceeded
+RETURN_S = 5.0  # a connection that is still at work when the registry stops is waited for so long
 CONNECT_S = "10"  # PostgreSQL: one try at an address that does not answer
 
 
@@ -46,6 +48,15 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(url, pool_pre_ping=True, pool_size=8)
     sa.event.listen(engine, "connect", _bounded)
     return engine
+
+
+def close(engine: sa.Engine) -> None:
+    """Closes every connection, those of requests that are still at work once these are done."""
+    pool, end = engine.pool, time.monotonic() + RETURN_S
+    assert isinstance(pool, sa.pool.QueuePool)
+    while pool.checkedout() and time.monotonic() < end:
+        time.sleep(0.01)
+    engine.dispose()
 
 
 def create_all(engine: sa.Engine) -> None:

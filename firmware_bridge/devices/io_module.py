@@ -36,7 +36,7 @@ class IoModule(RegisterDevice):
             contact.forget()
         await self._outputs.begin()
         clock = asyncio.get_running_loop()
-        read_back_at = clock.time()
+        read_back_at = due = clock.time()
         while True:
             began = clock.time()
             image = await read_image(self._client, self._plan)
@@ -49,7 +49,8 @@ class IoModule(RegisterDevice):
             elif not self._client.connected:  # a module that is only written to
                 raise ModbusLost(f"{self.name}: the connection was lost")
             await self._tell_news(tell, image, began)
-            await asyncio.sleep(max(0.0, began + 1 / self._config.rate_hz - clock.time()))
+            due = next_poll(due, 1 / self._config.rate_hz, clock.time())
+            await asyncio.sleep(max(0.0, due - clock.time()))
 
     async def _tell_news(self, tell: Tell, image: Image, now: float) -> None:
         for sensor, contact in zip(self._config.inputs, self._contacts, strict=True):
@@ -65,6 +66,11 @@ class IoModule(RegisterDevice):
     def outputs(self) -> dict[tuple[str, str], bool | None]:
         """Last known level of each output; None for one that cannot be read and was not switched yet."""
         return dict(self._outputs.levels)
+
+
+def next_poll(due: float, period: float, now: float) -> float:
+    """When the poll after that of ``due`` is due: late wakings do not add up, missed ones are not made up."""
+    return max(due + period, now)
 
 
 def _contact(config: Config, sensor: Input) -> Contact:

@@ -28,7 +28,7 @@ RHYTHM_S = 3 * PROBE_S
 class Config(FieldMap, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Folder and names of the results, what is in them, how long to wait."""
 
-    folder: Annotated[str, Meta(min_length=1)]
+    folder: Path
     pattern: Annotated[str, Meta(pattern="^[^/]+$")] = "*"
     overwrites: bool = False
     closing: str = ""
@@ -66,7 +66,7 @@ class ResultFile:
         self.name = name
         self.source = f"virtual+file://{name}" if config.simulated else f"file://{name}"
         self._config, self._wanted = config, wanted
-        self._folder = Path(config.folder)
+        self._folder = config.folder
         self._taken: set[tuple[str, str]] = set()
         self._lock = asyncio.Lock()
 

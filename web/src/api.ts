@@ -193,6 +193,8 @@ export interface Review {
   confidence?: Amount;
   characters?: Character[];
   score?: Amount | null;
+  /** Of the claim, at even odds. */
+  probability?: Amount | null;
   reasons?: string[];
   model?: string;
 }
