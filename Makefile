@@ -8,7 +8,7 @@ ARGS ?=
 # two workers: the tests start real servers and browsers
 WORKERS ?= 2
 
-.PHONY: help setup pages demo test check bench chaos mutants fuzz browser clean
+.PHONY: help setup pages demo test check bench chaos mutants fuzz browser train-corners clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ mutants: setup ## changes of the deciding modules that no test finds (an hour or
 fuzz: setup ## millions of inputs for every codec of a device: make fuzz ARGS="--inputs 10000000 --only jx"
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes -r deploy/locks/fuzz.txt
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+train-corners: setup ## the corner finder, from photos: make train-corners ARGS="--photos DIR --work DIR"; needs torch
+	@$(BIN)/python -m models.training.corners_net $(ARGS)
 
 clean: ## remove what was built
 	rm -rf $(VENV) web/dist web/node_modules build dist

@@ -15,7 +15,7 @@ from lanes.spelling import fold
 from lanes.vin import fold_vin
 from models.catalog import ClaimLimits, Thresholds, catalog, joint_digest
 from models.claims import Judge
-from models.corners import CornerFinder
+from models.corners import CornerFinder, LandmarkFinder
 from models.images import Image, box_of, decode
 from models.lines import LineFinder, LineReader
 from models.locator import VinLocator
@@ -32,10 +32,10 @@ from models.voter import Voter
 __all__ = ("Reading", "Reviewer", "Subject", "decide", "questions_for", "subject_of", "to_body")
 
 Subject: TypeAlias = Literal["plate", "vin", "scene"]
-PLATE_MODEL = "plate-2 clp_det+plate-reader+PP-OCRv4"
+PLATE_MODEL = "plate-2 outline+plate-reader+PP-OCRv4"
 VIN_MODEL = "vin-2 PP-OCRv6+vin-voter"
 QUALITY_MODEL = "quality-1"
-PLATE_WEIGHTS = ("plate-corners", "lines-v4", "reader-v4", "plate-reader")
+PLATE_WEIGHTS = ("plate-outline", "plate-corners", "lines-v4", "reader-v4", "plate-reader")
 VIN_WEIGHTS = ("lines-v6", "reader-v6", "vin-locator", "vin-voter")
 
 # Shots by zpzl (domain notes 2.5, F): front left, rear right, VIN; "gate" is the plate camera's photo.
@@ -87,8 +87,11 @@ class Reviewer:
     @cached_property
     def plates(self) -> PlateReader:
         """The reader of plates; its weights are loaded now."""
-        corners, lines, reader, net = (Session(name, threads=self._threads) for name in PLATE_WEIGHTS)
-        return PlateReader(CornerFinder(corners), LineFinder(lines), LineReader(reader), PlateNet(net))
+        outline, corners, lines, reader, net = (
+            Session(name, threads=self._threads) for name in PLATE_WEIGHTS
+        )
+        finder = CornerFinder(outline, LandmarkFinder(corners))
+        return PlateReader(finder, LineFinder(lines), LineReader(reader), PlateNet(net))
 
     @cached_property
     def vins(self) -> VinReader:

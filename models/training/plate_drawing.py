@@ -1,9 +1,9 @@
 """Draws flat plates of every kind of GA 36: their ground, their characters in place, their text.
 
-Character shapes are the 227 bitmaps of github Pengfei8324/chinese_license_plate_generator (MIT), named by their
-folder and never part of the project; what it lacks, and everything where no folder is given, is drawn in a font.
-Places of characters are that generator's (single 440 x 140 mm, new energy 480 x 140, double 440 x 220: F); those
-of armed forces, rescue and aviation plates, and all colours, are M.
+Character shapes are the 227 bitmaps of github Pengfei8324/chinese_license_plate_generator (MIT), named by
+their folder and never part of the project; what it lacks, and everything where no folder is given, is drawn
+in a font. Places of characters are that generator's (single 440 x 140 mm, new energy 480 x 140, double
+440 x 220: F); those of armed forces, rescue and aviation plates, and all colours, are M.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ WHITE, BLACK, RED = (245, 245, 245), (18, 16, 16), (40, 30, 205)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A kind of plate: how often it is drawn, its ground and colour name, its text, layers and marks in red."""
+    """A kind of plate: how often it is drawn, ground, colour name, text, layers and marks in red."""
 
     share: float
     ground: str
