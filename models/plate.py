@@ -5,7 +5,7 @@ told then is what both make likeliest under the grammar.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ SURE, CLEAR = 0.95, -1.0  # confidence and log P from which the net needs no ref
 STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
 PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as a plate
 SEARCH_SIDES = (640, 960)
+CROP_SIDE = 480  # pixels; a plate-shaped picture no larger is first read as it is
 LINES_SIDE = 736
 VIVID = 70  # saturation (0 to 255) from which a pixel has a colour
 HUES = (("yellow", 10, 35), ("green", 35, 90), ("blue", 90, 135))  # OpenCV hue, 0 to 180
@@ -66,20 +67,26 @@ class PlateReader:
 
     def find(self, image: Image) -> list[PlateText]:
         """Plates by their corners, else the picture itself if it could be a crop, else its text lines."""
+        if _crop_sized(image):
+            whole = self._read(image, _whole(image), ask=False)
+            if whole is not None and _sure(whole.decoded):
+                return [whole]
         found: list[PlateText] = []
         for regions in self._searches(image):
             found += self._read_all(image, regions)
             if any(is_plate(plate) for plate in found):
                 break
-        return sorted(found, key=_prominence, reverse=True)
+        best = _clearness if _crop_sized(image) else _prominence
+        return sorted(found, key=best, reverse=True)
 
     def _searches(self, image: Image) -> Iterator[list[Quad]]:
         """Regions to read, the cheapest search first."""
-        for side in SEARCH_SIDES:
-            if side == SEARCH_SIDES[0] or max(image.shape[:2]) > SEARCH_SIDES[0]:
-                yield [found.quad for found in self._corners.find(image, side)]
         whole = _whole(image)
-        if _plate_shaped(whole):
+        crop = [whole] if _crop_sized(image) else []
+        yield crop + [found.quad for found in self._corners.find(image, SEARCH_SIDES[0])]
+        if max(image.shape[:2]) > SEARCH_SIDES[0]:
+            yield [found.quad for found in self._corners.find(image, SEARCH_SIDES[1])]
+        if not crop and _plate_shaped(whole):
             yield [whole]
         lines = self._lines.find(image, LINES_SIDE)
         yield [line.quad for line in lines if _plate_shaped(line.quad)]
@@ -88,25 +95,26 @@ class PlateReader:
         read = (self._read(image, quad) for quad in quads)
         return [plate for plate in read if plate is not None]
 
-    def _read(self, image: Image, quad: Quad) -> PlateText | None:
-        """The better reading of a region as one line or as two."""
-        line = _Try(flats=[flattened(image, grown(quad, *margins)) for margins in NET_VIEWS])
-        line.seen = self._net.read(line.flats)
+    def _read(self, image: Image, quad: Quad, *, ask: bool = True) -> PlateText | None:
+        """The better reading of a region as one line or as two; ``ask`` the referee where it is not sure."""
+        line = self._tried([flattened(image, grown(quad, *margins)) for margins in NET_VIEWS])
         tries = [line]
         width, height = sides(quad)
         if width < DOUBLE_ASPECT * height < 4 * width or line.seen[0].layered > LAYERED:
-            flats = [one_line(rectify(image, grown(quad, m, m), width=440, height=220)) for m in LAYER_VIEWS]
-            tries.append(_Try(flats=flats, seen=self._net.read(flats), layers=2))
-        for each in tries:
-            each.views = [self._own.frames(seen.frames) for seen in each.seen]
-            each.decoded = self.judge.decode(each.views)
-        best = max(tries, key=lambda each: each.decoded.log_p if each.decoded else NEVER)
-        if _sure(best.decoded):
-            return self._told(quad, best, line)
-        for each in tries:
-            self._refereed(image, quad, each)
-        best = max(tries, key=lambda each: each.decoded.log_p if each.decoded else NEVER)
-        return self._told(quad, best, line)
+            flats = [rectify(image, grown(quad, m, m), width=440, height=220) for m in LAYER_VIEWS]
+            tries.append(self._tried([one_line(flat) for flat in flats], layers=2))
+        best = max(tries, key=_log_p)
+        if ask and not _sure(best.decoded):
+            for each in tries:
+                self._refereed(image, quad, each)
+            best = max(tries, key=_log_p)
+        return _told(quad, best, line)
+
+    def _tried(self, flats: list[Image], layers: int = 1) -> "_Try":
+        """What the net alone makes of some flat views."""
+        seen = self._net.read(flats)
+        views = [self._own.frames(each.frames) for each in seen]
+        return _Try(flats=flats, seen=seen, layers=layers, views=views, decoded=self.judge.decode(views))
 
     def _refereed(self, image: Image, quad: Quad, each: "_Try") -> None:
         """Adds the referee's views, until both are sure."""
@@ -125,33 +133,38 @@ class PlateReader:
             if _sure(each.decoded):
                 return
 
-    def _told(self, quad: Quad, best: "_Try", line: "_Try") -> PlateText | None:
-        if best.decoded is None:
-            return None
-        return PlateText(
-            decoded=best.decoded,
-            quad=quad,
-            plate_type=plate_type(line.flats[0], best.decoded.text),
-            views=tuple(best.views),
-            flat=best.flats[0],
-            refereed=best.refereed,
-        )
-
 
 @dataclass(kw_only=True, slots=True)
 class _Try:
     """A region read as one line or as two layers: its flat pictures, what the net saw, views, text."""
 
     flats: list[Image]
-    seen: list[Seen] = field(default_factory=list)
-    layers: int = 1
-    views: list[Frames] = field(default_factory=list)
-    decoded: Decoded | None = None
+    seen: list[Seen]
+    layers: int
+    views: list[Frames]
+    decoded: Decoded | None
     refereed: bool = False
 
 
 def _sure(decoded: Decoded | None) -> bool:
     return decoded is not None and decoded.confidence >= SURE and decoded.log_p >= CLEAR
+
+
+def _log_p(tried: _Try) -> float:
+    return tried.decoded.log_p if tried.decoded else NEVER
+
+
+def _told(quad: Quad, best: _Try, line: _Try) -> PlateText | None:
+    if best.decoded is None:
+        return None
+    return PlateText(
+        decoded=best.decoded,
+        quad=quad,
+        plate_type=plate_type(line.flats[0], best.decoded.text),
+        views=tuple(best.views),
+        flat=best.flats[0],
+        refereed=best.refereed,
+    )
 
 
 def is_plate(plate: PlateText) -> bool:
@@ -165,6 +178,11 @@ def _whole(image: Image) -> Quad:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
 
 
+def _crop_sized(image: Image) -> bool:
+    """Whether a picture is likely a plate that a camera has cut out already."""
+    return max(image.shape[:2]) <= CROP_SIDE and _plate_shaped(_whole(image))
+
+
 def _plate_shaped(quad: Quad) -> bool:
     """Whether a text line could be a plate or its lower layer: 1.5 to 7 times as long as high."""
     short, long = sorted(sides(quad))
@@ -173,6 +191,10 @@ def _plate_shaped(quad: Quad) -> bool:
 
 def _prominence(plate: PlateText) -> tuple[bool, float]:
     return is_plate(plate), plate.height_px * plate.decoded.confidence
+
+
+def _clearness(plate: PlateText) -> float:
+    return plate.decoded.log_p
 
 
 def one_line(flat: Image) -> Image:

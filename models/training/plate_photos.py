@@ -9,19 +9,27 @@ import argparse
 import csv
 import hashlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from models.corners import CornerFinder
+from models.corners import Candidate, CornerFinder, LandmarkFinder
 from models.images import Image, PhotoError, Quad, decode, sides
 from models.session import Session
 
 UNLICENSED = ("none stated", "unclear", "GPL", "repo LICENSE")
 MARGIN = 0.7  # plate heights kept around a plate of a whole photo
 FOLDS = 5
+
+
+class Finder(Protocol):
+    """What tells the corners of the plates of a photo."""
+
+    def find(self, image: Image, long_side: int) -> list[Candidate]:
+        """Plates, best score first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +55,7 @@ def licensed(row: dict[str, str]) -> bool:
     return bool(row["licence"]) and not any(word in row["licence"] for word in UNLICENSED)
 
 
-def samples(photos: Path, finder: CornerFinder) -> Iterator[Sample]:
+def samples(photos: Path, finders: Sequence[Finder]) -> Iterator[Sample]:
     """Every plate that may be trained on, once for each way its corners are told."""
     for folder in ("plates_crop", "plates_full"):
         with (photos / folder / "labels.csv").open(encoding="utf-8", newline="") as file:
@@ -58,26 +66,25 @@ def samples(photos: Path, finder: CornerFinder) -> Iterator[Sample]:
             except PhotoError as error:
                 print(f"{row['file']}: {error}")
                 continue
-            yield from _of(row, image, folder, finder)
+            yield from _of(row, image, folder, finders)
 
 
-def _of(row: dict[str, str], image: Image, folder: str, finder: CornerFinder) -> Iterator[Sample]:
+def _of(row: dict[str, str], image: Image, folder: str, finders: Sequence[Finder]) -> Iterator[Sample]:
     label = row["label"]
     text = label[:2] + label[2:].translate(str.maketrans("OI", "01"))
     layers = 2 if row.get("layout") == "double" else 1
     known = {"text": text, "colour": row["colour"], "layers": layers, "fold": fold_of(text), "folder": folder}
-    quads = [found.quad for found in finder.find(image, 960)]
+    found = [[each.quad for each in finder.find(image, 640)] for finder in finders]
     if folder == "plates_crop":
         height, width = image.shape[:2]
         whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        fitting = [quad for quad in quads[:1] if sides(quad)[0] > 0.45 * width]
+        fitting = [quad for quads in found for quad in quads[:1] if sides(quad)[0] > 0.6 * width]
         for quad in [whole, *fitting]:
             yield Sample(picture=image, quad=quad, **known)
         return
-    for quad in quads:
-        if _inside(quad, row.get("box", "")):
+    for quads in found:
+        for quad in [quad for quad in quads if _inside(quad, row.get("box", ""))][:1]:
             yield _cut(image, quad, known)
-            return
 
 
 def _inside(quad: Quad, box: str) -> bool:
@@ -103,7 +110,8 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
-    found = list(samples(chosen.photos, CornerFinder(Session("plate-corners", threads=1))))
+    outline, corners = (Session(name, threads=1) for name in ("plate-outline", "plate-corners"))
+    found = list(samples(chosen.photos, [CornerFinder(outline), LandmarkFinder(corners)]))
     rows = [tuple(getattr(sample, name) for name in Sample.__slots__) for sample in found]
     chosen.out.write_bytes(pickle.dumps(rows))
     print(f"{len(found)} samples of {len({sample.text for sample in found})} plates")
