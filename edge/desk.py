@@ -24,6 +24,7 @@ from lanes.calibration import Standing
 from lanes.checklist import Checklist, Given, checklist
 from lanes.inspection import Inspection, fold
 from lanes.judge import Evidence, Missing, measured, missing
+from lanes.missing import QUESTIONS
 from lanes.moments import Moment
 from lanes.record import AnyBody, Draft, Finding, Record
 from lanes.rulebook import Rulebook
@@ -31,7 +32,9 @@ from lanes.vehicle import Problem, Vehicle
 
 REFERENCE = "reference"  # folder of what the centre has sent: lists, rules …
 REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
-GATE_QUESTIONS = ("plate",)  # asked of the plate camera's own photo
+GATE = "gate"  # shot of the plate camera's own photo
+GATE_QUESTIONS = ("plate",)
+REUSE = "reuse"  # asked of every photo that an officer has taken, whatever the checklist asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +226,8 @@ class Desk:
     def missing(self, inspection: Inspection) -> tuple[Missing, ...]:
         """What keeps this inspection from its verdict, but for the signature."""
         wanted = self.checklist(inspection)
-        return (*missing(evidence(inspection), wanted), *self._ahead(inspection, wanted))
+        told = missing(evidence(inspection), wanted)
+        return (*told, *_unsought(inspection, wanted), *self._ahead(inspection, wanted))
 
     def _ahead(self, inspection: Inspection, wanted: Checklist) -> tuple[Missing, ...]:
         """Items nobody requires but this lane measures: the verdict waits until they are passed."""
@@ -258,7 +262,7 @@ class Desk:
                 answered = {review.question for _, review in inspection.reviews.get(seq, [])}
                 due += [
                     (inspection, seq, photo, shot, question)
-                    for question in asked.get(shot, GATE_QUESTIONS)
+                    for question in (*asked.get(shot, GATE_QUESTIONS), *(() if shot == GATE else (REUSE,)))
                     if question not in answered and self.expected(inspection, question) is not None
                 ]
         return sorted(due, key=lambda each: each[1])
@@ -313,9 +317,22 @@ def moved_key(inspection: Inspection, station: str) -> str:
     return f"{inspection.inspection}/moved/{inspection.moves}/{station or 'out'}"
 
 
+def _unsought(inspection: Inspection, wanted: Checklist) -> Iterator[Missing]:
+    """Photos of the checklist that have not been sought among the earlier ones yet."""
+    zh, en = QUESTIONS[REUSE]
+    for shot in wanted.shots:
+        seq, _ = inspection.latest_photos().get(shot.shot, (0, None))
+        if seq and all(review.question != REUSE for _, review in inspection.reviews.get(seq, [])):
+            yield Missing(
+                code=f"review:{shot.shot}:{REUSE}",
+                zh=f"{shot.zh}照片：{zh}待审核",
+                en=f"photo {shot.en}: {en} not reviewed yet",
+            )
+
+
 def _photos(inspection: Inspection) -> list[tuple[str, int, str]]:
     """(shot, seq, digest) of every photo that counts, the gate camera's first."""
     photos = [(shot, seq, taken.photo) for shot, (seq, taken) in inspection.latest_photos().items()]
     if inspection.capture is not None and inspection.capture[1].photo is not None:
-        photos.insert(0, ("gate", inspection.capture[0], inspection.capture[1].photo))
+        photos.insert(0, (GATE, inspection.capture[0], inspection.capture[1].photo))
     return photos

@@ -14,6 +14,7 @@ import typer
 
 from edge.capturing import RecordedDevice, Recording, RecordingError, read_recording
 from edge.failing import fail
+from edge.settings import decode_path
 from edge.watching import Asked, Failed
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.device import Device, Health, MeasureError, Said, push_of
@@ -209,7 +210,7 @@ def _built(recorded: RecordedDevice, sides: list[Side], broker: Broker) -> Devic
         secret.flush()
         table = _let_in(_led(recorded.config, places), secret.name)
         try:
-            config = msgspec.convert(table, kind.config, dec_hook=lambda _, text: Path(text))
+            config = msgspec.convert(table, kind.config, dec_hook=decode_path)
         except msgspec.ValidationError as error:
             raise RecordingError(f"{recorded.name}: its configuration is none of today's: {error}") from error
         return kind.build(recorded.name, config, {getattr(config, "broker", "main"): broker})

@@ -1,4 +1,4 @@
-"""The review process's routes: what is due, thresholds, answers, and what a candidate would have said."""
+"""The review process's routes: what is due, photos taken, thresholds, answers, and a candidate's."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from msgspec import Struct
 from edge.answers import answer, read_struct
 from edge.desk import Desk
 from edge.permits import ActError
-from lanes.record import Name, Reviewed, Shadowed
+from lanes.record import Name, Photographed, Reviewed, Shadowed, parse
 
 WAIT_LIMIT_S = 25.0
 
@@ -46,6 +46,11 @@ def add_reviews(app: FastAPI, desk: Desk, token: str) -> None:
         content = desk.reference.content("models")
         return answer({"due": due, "models": hashlib.sha256(content).hexdigest() if content else ""})
 
+    @app.get("/api/v1/reviews/photos")
+    async def photos(request: Request, after: int = 0) -> Response:
+        permit(request)
+        return answer(await asyncio.to_thread(taken_after, desk, after))
+
     @app.get("/api/v1/reviews/models")
     async def models(request: Request) -> Response:
         permit(request)
@@ -72,6 +77,20 @@ def add_reviews(app: FastAPI, desk: Desk, token: str) -> None:
             raise ActError(404, "no-inspection", f"没有流水号 {inspection}", "no such inspection")
         appended = await desk.append(f"{desk.prefix}reviewer", key, body, inspection)
         return answer({"seq": appended.record.seq}, 201 if appended.fresh else 200)
+
+
+def taken_after(desk: Desk, after: int) -> dict[str, Any]:
+    """Photos that officers took, of the next records after one; ``through``: the last record looked at."""
+    rows = desk.journal.rows(after)
+    told = [(row.seq, parse(row.data)) for row in rows]
+    return {
+        "photos": [
+            {"photo_seq": seq, "photo": body.photo, "shot": body.shot, "inspection": record.inspection}
+            for seq, record in told
+            if isinstance(body := record.body, Photographed) and record.inspection is not None
+        ],
+        "through": told[-1][0] if told else after,
+    }
 
 
 async def _due(desk: Desk, wait_s: float) -> list[dict[str, Any]]:

@@ -1,8 +1,12 @@
-"""The review process: asks the node which reviews are due and answers them. Its own process, no state."""
+"""The review process: asks the node which reviews are due and answers them. Its own process.
+
+Its one file, the album of prints, can be made again from the journal's photos.
+"""
 
 import asyncio
 import contextlib
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +16,21 @@ import structlog
 
 from edge.agent import stop_on_signals
 from edge.compose import worker_token
+from edge.desk import REUSE
 from edge.settings import load
 from edge.shadowing import Shadowing
 from lanes.record import Reviewed
+from models.album import Page
 from models.catalog import WeightsError, catalog, overridden
 from models.images import PhotoError
+from models.memory import give_back_large
+from models.reading import Reading
+from models.reuse import Searcher
 from models.reviewer import Reviewer, subject_of, to_body
 
+ALBUM_FILE = "reuse.sqlite"
 WAIT_S = 20.0  # one long poll
+TAKING_S = 2.0  # after which other reviews have their turn while the album is made
 AGAIN_S = (0.5, 1.0, 2.0, 5.0)  # waits while the node is away; the last one repeats
 
 log = structlog.get_logger("chayan.reviews")
@@ -28,26 +39,29 @@ log = structlog.get_logger("chayan.reviews")
 async def follow(path: Path, threads: int) -> None:
     """Reviews the photos of the node of a site file until SIGINT or SIGTERM."""
     site = load(path)
+    give_back_large()
     stop = asyncio.Event()
     stop_on_signals(stop)
-    reviewer = await asyncio.to_thread(Reviewer, threads)
     headers = {"Authorization": f"Bearer {worker_token(site.node.folder)}"}
+    reviewer, searcher = Reviewer(threads), Searcher(site.node.folder / ALBUM_FILE)
     base = f"http://{site.api.host}:{site.api.port}"
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=WAIT_S + 15) as client:
         shadow = Shadowing(site.shadow, threads, review)
-        working = asyncio.create_task(_work(client, reviewer, shadow))
+        working = asyncio.create_task(_work(client, reviewer, searcher, shadow))
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
         stopping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
+        searcher.close()
         for task in done - {stopping}:
             task.result()
 
 
-async def _work(client: httpx.AsyncClient, reviewer: Reviewer, shadow: Shadowing) -> None:
+async def _work(client: httpx.AsyncClient, reviewer: Reviewer, searcher: Searcher, shadow: Shadowing) -> None:
     away, judged_by = 0, ""
+    await asyncio.to_thread(_warmed, reviewer)
     while True:
         try:
             wait_s = 0.0 if shadow.waiting else WAIT_S
@@ -59,7 +73,11 @@ async def _work(client: httpx.AsyncClient, reviewer: Reviewer, shadow: Shadowing
                 judged_by = asked["models"]
             if not asked["due"] and shadow.waiting:
                 await shadow.compare_one(client)
-            unanswered = [due for due in asked["due"] if not await _answered(client, reviewer, shadow, due)]
+            sought = [due for due in asked["due"] if due["question"] == REUSE]
+            read = [due for due in asked["due"] if due["question"] != REUSE]
+            unanswered = [due for due in read if not await _answered(client, reviewer, due, shadow)]
+            if await take_photos(client, searcher, max((due["photo_seq"] for due in sought), default=0)):
+                unanswered += [due for due in sought if not await _answered(client, searcher, due)]
             if not unanswered:
                 away = 0
                 continue
@@ -70,6 +88,41 @@ async def _work(client: httpx.AsyncClient, reviewer: Reviewer, shadow: Shadowing
         log.warning("again", why=why, again_in_s=wait)
         away += 1
         await asyncio.sleep(wait)
+
+
+def _warmed(reviewer: Reviewer) -> None:
+    """Loads every weight, so that the first photo waits for none, and says that it has."""
+    began = time.monotonic()
+    reviewer.warm()
+    log.info("ready", warmed_in_ms=round((time.monotonic() - began) * 1000))
+
+
+async def take_photos(client: httpx.AsyncClient, searcher: Searcher, through: int) -> bool:
+    """Takes the journal's photos up to record ``through`` into the album; False when it needs another turn.
+
+    What the node no longer has is left out. Raises httpx.HTTPError while the node is away.
+    """
+    until = time.monotonic() + TAKING_S
+    while searcher.through < through:
+        if time.monotonic() > until:
+            log.info("the album is being made", through=searcher.through, of=through)
+            return False
+        answer = await client.get("/api/v1/reviews/photos", params={"after": searcher.through})
+        answer.raise_for_status()
+        told = answer.json()
+        photos = []
+        for each in told["photos"]:
+            photo = await client.get(f"/api/v1/photos/{each['photo']}")
+            if photo.status_code != httpx.codes.NOT_FOUND:
+                photo.raise_for_status()
+                photos.append((_page(each), photo.content))
+        await asyncio.to_thread(searcher.keep, photos, told["through"])
+    return True
+
+
+def _page(told: dict[str, Any]) -> Page:
+    seq, inspection = told["photo_seq"], told["inspection"]
+    return Page(seq=seq, sha256=told["photo"], inspection=inspection, shot=told["shot"])
 
 
 async def take_thresholds(client: httpx.AsyncClient, reviewer: Reviewer, sha256: str) -> None:
@@ -92,21 +145,23 @@ async def take_thresholds(client: httpx.AsyncClient, reviewer: Reviewer, sha256:
 
 
 async def _answered(
-    client: httpx.AsyncClient, reviewer: Reviewer, shadow: Shadowing, due: dict[str, Any]
+    client: httpx.AsyncClient, by: Reviewer | Searcher, due: dict[str, Any], shadow: Shadowing | None = None
 ) -> bool:
     """Whether a due question was answered; what the node refuses, such as a lost photo, stops no other."""
     try:
-        shadow.note(due, await _answer(client, reviewer, due))
+        answer = await _answer(client, by, due)
+        if shadow is not None:
+            shadow.note(due, answer)
     except httpx.HTTPStatusError as error:
         log.warning("not reviewed", photo=due["photo"], shot=due["shot"], why=str(error))
         return False
     return True
 
 
-async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, Any]) -> Reviewed:
+async def _answer(client: httpx.AsyncClient, by: Reviewer | Searcher, due: dict[str, Any]) -> Reviewed:
     photo = await client.get(f"/api/v1/photos/{due['photo']}")
     photo.raise_for_status()
-    body = await asyncio.to_thread(review, reviewer, photo.content, due)
+    body = await asyncio.to_thread(review, by, photo.content, due)
     posted = await client.post(
         "/api/v1/reviews",
         content=msgspec.json.encode({"inspection": due["inspection"], "review": body}),
@@ -115,27 +170,30 @@ async def _answer(client: httpx.AsyncClient, reviewer: Reviewer, due: dict[str, 
     return body
 
 
-def review(reviewer: Reviewer, photo: bytes, due: dict[str, Any]) -> Reviewed:
+def review(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
     """The answer to one due question."""
-    question, expected = due["question"], due["expected"] or None
     try:
-        if question == "plate":
-            reading = reviewer.plate(photo, expected)
-        elif question == "vin":
-            reading = reviewer.vin(photo, expected)
-        else:
-            subject = subject_of(due["shot"])
-            # a new car has no plate to be legible: its photo is judged as a scene
-            reading = reviewer.quality(photo, subject if due["plated"] or subject != "plate" else "scene")
+        reading = by.reuse(photo, _page(due)) if isinstance(by, Searcher) else _read(by, photo, due)
     except PhotoError as error:
         return Reviewed(
             photo_seq=due["photo_seq"],
             photo=due["photo"],
             shot=due["shot"],
-            question=question,
+            question=due["question"],
             opinion="unsure",
             model="decoder",
             expected=due["expected"],
             reasons=("not_a_photo", str(error)[:80]),
         )
     return to_body(reading, due["photo_seq"], due["photo"], due["shot"])
+
+
+def _read(reviewer: Reviewer, photo: bytes, due: dict[str, Any]) -> Reading:
+    expected = due["expected"] or None
+    if due["question"] == "plate":
+        return reviewer.plate(photo, expected)
+    if due["question"] == "vin":
+        return reviewer.vin(photo, expected)
+    subject = subject_of(due["shot"])
+    # a new car has no plate to be legible: its photo is judged as a scene
+    return reviewer.quality(photo, subject if due["plated"] or subject != "plate" else "scene")

@@ -330,7 +330,7 @@ def _with_own_paths(config: Any, folder: Path) -> Any:
 
 def _convert(path: Path, table: Mapping[str, Any], kind: Any, where: str, problems: list[str]) -> Any:
     try:
-        return msgspec.convert(dict(table), kind, strict=True, dec_hook=_decode)
+        return msgspec.convert(dict(table), kind, strict=True, dec_hook=decode_path)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at ")
         spot = place.strip("`").removeprefix("$").lstrip(".") or "the table"
@@ -338,7 +338,8 @@ def _convert(path: Path, table: Mapping[str, Any], kind: Any, where: str, proble
         return None
 
 
-def _decode(kind: type, value: Any) -> Any:
+def decode_path(kind: type, value: Any) -> Path:
+    """The ``Path`` that a table means by a string: a ``dec_hook`` of msgspec."""
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
     raise msgspec.ValidationError(f"Expected a path, got {value!r}")

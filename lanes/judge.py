@@ -118,7 +118,8 @@ def _photos(evidence: Evidence, wanted: Checklist, rulebook: Rulebook) -> Iterat
     """Identity findings plate and vin, and the quality of photos that a model or an officer doubted."""
     for shot in wanted.shots:
         for answer in answers(evidence, shot.shot, shot.questions):
-            if answer.settled and answer.review is not None:
+            silent = answer.question == "reuse" and answer.ruling is None  # no copy: nothing to tell
+            if answer.settled and answer.review is not None and not silent:
                 yield _identity(evidence, answer, answer.review[1], rulebook)
     if evidence.vehicle.plate is None:
         yield Finding(item="plate", result="not_applicable", quantity="review", arithmetic="no plate yet")
@@ -134,7 +135,7 @@ def _identity(evidence: Evidence, answer: Answer, review: Reviewed, rulebook: Ru
         result = "pass" if ruled.decision == "pass" else "fail"
         reason = f"officer {ruled.officer} ruled {ruled.decision}: {ruled.reason} (model: {review.opinion})"
     return Finding(
-        item=answer.shot if answer.question == "quality" else answer.question,
+        item=answer.question if answer.question in ("plate", "vin") else answer.shot,
         result=result,
         quantity="review",
         value=review.text,

@@ -14,6 +14,7 @@ QUESTIONS = {
     "plate": ("号牌", "plate"),
     "vin": ("车辆识别代号", "VIN"),
     "quality": ("照片质量", "photo quality"),
+    "reuse": ("照片是否重复使用", "reuse of the photo"),
 }
 _Reading: TypeAlias = BrakeMeasured | SideslipMeasured | Instrumental
 

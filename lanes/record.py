@@ -650,13 +650,25 @@ class Character(Struct, frozen=True):
     p: Decimal
 
 
+class Earlier(Struct, frozen=True, kw_only=True):
+    """A photo that was taken before: its digest, record, inspection and shot."""
+
+    photo: Sha256
+    photo_seq: int
+    inspection: Name
+    shot: Name
+
+
 class Reviewed(Body, frozen=True, kw_only=True, tag="reviewed"):
-    """What a model thinks of a photo. It advises; it never passes or fails a vehicle."""
+    """What a model thinks of a photo. It advises; it never passes or fails a vehicle.
+
+    Question ``reuse``: ``earlier`` is the photo of which this is a copy, ``searched`` how many were sought.
+    """
 
     photo_seq: int
     photo: Sha256
     shot: Name
-    question: Literal["plate", "vin", "quality"]
+    question: Literal["plate", "vin", "quality", "reuse"]
     opinion: Opinion
     model: Name
     weights_sha256: Sha256 | None = None
@@ -670,6 +682,8 @@ class Reviewed(Body, frozen=True, kw_only=True, tag="reviewed"):
     reasons: tuple[Name, ...] = ()
     took_ms: int = 0
     probability: Decimal | None = None
+    earlier: Earlier | None = None
+    searched: int = 0
 
 
 class Shadowed(Body, frozen=True, kw_only=True, tag="shadowed"):

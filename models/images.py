@@ -18,6 +18,9 @@ Quad = NDArray[np.float32]  # (4, 2): top left, top right, bottom right, bottom 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels of the upright photo
 
 MAX_PIXELS = 50_000_000
+WORK_PIXELS = 13_000_000  # a photo with more is made smaller by a whole factor as it is decoded
+LESSER_PIXELS = 26_000_000  # of what cannot be made smaller as it is decoded: all but JPEG
+FACTORS = (1, 2, 4, 8)  # by which JPEG can be made smaller as it is decoded
 MIN_SIDE = 16
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")  # phones' MPO comes in by JPEG
 ORIENTATION = 0x0112  # EXIF tag
@@ -37,21 +40,50 @@ class PhotoError(Exception):
     """The bytes cannot be used as a photo; the text says why."""
 
 
-@stage("open")
 def decode(content: bytes) -> Image:
     """The upright BGR image in ``content``; raises PhotoError. Beyond 50 megapixels nothing is decoded."""
+    return _decoded(content, 1)[0]
+
+
+def decode_small(content: bytes, side: int) -> Image:
+    """The same, smaller by a factor that leaves a long side of at least ``side`` pixels."""
+    return _decoded(content, side=side)[0]
+
+
+def decode_for_work(content: bytes) -> tuple[Image, int]:
+    """The same with at most WORK_PIXELS, and the factor by which it was made smaller.
+
+    What is no JPEG must be decoded whole first: beyond LESSER_PIXELS it raises PhotoError.
+    """
+    return _decoded(content)
+
+
+@stage("open")
+def _decoded(content: bytes, factor: int | None = None, *, side: int = 0) -> tuple[Image, int]:
     if not content:
         raise PhotoError("the file is empty (0 bytes)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of sizes and of odd metadata; sizes are judged here
         image = _opened(content)
-        _check_size(*image.size)
+        lossless = image.format != "JPEG" and factor is None
+        _check_size(*image.size, LESSER_PIXELS if lossless else MAX_PIXELS)
+        factor = factor or _factor(image.size, side)
         try:
+            if image.format == "JPEG":
+                image.draft(None, (-(-image.width // factor), -(-image.height // factor)))
             image.load()
-            upright = _upright(image).convert("RGB")
+            whole = image if image.format == "JPEG" or factor == 1 else image.convert("RGB").reduce(factor)
+            upright = _upright(whole).convert("RGB")
         except BROKEN as error:
             raise PhotoError(f"the image is damaged or cut short: {error}") from error
-    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1])
+    return np.ascontiguousarray(np.asarray(upright)[:, :, ::-1]), factor
+
+
+def _factor(size: tuple[int, int], side: int) -> int:
+    """The least factor that leaves WORK_PIXELS, or the greatest that leaves ``side``."""
+    if side:
+        return max(each for each in FACTORS if each == 1 or max(size) >= side * each)
+    return min(each for each in FACTORS if size[0] * size[1] <= WORK_PIXELS * each**2)
 
 
 def _opened(content: bytes) -> Pillow.Image:
@@ -65,9 +97,9 @@ def _opened(content: bytes) -> Pillow.Image:
         raise PhotoError(f"the image header is damaged: {error}") from error
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        limit = MAX_PIXELS // 1_000_000
+def _check_size(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        limit = most // 1_000_000
         raise PhotoError(f"the image is {width} x {height} pixels; at most {limit} megapixels are read")
     if min(width, height) < MIN_SIDE:
         raise PhotoError(f"the image is {width} x {height} pixels; each side needs at least {MIN_SIDE}")

@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from lanes.record import Character, Opinion, Reviewed
+from lanes.record import Character, Earlier, Opinion, Reviewed
 from models.images import Box
 
-Question: TypeAlias = Literal["plate", "vin", "quality"]
+Question: TypeAlias = Literal["plate", "vin", "quality", "reuse"]
 PLACES = Decimal("0.0001")
 
 
@@ -33,6 +33,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     weights_sha256: str | None = None
     took_ms: int = 0
+    earlier: Earlier | None = None
+    searched: int = 0
 
 
 def decimal(value: float) -> Decimal:

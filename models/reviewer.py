@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 import msgspec
+import numpy as np
 
 from lanes.record import Character, Opinion
 from lanes.spelling import fold
@@ -16,7 +17,7 @@ from lanes.vin import fold_vin
 from models.catalog import ClaimLimits, Thresholds, catalog, joint_digest
 from models.claims import Judge
 from models.corners import CornerFinder, LandmarkFinder
-from models.images import Image, box_of, decode
+from models.images import Box, Image, box_of, decode, decode_for_work
 from models.lines import LineFinder, LineReader
 from models.locator import VinLocator
 from models.plate import PlateReader, PlateText, is_plate
@@ -65,7 +66,13 @@ class _Seen:
     digest: str
     subject: Subject
     image: Image
+    factor: int
     texts: Sequence[PlateText | VinText]
+
+    def box(self, text: PlateText | VinText) -> Box:
+        """The box of a text in pixels of the photo as it was taken."""
+        x, y, width, height = box_of(text.quad, self.image.shape)
+        return x * self.factor, y * self.factor, width * self.factor, height * self.factor
 
 
 class Reviewer:
@@ -98,6 +105,12 @@ class Reviewer:
         """The reader of VINs; its weights are loaded now."""
         lines, reader, locator, voter = (Session(name, threads=self._threads) for name in VIN_WEIGHTS)
         return VinReader(LineFinder(lines), LineReader(reader), VinLocator(locator), Voter(voter))
+
+    def warm(self) -> None:
+        """Loads all weights and runs each once, so that the first photo waits for nothing."""
+        blank = np.full((64, 320, 3), 127, np.uint8)
+        self.plates.find(blank)
+        self.vins.find(blank)
 
     def plate(self, data: bytes, expected: str | None = None) -> Reading:
         """The plate of a photo, and whether it is ``expected``."""
@@ -132,7 +145,7 @@ class Reviewer:
             model=QUALITY_MODEL + self._chosen,
             opinion="agree" if not reasons else "unsure" if soft else "disagree",
             score=decimal(found.sharpness),
-            box=box_of(seen.texts[0].quad, seen.image.shape) if seen.texts else None,
+            box=seen.box(seen.texts[0]) if seen.texts else None,
             reasons=reasons,
         )
         return _timed(reading, began)
@@ -147,13 +160,13 @@ class Reviewer:
         digest = hashlib.sha256(data).hexdigest()
         last = self._last
         if last is None or (last.digest, last.subject) != (digest, subject):
-            image = decode(data)
+            image, factor = decode_for_work(data)
             texts: Sequence[PlateText | VinText] = ()
             if subject == "plate":
                 texts = [plate for plate in self.plates.find(image) if is_plate(plate)]
             elif subject == "vin":
                 texts = [vin for vin in self.vins.find(image) if is_vin(vin)]
-            self._last = last = _Seen(digest=digest, subject=subject, image=image, texts=texts)
+            self._last = last = _Seen(digest=digest, subject=subject, image=image, factor=factor, texts=texts)
         return last
 
 
@@ -167,12 +180,12 @@ def _answered(seen: _Seen, blank: Reading, judge: Judge, limits: Thresholds) -> 
         return msgspec.structs.replace(blank, reasons=_doubts(seen, limits))
     if not blank.expected or not judge.alphabet.knows(blank.expected):
         why = "not_legal" if blank.expected else "nothing_expected"
-        return _described(blank, seen.texts[0], seen.image, reasons=(why, *_doubts(seen, limits)))
+        return _described(blank, seen, 0, reasons=(why, *_doubts(seen, limits)))
     at, margin, opinion = decide(seen.texts, blank.expected, judge, limits)
     reasons = {"agree": (), "disagree": ("differs",), "unsure": _doubts(seen, limits) or ("ambiguous",)}[
         opinion
     ]
-    described = _described(blank, seen.texts[at], seen.image, reasons=reasons)
+    described = _described(blank, seen, at, reasons=reasons)
     return msgspec.structs.replace(
         described, opinion=opinion, score=decimal(margin), probability=worth(margin, seen.texts[0], limits)
     )
@@ -226,9 +239,8 @@ def _limits_of(text: PlateText | VinText, thresholds: Thresholds) -> ClaimLimits
     return thresholds.plate if isinstance(text, PlateText) else thresholds.vin
 
 
-def _described(
-    blank: Reading, text: PlateText | VinText, image: Image, *, reasons: tuple[str, ...]
-) -> Reading:
+def _described(blank: Reading, seen: _Seen, at: int, *, reasons: tuple[str, ...]) -> Reading:
+    text = seen.texts[at]
     decoded = text.decoded
     pairs = zip(decoded.text, decoded.posteriors, strict=True)
     return msgspec.structs.replace(
@@ -237,7 +249,7 @@ def _described(
         confidence=decimal(decoded.confidence),
         characters=tuple(Character(c=c, p=decimal(p)) for c, p in pairs),
         plate_type=text.plate_type if isinstance(text, PlateText) else "unknown",
-        box=box_of(text.quad, image.shape),
+        box=seen.box(text),
         reasons=reasons,
     )
 

@@ -21,6 +21,8 @@ class Session:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = QUIET
+        options.enable_cpu_mem_arena = False  # an arena keeps the memory of the largest photo for ever
+        options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from edge.capturing import Recorded, header_of, write_recording
 from edge.push import PushDoor
-from edge.settings import DeviceEntry, Node, PushAddress, RawPolicy, Role, Site, SiteFile
+from edge.settings import DeviceEntry, Node, PushAddress, RawPolicy, Role, Site, SiteFile, decode_path
 from edge.watching import Watch, Watched
 from firmware_bridge.catalog import KINDS
 from firmware_bridge.device import Device, MeasureError, Pushed, Said
@@ -63,9 +63,7 @@ async def record(
 ) -> None:
     """Runs one device under its tap while ``work`` goes on, and writes what was noted."""
     name = f"virtual-{kind}"
-    config = msgspec.convert(
-        {**table, "simulated": True}, KINDS[kind].config, dec_hook=lambda _, text: Path(text)
-    )
+    config = msgspec.convert({**table, "simulated": True}, KINDS[kind].config, dec_hook=decode_path)
     entry = DeviceEntry(name=name, kind=kind, role=role, lane="1", station="brake", config=config)
     site = SiteFile(
         site=Site(id="virtual-site", title=Title(zh="模拟", en="Virtual"), simulated=True),

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge.settings import decode_path
 from firmware_bridge.catalog import KINDS, UnknownBroker
 from firmware_bridge.device import Camera, Pushed
 from firmware_bridge.mqtt import Broker
@@ -112,7 +113,7 @@ def test_every_kind_builds_from_its_least_table(kind: str, simulated: bool) -> N
     async def main() -> None:
         brokers = {"main": Broker("mqtt://192.0.2.1", identifier="agent")}
         table = {**LEAST[kind], "simulated": simulated}
-        config = msgspec.convert(table, KINDS[kind].config, dec_hook=lambda _, text: Path(text))
+        config = msgspec.convert(table, KINDS[kind].config, dec_hook=decode_path)
         device = KINDS[kind].build("device-1", config, brokers)
         assert device.name == "device-1"
         assert device.source.startswith("virtual+") == simulated
@@ -130,7 +131,7 @@ CAMERAS = ("vzenith-mqtt", "vzenith-http", "hikvision-push", "hikvision-stream",
 def test_cameras_can_be_told_and_what_posts_has_a_door(kind: str) -> None:
     async def main() -> None:
         brokers = {"main": Broker("mqtt://192.0.2.1", identifier="agent")}
-        config = msgspec.convert(LEAST[kind], KINDS[kind].config, dec_hook=lambda _, text: Path(text))
+        config = msgspec.convert(LEAST[kind], KINDS[kind].config, dec_hook=decode_path)
         device = KINDS[kind].build("device-1", config, brokers)
         assert isinstance(device, Camera) == (kind in CAMERAS)
         assert (
@@ -144,13 +145,13 @@ def test_cameras_can_be_told_and_what_posts_has_a_door(kind: str) -> None:
 def test_an_unknown_key_is_refused_by_name(kind: str) -> None:
     with pytest.raises(msgspec.ValidationError, match="adress"):
         table = {**LEAST[kind], "adress": "x"}
-        msgspec.convert(table, KINDS[kind].config, dec_hook=lambda _, text: Path(text))
+        msgspec.convert(table, KINDS[kind].config, dec_hook=decode_path)
 
 
 @pytest.mark.parametrize(("kind", "changes", "named"), WRONG)
 def test_a_value_out_of_range_is_refused_by_name(kind: str, changes: dict[str, object], named: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=named):
-        msgspec.convert({**LEAST[kind], **changes}, KINDS[kind].config, dec_hook=lambda _, text: Path(text))
+        msgspec.convert({**LEAST[kind], **changes}, KINDS[kind].config, dec_hook=decode_path)
 
 
 def test_a_broker_that_the_site_does_not_have_is_refused() -> None:
@@ -161,7 +162,8 @@ def test_a_broker_that_the_site_does_not_have_is_refused() -> None:
 
 def test_a_map_that_names_what_the_record_does_not_have_is_refused() -> None:
     for kind, field in {"outline-file": "lenght_mm", "tread-line": "0.left", "road-file": "device"}.items():
-        config = msgspec.convert({**LEAST[kind], "fields": {field: "x"}}, KINDS[kind].config)
+        table = {**LEAST[kind], "fields": {field: "x"}}
+        config = msgspec.convert(table, KINDS[kind].config, dec_hook=decode_path)
         with pytest.raises(ValueError, match=f"gauge: no field '{field}' in .*; known: .*bench_verdict"):
             KINDS[kind].build("gauge", config, {})
 
@@ -177,7 +179,7 @@ def test_examples_on_the_pages_of_devices_decode() -> None:
         for example in re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
             for table in tomllib.loads(example)["devices"]:
                 own = {key: value for key, value in table.items() if key not in COMMON}
-                msgspec.convert(own, KINDS[table["kind"]].config)
+                msgspec.convert(own, KINDS[table["kind"]].config, dec_hook=decode_path)
                 tried.add(table["kind"])
     assert {"modbus-io", "modbus-meter", "led-board"} <= tried
 

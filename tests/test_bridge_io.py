@@ -14,7 +14,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from firmware_bridge.device import Health, MeasureError, Signal
 from firmware_bridge.devices.contacts import Contact
 from firmware_bridge.devices.io_map import Config, Input, Output, ReadBack
-from firmware_bridge.devices.io_module import IoModule, next_poll
+from firmware_bridge.devices.io_module import IoModule, contact_of, next_poll
 from firmware_bridge.devices.register_map import Limits, blocks
 from firmware_bridge.virtual.twin_io import IoTwin
 from tests.bridge_parts import Told, end, until
@@ -145,6 +145,18 @@ def test_a_thousand_polls_of_a_bouncing_contact_tell_it_once() -> None:
     settled = [contact.news(True, 2 + at / 100) for at in range(1000)]
     assert noisy == [None] * 8
     assert [news for news in settled if news is not None] == [True]
+
+
+@pytest.mark.parametrize(("jitter", "news"), [(-0.004, True), (0.0, True), (0.004, True), (-0.02, None)])
+def test_two_polls_make_the_debounce_they_fill_whatever_their_jitter(
+    jitter: float, news: bool | None
+) -> None:
+    sensor = Input(station="exit", sensor="occupied", input=0)
+    contact = contact_of(Config(address="tcp://x", inputs=(sensor,), rate_hz=20, debounce_ms=100), sensor)
+    assert contact.news(False, 0.0) is False
+    assert contact.news(True, 0.05) is None
+    assert contact.news(True, 0.1) is None
+    assert contact.news(True, 0.15 + jitter) is news
 
 
 def test_a_short_pulse_is_held_until_the_lane_has_seen_it() -> None:

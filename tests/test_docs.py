@@ -477,7 +477,7 @@ def test_the_brokers_settings_are_those_of_the_demo() -> None:
 # ---- models --------------------------------------------------------------------------------------
 
 CARD = ["Data", "Licence", "Figures", "Limits", "Must not be used for"]
-WHOLES = ("vin-reader", "rubbing")  # several weights together
+WHOLES = ("vin-reader", "rubbing", "reuse")  # several weights together, or none
 
 
 @pytest.mark.parametrize("name", catalog().weights)

@@ -7,10 +7,15 @@ from typing import Any
 
 import httpx
 import msgspec
+import numpy as np
 import pytest
 
+from benchmarks.reuse import rendered
+from edge.reviews import review, take_photos
 from firmware_bridge.device import Act
 from lanes.record import Judged, Reviewed, Sensed, Signed
+from models.images import encode
+from models.reuse import Searcher
 from tests.edge_parts import JPEG, TOKEN, Edge, edge_at, vehicle
 
 DIGEST = hashlib.sha256(JPEG).hexdigest()
@@ -211,6 +216,51 @@ def test_reviews_are_due_once_and_doubts_wait_for_a_ruling(tmp_path: Path) -> No
             ruled = {"kind": "ruled", "review_seq": ask["review_seq"], "decision": "fail", "reason": "不一致"}
             assert (await edge.act(inspection, "r1", ruled)).status_code == 201
             assert (await edge.detail(inspection))["asks"] == []
+
+    asyncio.run(use())
+
+
+def test_a_photo_of_an_earlier_visit_waits_for_a_ruling(tmp_path: Path) -> None:
+    scene = rendered(np.random.default_rng(3))
+    taken = {"k1": encode(scene), "k2": encode(scene[40:360, 60:480], 60)}
+
+    async def use() -> None:
+        async with edge_at(tmp_path) as edge:
+            edge.client.headers["Authorization"] = f"Bearer {TOKEN}"
+            searcher = Searcher(tmp_path / "reuse.sqlite")
+            digests = {}
+            for key, photo in taken.items():
+                inspection = await edge.order(key)
+                await edge.arrive(inspection)
+                digests[key] = hashlib.sha256(photo).hexdigest()
+                await edge.client.put(f"/api/v1/photos/{digests[key]}", content=photo)
+                act = {"kind": "photographed", "shot": "0113", "photo": digests[key]}
+                seq = int((await edge.act(inspection, f"{key}/p", act)).json()["seq"])
+                lacking = {gap["code"] for gap in (await edge.detail(inspection))["missing"]}
+                assert "review:0113:reuse" in lacking
+                due = (await edge.client.get("/api/v1/reviews/due")).json()["due"]
+                mine = next(each for each in due if (each["photo_seq"], each["question"]) == (seq, "reuse"))
+                assert await take_photos(edge.client, searcher, seq)
+                assert searcher.through >= seq
+                body = review(searcher, photo, mine)
+                content = msgspec.json.encode({"inspection": inspection, "review": body})
+                assert (await edge.client.post("/api/v1/reviews", content=content)).status_code == 201
+                page = await edge.detail(inspection)
+                assert "review:0113:reuse" not in {gap["code"] for gap in page["missing"]}
+                if key == "k1":
+                    assert page["asks"] == []
+                    left = {"key": "x", "by": "op", "reason": "车辆离开"}
+                    url = f"/api/v1/inspections/{inspection}/abort"
+                    assert (await edge.client.post(url, json=left)).status_code == 201
+            searcher.close()
+            (ask,) = page["asks"]
+            assert (ask["question"], ask["reasons"]) == ("reuse", ["reused"])
+            assert ask["earlier"]["photo"] == digests["k1"]
+            assert "ruling:0113:reuse" in {gap["code"] for gap in page["missing"]}
+            ruled = {"kind": "ruled", "review_seq": ask["review_seq"], "decision": "fail", "reason": "旧照片"}
+            assert (await edge.act(inspection, "r1", ruled)).status_code == 201
+            gaps = {gap["code"] for gap in (await edge.detail(inspection))["missing"]}
+            assert "ruling:0113:reuse" not in gaps
 
     asyncio.run(use())
 

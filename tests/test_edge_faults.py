@@ -28,6 +28,7 @@ from firmware_bridge.mqtt import Broker
 from lanes.record import Quarantined, Refused, Reviewed
 from models.images import PhotoError
 from models.reading import Reading
+from models.reuse import Searcher
 from models.reviewer import Reviewer
 from tests.agent_parts import (
     CAMERA,
@@ -318,6 +319,9 @@ def test_a_photo_that_is_lost_does_not_keep_the_others_from_their_review(tmp_pat
 
         plate = vin = quality
 
+        def warm(self) -> None:
+            """Nothing to load."""
+
     async def use() -> None:
         async with edge_at(tmp_path) as edge:
             inspection = await edge.order()
@@ -332,7 +336,7 @@ def test_a_photo_that_is_lost_does_not_keep_the_others_from_their_review(tmp_pat
             edge.desk.photos.path(digests[0]).unlink()
             edge.client.headers["Authorization"] = f"Bearer {TOKEN}"
             worker = asyncio.create_task(
-                _work(edge.client, cast(Reviewer, Blind()), Shadowing(None, 1, review))
+                _work(edge.client, cast(Reviewer, Blind()), Searcher(), Shadowing(None, 1, review))
             )
             try:
                 async with asyncio.timeout(30):

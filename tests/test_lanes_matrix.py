@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanes.checklist import Checklist, Given, checklist, listing
+from lanes.checklist import Artefact, CheckItem, Checklist, Given, Shot, checklist, listing
 from lanes.record import Listed
 from lanes.rulebook import Rulebook
 from lanes.samples import classes, ordinary
@@ -528,3 +528,124 @@ def test_a_required_item_that_is_left_out_needs_no_limit() -> None:
     truck = ordinary("H11", MADE)
     brakes = ("B1", "B2", "B3", "B0", "A1")
     assert checklist(truck, "periodic", ON, rulebook(), Given(left_out=brakes, left_out_why="no bench")).items
+
+
+# ---- every column of a row comes with its item, photo and artefact ---------------------------------
+
+
+def items_of(found: Checklist) -> dict[str, CheckItem]:
+    return {item.item: item for item in found.items}
+
+
+def test_an_item_bears_all_that_its_row_and_its_name_say() -> None:
+    found = items_of(listing(car(), "registration", ON, rulebook()))
+    assert found["04"] == CheckItem(
+        item="04", kind="check", required=True, zh="车身颜色", en="body colour", confidence="F",
+        writes_value=True, group="general",
+    )  # fmt: skip
+    assert found["20"] == CheckItem(
+        item="20", kind="check", required=True, zh="检验合格证明", en="proof of the safety test",
+        confidence="M", may_not_apply=True, group="other",
+    )  # fmt: skip
+    assert found["A1"] == CheckItem(
+        item="A1",
+        kind="instrument",
+        required=False,
+        zh="侧滑",
+        en="side-slip",
+        confidence="F",
+        group="sideslip",
+    )
+
+
+def test_an_item_of_the_platform_bears_what_is_known_of_it() -> None:
+    wanted = listed(items=("77", "10", "04"), instruments=("A1",))
+    found = listing(car(), "registration", ON, rulebook(), wanted)
+    ours = items_of(listing(car(), "registration", ON, rulebook()))
+    assert [item.item for item in found.items] == ["04", "10", "A1", "77"], "in the order of the form"
+    assert found.items[0] == ours["04"], "what the tables say of it stays"
+    assert found.items[1] == CheckItem(  # not asked of a car by the tables
+        item="10", kind="check", required=True, zh="外廓尺寸、轴数、轴距", en="outline, axles, wheelbase",
+        confidence="F", group="goods",
+    )  # fmt: skip
+    assert (found.items[2].required, ours["A1"].required) == (True, False), "the platform asks for it"
+    assert found.items[3] == CheckItem(
+        item="77", kind="check", required=True, zh="平台项目 77（本机无名称）",
+        en="item 77 of the platform, without a name here", confidence="F", may_not_apply=True, known=False,
+    )  # fmt: skip
+
+
+def test_a_photo_bears_all_that_its_row_and_its_name_say() -> None:
+    ours = {shot.shot: shot for shot in listing(car(), "registration", ON, rulebook()).shots}
+    assert ours["0111"] == Shot(
+        shot="0111", required=True, zh="车辆左前方斜视45度", en="front left, 45°", confidence="F",
+        questions=("plate", "quality"),
+    )  # fmt: skip
+    assert ours["0119"] == Shot(
+        shot="0119", required=False, zh="发动机号或柔性标签", en="engine number or flexible label",
+        confidence="F1", questions=("quality",),
+    )  # fmt: skip
+    wanted = listed(shots=("9X", "0119", "0114", "9X", "0111"))
+    assert listing(car(), "registration", ON, rulebook(), wanted).shots == (
+        Shot(
+            shot="9X", required=True, zh="平台照片 9X（本机无名称）",
+            en="photo 9X of the platform, without a name here", confidence="F", questions=("quality",),
+            known=False,
+        ),
+        Shot(
+            shot="0119", required=True, zh="发动机号或柔性标签", en="engine number or flexible label",
+            confidence="F1", questions=("quality",),
+        ),
+        Shot(shot="0114", required=True, zh="机动车侧面", en="side", confidence="F", questions=("quality",)),
+        ours["0111"],
+    )  # fmt: skip
+
+
+def test_an_artefact_bears_all_that_its_row_and_its_name_say() -> None:
+    assert listing(car(), "registration", ON, rulebook()).artefacts == (
+        Artefact(
+            artefact="vin_rubbing",
+            required=True,
+            zh="车辆识别代号拓印膜",
+            en="rubbing of the struck VIN",
+            confidence="F",
+        ),
+        Artefact(
+            artefact="standard_photo",
+            required=True,
+            zh="车辆标准照片",
+            en="standard photo of the vehicle",
+            confidence="F",
+        ),
+    )
+
+
+def test_a_list_says_whose_it_is_with_what_the_platform_gave() -> None:
+    book, digest = rulebook(), "ab" * 32
+    rules = f"rules {book.name} {book.rules_sha256}"
+    bare = Given(listed=Listed(by="18C47", items=("01",)))
+    full = Given(listed=Listed(by="18C47", version="3", sha256=digest, items=("01",)))
+    assert listing(car(), "periodic", ON, book).basis == rules
+    assert listing(car(), "periodic", ON, book, bare).basis == f"platform 18C47; {rules}"
+    assert listing(car(), "periodic", ON, book, full).basis == f"platform 18C47 3 {digest}; {rules}"
+
+
+def test_what_is_left_out_without_a_reason_is_marked_all_the_same() -> None:
+    found = listing(car(), "periodic", ON, rulebook(), Given(left_out=("S1",)))
+    assert [(item.item, item.left_out) for item in found.left_out] == [("S1", "—")]
+    both = Given(listed=Listed(by="18C47", items=("01", "77")), left_out=("77",), left_out_why="no bench")
+    assert [item.item for item in listing(car(), "periodic", ON, rulebook(), both).left_out] == ["77"]
+
+
+def test_station_photos_of_an_item_that_is_left_out_are_not_asked_for() -> None:
+    for left in (("B1",), ("B1", "B2", "B0")):
+        given_list = Given(left_out=left, left_out_why="no bench")
+        found = {shot.shot for shot in listing(car(), "periodic", ON, rulebook(), given_list).shots}
+        assert ("0322" in found, "0348" in found) == ("B1" not in left, "B2" not in left)
+
+
+def test_a_vehicle_without_a_plate_is_asked_for_no_plate_by_the_tables() -> None:
+    bare = listing(car(plate=None), "registration", ON, rulebook())
+    assert bare.shots[0].questions == ("quality",)
+    wanted = listing(car(plate=None), "registration", ON, rulebook(), listed(shots=("0111",)))
+    assert wanted.shots == (bare.shots[0],)

@@ -47,7 +47,7 @@ class Visit:
     async def _reviewed(self, seq: int, shot: str) -> None:
         papers = self.edge.desk.book.inspections[self.name].vehicle
         claims = {"vin": papers.vin, "plate": papers.plate.hphm if papers.plate else ""}
-        for question in SHOTS[shot]:
+        for question in (*SHOTS[shot], "reuse"):
             text = claims.get(question, "")
             await self.add(review(seq, shot, question, "agree", text, text))
 

@@ -4,7 +4,15 @@ export type Result = "pass" | "fail" | "not_applicable";
 export type Verdict = "pass" | "fail" | "incomplete" | "suspicious";
 export type Opinion = "agree" | "disagree" | "unsure";
 export type Decision = "pass" | "fail" | "retake";
-export type Question = "plate" | "vin" | "quality";
+export type Question = "plate" | "vin" | "quality" | "reuse";
+
+/** The photo of which another is a copy. */
+export interface Earlier {
+  photo: string;
+  photo_seq: number;
+  inspection: string;
+  shot: string;
+}
 export type Business = string;
 /** Decimals travel as strings so that nothing is rounded on the way. */
 export type Amount = string | number;
@@ -234,6 +242,7 @@ export interface Ask {
   characters?: Character[];
   reasons?: string[];
   confidence?: Amount;
+  earlier?: Earlier | null;
 }
 
 export interface Finding {
