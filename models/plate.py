@@ -1,19 +1,21 @@
 """Plates of a photo: corners -> flat plate -> text under the grammar, per-character posteriors, colour.
 
-Our own net reads every candidate; PP-OCRv4 is the referee and is asked only where the net is not sure. What is
-told then is what both make likeliest under the grammar.
+Our own net looks at every candidate once, all in one run. PP-OCRv4 is the referee and is asked only about the
+plate that would be told first, where the net is not sure. What is told then is what both make likeliest under
+the grammar.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from models.claims import Decoded, Judge
-from models.corners import CornerFinder
+from models.corners import Candidate, CornerFinder
 from models.ctc import NEVER, Frames, greedy
-from models.grammar import plate_alphabet, plate_forms
+from models.grammar import plate_alphabet, plate_forms, plate_prior
 from models.images import Image, Quad, grown, rectify, sides
 from models.lines import LineFinder, LineReader, flattened
 from models.plate_net import PlateNet, Seen
@@ -21,9 +23,9 @@ from models.plate_net import PlateNet, Seen
 DOUBLE_ASPECT = 2.4  # GA 36: single 440 x 140 (3.1), new energy 480 x 140 (3.4), double layer 440 x 220 (2.0)
 UPPER_SHARE = 82 / 220  # GA 36: upper characters end at 75 mm, lower begin at 90 mm of 220
 UPPER_SPAN = (85 / 440, 355 / 440)  # upper characters stand at 110 to 330 mm of 440
-NET_VIEWS = ((0.04, 0.08), (0.0, 0.02))  # how far a view of the net reaches beyond the corners, plate heights
-LAYER_VIEWS = (0.03, 0.0)  # the same of a plate of two layers
-REFEREE_VIEWS = ((0.06, 0.12), (0.0, 0.0))  # the same of the referee
+NET_VIEW = (0.04, 0.08)  # how far the net's view reaches beyond the corners, in plate heights
+LAYER_VIEW = 0.03  # the same of a plate of two layers
+REFEREE_VIEW = (0.06, 0.12)  # the same of the referee
 LAYERED = 0.1  # share of two layers from which a plate is also read as two
 SURE, CLEAR = 0.95, -1.0  # confidence and log P from which the net needs no referee
 STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
@@ -31,10 +33,7 @@ PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as
 SEARCH_SIDES = (640, 960)
 CROP_SIDE = 480  # pixels; a plate-shaped picture no larger is first read as it is
 LINES_SIDE = 736
-VIVID = 70  # saturation (0 to 255) from which a pixel has a colour
-HUES = (("yellow", 10, 35), ("green", 35, 90), ("blue", 90, 135))  # OpenCV hue, 0 to 180
-ENERGY_LENGTH = 8
-MIN_GREEDY, MAX_GREEDY = 5, 10  # characters that a plate shows before its grammar is asked
+MIN_GREEDY, MAX_GREEDY = 5, 10  # characters that the referee shows before its grammar is asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +53,38 @@ class PlateText:
         return sides(self.quad)[1]
 
 
+@dataclass(kw_only=True, slots=True)
+class _Try:
+    """A region read as one line or as two layers: its flat picture, what the net saw, views, text."""
+
+    flat: Image
+    seen: Seen
+    views: list[Frames]
+    decoded: Decoded | None
+    layers: int = 1
+
+
+@dataclass(kw_only=True, slots=True)
+class _Region:
+    """A place that may be a plate, as one line and, where it may have two layers, as those."""
+
+    place: Candidate
+    tries: list[_Try]
+    asked: bool = False  # the referee
+    refereed: bool = False  # it had something to say
+
+    @property
+    def best(self) -> _Try:
+        return max(self.tries, key=lambda each: each.decoded.log_p if each.decoded else NEVER)
+
+    @property
+    def log_p(self) -> float:
+        return self.best.decoded.log_p if self.best.decoded else NEVER
+
+
+Order: TypeAlias = Callable[[_Region], float]
+
+
 class PlateReader:
     """Reads all plates of a photo, the most prominent legible one first."""
 
@@ -67,103 +98,131 @@ class PlateReader:
 
     def find(self, image: Image) -> list[PlateText]:
         """Plates by their corners, else the picture itself if it could be a crop, else its text lines."""
-        if _crop_sized(image):
-            whole = self._read(image, _whole(image), ask=False)
-            if whole is not None and _sure(whole.decoded):
-                return [whole]
-        found: list[PlateText] = []
-        for regions in self._searches(image):
-            found += self._read_all(image, regions)
-            if any(is_plate(plate) for plate in found):
+        crop = _crop_sized(image)
+        order = _clearness if crop else _prominence(image.shape[1])
+        regions: list[_Region] = []
+        for search, places in enumerate(self._searches(image, crop=crop)):
+            regions += self._looked_at(image, places)
+            if crop and search == 0 and not _sure(regions[0]):
+                continue  # its corners are sought before the referee is asked
+            while doubtful := _doubtful(regions, order):
+                self._referee(image, doubtful)
+            if any(region.log_p > PLATE_LIKE for region in regions):
                 break
-        best = _clearness if _crop_sized(image) else _prominence
-        return sorted(found, key=best, reverse=True)
+        told = (_told(region) for region in sorted(regions, key=order, reverse=True))
+        return [plate for plate in told if plate is not None]
 
-    def _searches(self, image: Image) -> Iterator[list[Quad]]:
-        """Regions to read, the cheapest search first."""
-        whole = _whole(image)
-        crop = [whole] if _crop_sized(image) else []
-        yield crop + [found.quad for found in self._corners.find(image, SEARCH_SIDES[0])]
+    def read(self, image: Image, quad: Quad) -> PlateText | None:
+        """The plate at four corners; the referee is asked where the net is not sure."""
+        region = self._looked_at(image, [Candidate(quad=quad, score=1.0)])[0]
+        if not _sure(region):
+            self._referee(image, region)
+        return _told(region)
+
+    def _searches(self, image: Image, *, crop: bool) -> Iterator[list[Candidate]]:
+        """Places to read, the cheapest search first."""
+        whole = Candidate(quad=_whole(image), score=1.0)
+        if crop:
+            yield [whole]
+        yield self._corners.find(image, SEARCH_SIDES[0])
         if max(image.shape[:2]) > SEARCH_SIDES[0]:
-            yield [found.quad for found in self._corners.find(image, SEARCH_SIDES[1])]
-        if not crop and _plate_shaped(whole):
+            yield self._corners.find(image, SEARCH_SIDES[1])
+        if not crop and _plate_shaped(whole.quad):
             yield [whole]
         lines = self._lines.find(image, LINES_SIDE)
-        yield [line.quad for line in lines if _plate_shaped(line.quad)]
+        yield [Candidate(quad=line.quad, score=line.score) for line in lines if _plate_shaped(line.quad)]
 
-    def _read_all(self, image: Image, quads: Sequence[Quad]) -> list[PlateText]:
-        read = (self._read(image, quad) for quad in quads)
-        return [plate for plate in read if plate is not None]
+    def _looked_at(self, image: Image, places: Sequence[Candidate]) -> list[_Region]:
+        """What the net alone makes of some places."""
+        lines = self._tried([flattened(image, grown(place.quad, *NET_VIEW)) for place in places])
+        regions = [_Region(place=place, tries=[line]) for place, line in zip(places, lines, strict=True)]
+        doubles = [region for region in regions if _may_be_double(region)]
+        flats = [_double_flat(image, region.place.quad, LAYER_VIEW) for region in doubles]
+        for region, layered in zip(doubles, self._tried(flats, layers=2), strict=True):
+            region.tries.append(layered)
+        return regions
 
-    def _read(self, image: Image, quad: Quad, *, ask: bool = True) -> PlateText | None:
-        """The better reading of a region as one line or as two; ``ask`` the referee where it is not sure."""
-        line = self._tried([flattened(image, grown(quad, *margins)) for margins in NET_VIEWS])
-        tries = [line]
-        width, height = sides(quad)
-        if width < DOUBLE_ASPECT * height < 4 * width or line.seen[0].layered > LAYERED:
-            flats = [rectify(image, grown(quad, m, m), width=440, height=220) for m in LAYER_VIEWS]
-            tries.append(self._tried([one_line(flat) for flat in flats], layers=2))
-        best = max(tries, key=_log_p)
-        if ask and not _sure(best.decoded):
-            for each in tries:
-                self._refereed(image, quad, each)
-            best = max(tries, key=_log_p)
-        return _told(quad, best, line)
+    def _tried(self, flats: list[Image], layers: int = 1) -> list[_Try]:
+        found = []
+        for flat, seen in zip(flats, self._net.read(flats), strict=True):
+            views = [self._own.frames(seen.frames)]
+            found.append(
+                _Try(flat=flat, seen=seen, layers=layers, views=views, decoded=self.judge.decode(views))
+            )
+        return found
 
-    def _tried(self, flats: list[Image], layers: int = 1) -> "_Try":
-        """What the net alone makes of some flat views."""
-        seen = self._net.read(flats)
-        views = [self._own.frames(each.frames) for each in seen]
-        return _Try(flats=flats, seen=seen, layers=layers, views=views, decoded=self.judge.decode(views))
-
-    def _refereed(self, image: Image, quad: Quad, each: "_Try") -> None:
-        """Adds the referee's views, until both are sure."""
-        alphabet = self.judge.alphabet
-        if each.layers == 2:
-            flats = each.flats[-1:]
-        else:
-            flats = [flattened(image, grown(quad, *margins)) for margins in REFEREE_VIEWS]
-        for flat in flats:
-            frames = alphabet.frames(self._reader.read(flat, stretch=STRETCH))
-            if not MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
-                continue
-            each.views = [*each.views, frames]
-            each.refereed = True
-            each.decoded = self.judge.decode(each.views)
-            if _sure(each.decoded):
-                return
+    def _referee(self, image: Image, region: _Region) -> None:
+        """Adds what the referee makes of a region."""
+        region.asked = True
+        quad = region.place.quad
+        for each in region.tries:
+            double = each.layers == 2
+            flat = _double_flat(image, quad, 0.0) if double else flattened(image, grown(quad, *REFEREE_VIEW))
+            frames = self.judge.alphabet.frames(self._reader.read(flat, stretch=STRETCH))
+            if MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
+                each.views = [*each.views, frames]
+                each.decoded = self.judge.decode(each.views)
+                region.refereed = True
 
 
-@dataclass(kw_only=True, slots=True)
-class _Try:
-    """A region read as one line or as two layers: its flat pictures, what the net saw, views, text."""
-
-    flats: list[Image]
-    seen: list[Seen]
-    layers: int
-    views: list[Frames]
-    decoded: Decoded | None
-    refereed: bool = False
+def _sure(region: _Region) -> bool:
+    """Whether a text is confident and clear; that its form is rare makes it no less clear."""
+    decoded = region.best.decoded
+    if decoded is None or decoded.confidence < SURE:
+        return False
+    return decoded.log_p >= CLEAR or decoded.log_p - plate_prior(decoded.text) >= CLEAR
 
 
-def _sure(decoded: Decoded | None) -> bool:
-    return decoded is not None and decoded.confidence >= SURE and decoded.log_p >= CLEAR
+def _doubtful(regions: Sequence[_Region], order: Order) -> _Region | None:
+    """What the referee is to be asked about: what would be told first; all while nothing reads as a plate."""
+    ordered = sorted(regions, key=order, reverse=True)
+    if any(region.log_p > PLATE_LIKE for region in ordered):
+        return None if ordered[0].asked or _sure(ordered[0]) else ordered[0]
+    return next((region for region in ordered if not region.asked), None)
 
 
-def _log_p(tried: _Try) -> float:
-    return tried.decoded.log_p if tried.decoded else NEVER
+def _clearness(region: _Region) -> float:
+    """The order within a crop, where all regions are of one plate."""
+    return region.log_p
 
 
-def _told(quad: Quad, best: _Try, line: _Try) -> PlateText | None:
+def _prominence(width: int) -> Order:
+    """The order within a photo: how high a plate stands in it, how far from its sides, how surely it is one.
+
+    A photo is taken of the vehicle in its middle; a larger plate at its side is that of another, cut off.
+    The weight falls from 1 in the middle to a half at the sides, and is 0 where nothing reads as a plate.
+    """
+
+    def order(region: _Region) -> float:
+        place = region.place
+        aside = abs(float(place.quad[:, 0].mean()) / width - 0.5)
+        like = max(1 - region.log_p / PLATE_LIKE, 0.0)
+        return sides(place.quad)[1] * (1 - aside) * place.score * like
+
+    return order
+
+
+def _may_be_double(region: _Region) -> bool:
+    width, height = sides(region.place.quad)
+    layered = region.tries[0].seen.layered > LAYERED or region.place.layers == 2
+    return width < DOUBLE_ASPECT * height < 4 * width or layered
+
+
+def _double_flat(image: Image, quad: Quad, margin: float) -> Image:
+    return one_line(rectify(image, grown(quad, margin, margin), width=440, height=220))
+
+
+def _told(region: _Region) -> PlateText | None:
+    best, line = region.best, region.tries[0]
     if best.decoded is None:
         return None
     return PlateText(
         decoded=best.decoded,
-        quad=quad,
-        plate_type=plate_type(line.flats[0], best.decoded.text),
+        quad=region.place.quad,
+        plate_type=line.seen.colour,
         views=tuple(best.views),
-        flat=best.flats[0],
-        refereed=best.refereed,
+        flat=best.flat,
+        refereed=region.refereed,
     )
 
 
@@ -189,14 +248,6 @@ def _plate_shaped(quad: Quad) -> bool:
     return 1.5 * short <= long <= 7 * short
 
 
-def _prominence(plate: PlateText) -> tuple[bool, float]:
-    return is_plate(plate), plate.height_px * plate.decoded.confidence
-
-
-def _clearness(plate: PlateText) -> float:
-    return plate.decoded.log_p
-
-
 def one_line(flat: Image) -> Image:
     """A flat double-layer plate (440 x 220) with its upper characters set before the lower ones."""
     height, width = flat.shape[:2]
@@ -205,25 +256,3 @@ def one_line(flat: Image) -> Image:
     left, right = (round(width * share) for share in UPPER_SPAN)
     upper = cv2.resize(flat[:cut, left:right], (round((right - left) * 0.8), len(lower)))
     return np.hstack([np.asarray(upper, np.uint8), lower])
-
-
-def plate_type(flat: Image, text: str) -> str:
-    """Colour of a flat plate: blue, yellow, green, white, black, yellow_green, unknown.
-
-    By hue of its saturated pixels; where few are, by whether the characters are darker than the ground.
-    """
-    height, width = flat.shape[:2]
-    inner = flat[round(0.12 * height) : round(0.88 * height), round(0.04 * width) : round(0.96 * width)]
-    hue, saturation, value = (
-        plane.astype(np.int64) for plane in cv2.split(cv2.cvtColor(inner, cv2.COLOR_BGR2HSV))
-    )
-    vivid = (saturation > VIVID) & (value > 40)
-    shares = {name: float((vivid & (hue >= low) & (hue < high)).mean()) for name, low, high in HUES}
-    name = max(shares, key=lambda key: shares[key])
-    if shares["yellow"] > 0.1 and shares["green"] > 0.15 and len(text) == ENERGY_LENGTH:
-        return "yellow_green"
-    if shares[name] > 0.15:
-        return name
-    if len(text) == ENERGY_LENGTH and shares["green"] > 0.08:
-        return "green"
-    return "white" if np.median(value) > value.mean() else "black"

@@ -15,7 +15,7 @@ EVEN = 4.0  # added to the spread so that a plain picture stays plain
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What the net makes of one flat plate: softmax frames (T, K), the share of each colour, that of two layers."""
+    """What the net makes of a flat plate: softmax frames (T, K), shares of colours, that of two layers."""
 
     frames: Tensor
     colours: dict[str, float]
@@ -36,7 +36,9 @@ class PlateNet:
         self._colours = session.metadata("colours").splitlines()
 
     def read(self, flats: Sequence[Image]) -> list[Seen]:
-        """What is seen on each of some flat plates; a double one is read when its layers stand in one line."""
+        """What is seen on each of some flat plates; a double one is read when its layers are in one line."""
+        if not flats:
+            return []
         signs, colours, layers = self._session.run(np.stack([evened(flat) for flat in flats]))
         return [
             Seen(

@@ -119,7 +119,7 @@ def main() -> None:
 
 def stored(path: Path) -> list[Sample]:
     """What ``main`` wrote."""
-    rows = pickle.loads(path.read_bytes())  # noqa: S301 - written by main
+    rows = pickle.loads(path.read_bytes())  # written by main
     return [Sample(**dict(zip(Sample.__slots__, row, strict=True))) for row in rows]
 
 
