@@ -61,7 +61,7 @@ class CornerFinder:
     @stage("detect")
     def find(self, image: Image, long_side: int = 640) -> list[Candidate]:
         """Plates of the photo, best score first."""
-        small, scale = fitted(image, long_side)
+        small, scale = _shrunk(image, long_side)
         found = self._seen(small)
         if self._twice:
             again = (self._again(image, small, scale, each) for each in found)
@@ -101,6 +101,18 @@ class CornerFinder:
         back = cv2.perspectiveTransform(again.quad[None], np.linalg.inv(matrix))[0]
         score = (first.score + again.score) / 2
         return replace(again, quad=np.asarray(back, np.float32), score=score)
+
+
+def _shrunk(image: Image, long_side: int) -> tuple[Image, float]:
+    """``fitted``, by halves first: a whole factor takes OpenCV a fraction of the time of any other."""
+    factor = 1
+    while max(image.shape[:2]) >= 2 * factor * long_side:
+        factor *= 2
+    height, width = (side // factor for side in image.shape[:2])
+    even = image[: height * factor, : width * factor]
+    half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA) if factor > 1 else image
+    small, scale = fitted(np.asarray(half, np.uint8), long_side)
+    return small, scale / factor
 
 
 def peaks(cells: Rows, keep: float) -> list[Candidate]:

@@ -28,6 +28,7 @@ LAYER_VIEW = 0.03  # the same of a plate of two layers
 REFEREE_VIEW = (0.06, 0.12)  # the same of the referee
 LAYERED = 0.1  # share of two layers from which a plate is also read as two
 SURE, CLEAR = 0.95, -1.0  # confidence and log P from which the net needs no referee
+MUDDLED = -5.0  # log P below which a view explains nothing; the net's is left out where the referee's does
 STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
 PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as a plate
 SEARCH_SIDES = (640, 960)
@@ -160,7 +161,9 @@ class PlateReader:
             flat = _double_flat(image, quad, 0.0) if double else flattened(image, grown(quad, *REFEREE_VIEW))
             frames = self.judge.alphabet.frames(self._reader.read(flat, stretch=STRETCH))
             if MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
-                each.views = [*each.views, frames]
+                both = [*each.views, frames]
+                alone = self.judge.decode([frames]) if _muddled(each.decoded) else None
+                each.views = both if _muddled(alone) else [frames]
                 each.decoded = self.judge.decode(each.views)
                 region.refereed = True
 
@@ -171,6 +174,10 @@ def _sure(region: _Region) -> bool:
     if decoded is None or decoded.confidence < SURE:
         return False
     return decoded.log_p >= CLEAR or decoded.log_p - plate_prior(decoded.text) >= CLEAR
+
+
+def _muddled(decoded: Decoded | None) -> bool:
+    return decoded is None or decoded.log_p < MUDDLED
 
 
 def _doubtful(regions: Sequence[_Region], order: Order) -> _Region | None:
