@@ -80,7 +80,7 @@ class CornerFinder:
         height, width = image.shape[:2]
         pad = (0, -height % WHOLE, 0, -width % WHOLE)
         whole = cv2.copyMakeBorder(image, *pad, cv2.BORDER_REPLICATE) if any(pad) else image
-        tensor = np.ascontiguousarray(whole.transpose(2, 0, 1)[None], np.float32)
+        tensor = np.asarray(cv2.dnn.blobFromImage(whole), np.float32)
         return peaks(self._session.run(tensor)[0][0], self._keep)
 
     def _looked_again(self, image: Image, first: Candidate) -> Candidate:
@@ -104,15 +104,22 @@ class CornerFinder:
 
 
 def _shrunk(image: Image, long_side: int) -> tuple[Image, float]:
-    """``fitted``, by halves first: a whole factor takes OpenCV a fraction of the time of any other."""
+    """The image with a long side of ``long_side`` at most, and the scale.
+
+    By halves first, the rest by lines: as clear as one step by areas, in a fraction of its time.
+    """
     factor = 1
     while max(image.shape[:2]) >= 2 * factor * long_side:
         factor *= 2
     height, width = (side // factor for side in image.shape[:2])
-    even = image[: height * factor, : width * factor]
-    half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA) if factor > 1 else image
-    small, scale = fitted(np.asarray(half, np.uint8), long_side)
-    return small, scale / factor
+    scale = min(long_side / max(height, width), 1.0)
+    if factor > 1:
+        even = image[: height * factor, : width * factor]
+        image = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    if scale < 1:
+        size = (round(width * scale), round(height * scale))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return image, scale / factor
 
 
 def peaks(cells: Rows, keep: float) -> list[Candidate]:

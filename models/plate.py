@@ -28,12 +28,17 @@ LAYER_VIEW = 0.03  # the same of a plate of two layers
 REFEREE_VIEW = (0.06, 0.12)  # the same of the referee
 LAYERED = 0.1  # share of two layers from which a plate is also read as two
 SURE, CLEAR = 0.95, -1.0  # confidence and log P from which the net needs no referee
-MUDDLED = -5.0  # log P below which a view explains nothing; the net's is left out where the referee's does
+MUDDLED = -5.0  # log P below which two views contradict; the referee counts alone if its own is above
 STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
 PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as a plate
-SEARCH_SIDES = (640, 960)
+SEARCH_SIDES = (512, 960)  # the second where the first finds no plate
 CROP_SIDE = 480  # pixels; a plate-shaped picture no larger is first read as it is
 LINES_SIDE = 736
+GREENS = (
+    "green",
+    "yellow_green",
+)  # GA 36: small vehicles of new energy, letter third; large ones, letter last
+ENERGY_LENGTH = 8
 MIN_GREEDY, MAX_GREEDY = 5, 10  # characters that the referee shows before its grammar is asked
 
 
@@ -153,7 +158,7 @@ class PlateReader:
         return found
 
     def _referee(self, image: Image, region: _Region) -> None:
-        """Adds what the referee makes of a region."""
+        """Adds what the referee makes of a region, or takes it alone where the two contradict."""
         region.asked = True
         quad = region.place.quad
         for each in region.tries:
@@ -161,10 +166,10 @@ class PlateReader:
             flat = _double_flat(image, quad, 0.0) if double else flattened(image, grown(quad, *REFEREE_VIEW))
             frames = self.judge.alphabet.frames(self._reader.read(flat, stretch=STRETCH))
             if MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
-                both = [*each.views, frames]
-                alone = self.judge.decode([frames]) if _muddled(each.decoded) else None
-                each.views = both if _muddled(alone) else [frames]
+                each.views = [*each.views, frames]
                 each.decoded = self.judge.decode(each.views)
+                if _muddled(each.decoded) and not _muddled(alone := self.judge.decode([frames])):
+                    each.views, each.decoded = [frames], alone
                 region.refereed = True
 
 
@@ -226,11 +231,18 @@ def _told(region: _Region) -> PlateText | None:
     return PlateText(
         decoded=best.decoded,
         quad=region.place.quad,
-        plate_type=line.seen.colour,
+        plate_type=_colour(line.seen.colour, best.decoded.text),
         views=tuple(best.views),
         flat=best.flat,
         refereed=region.refereed,
     )
+
+
+def _colour(seen: str, text: str) -> str:
+    """The colour that was seen; which of the greens it is, the place of the letter tells."""
+    if seen in GREENS and len(text) == ENERGY_LENGTH:
+        return GREENS[not text[-1].isdigit()]
+    return seen
 
 
 def is_plate(plate: PlateText) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from models.images import Image
 from models.session import Session, Tensor
+from models.stages import stage
 
 HEIGHT, WIDTH = 48, 168
 EVEN = 4.0  # added to the spread so that a plain picture stays plain
@@ -35,6 +36,7 @@ class PlateNet:
         self.labels = session.metadata("character").splitlines()
         self._colours = session.metadata("colours").splitlines()
 
+    @stage("read")
     def read(self, flats: Sequence[Image]) -> list[Seen]:
         """What is seen on each of some flat plates; a double one is read when its layers are in one line."""
         if not flats:

@@ -92,11 +92,17 @@ def test_a_sure_net_asks_no_referee(kind: str) -> None:
 
 
 def test_an_unsure_net_asks_the_referee() -> None:
-    flat, text = drawn("blue", 5)
+    """Of both ways to read a plate of two layers; the text stays right."""
     reader, referee = cascade()
-    found = reader.find(laid(front(), flat, 480, 500, 54))
-    assert (found[0].decoded.text, found[0].refereed, len(found[0].views)) == (text, True, 2)
-    assert referee.asked == 1
+    refereed = 0
+    for seed in range(6):
+        flat, text = drawn("motorcycle", seed)
+        referee.asked = 0
+        plate = reader.find(laid(front(), flat, 480, 500, 60))[0]
+        assert plate.decoded.text == text
+        assert (referee.asked, len(plate.views)) == ((2, 2) if plate.refereed else (0, 1))
+        refereed += plate.refereed
+    assert refereed
 
 
 def test_where_net_and_referee_differ_the_reading_is_less_sure() -> None:
