@@ -61,7 +61,7 @@ class CornerFinder:
     @stage("detect")
     def find(self, image: Image, long_side: int = 640) -> list[Candidate]:
         """Plates of the photo, best score first."""
-        small, scale = fitted(image, long_side)
+        small, scale = _shrunk(image, long_side)
         found = self._seen(small)
         if self._twice:
             again = (self._again(image, small, scale, each) for each in found)
@@ -80,7 +80,7 @@ class CornerFinder:
         height, width = image.shape[:2]
         pad = (0, -height % WHOLE, 0, -width % WHOLE)
         whole = cv2.copyMakeBorder(image, *pad, cv2.BORDER_REPLICATE) if any(pad) else image
-        tensor = np.ascontiguousarray(whole.transpose(2, 0, 1)[None], np.float32)
+        tensor = np.asarray(cv2.dnn.blobFromImage(whole), np.float32)
         return peaks(self._session.run(tensor)[0][0], self._keep)
 
     def _looked_again(self, image: Image, first: Candidate) -> Candidate:
@@ -101,6 +101,25 @@ class CornerFinder:
         back = cv2.perspectiveTransform(again.quad[None], np.linalg.inv(matrix))[0]
         score = (first.score + again.score) / 2
         return replace(again, quad=np.asarray(back, np.float32), score=score)
+
+
+def _shrunk(image: Image, long_side: int) -> tuple[Image, float]:
+    """The image with a long side of ``long_side`` at most, and the scale.
+
+    By halves first, the rest by lines: as clear as one step by areas, in a fraction of its time.
+    """
+    factor = 1
+    while max(image.shape[:2]) >= 2 * factor * long_side:
+        factor *= 2
+    height, width = (side // factor for side in image.shape[:2])
+    scale = min(long_side / max(height, width), 1.0)
+    if factor > 1:
+        even = image[: height * factor, : width * factor]
+        image = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    if scale < 1:
+        size = (round(width * scale), round(height * scale))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return image, scale / factor
 
 
 def peaks(cells: Rows, keep: float) -> list[Candidate]:

@@ -65,6 +65,16 @@ def _join(found: dict[tuple[str, ...], float], places: tuple[str, ...], prior: f
     found[places] = prior
 
 
+def plate_prior(text: str) -> float:
+    """The log prior of the most frequent form that a plate fits; 0 of one that fits none."""
+    fitting = [
+        prior
+        for places, prior in plate_places().items()
+        if len(places) == len(text) and all(c in place for c, place in zip(text, places, strict=True))
+    ]
+    return max(fitting, default=0.0)
+
+
 @cache
 def plate_symbols() -> str:
     """Every character that is looked for on a plate."""

@@ -1,30 +1,45 @@
-"""Plates of a photo: corners -> flat plate -> text under the grammar, per-character posteriors, colour."""
+"""Plates of a photo: corners -> flat plate -> text under the grammar, per-character posteriors, colour.
 
-from collections.abc import Sequence
+Our own net looks at every candidate once, all in one run. PP-OCRv4 is the referee and is asked only about the
+plate that would be told first, where the net is not sure. What is told then is what both make likeliest under
+the grammar.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from models.claims import Decoded, Judge
-from models.corners import CornerFinder
-from models.ctc import Frames, greedy
-from models.grammar import plate_alphabet, plate_forms
+from models.corners import Candidate, CornerFinder
+from models.ctc import NEVER, Frames, greedy
+from models.grammar import plate_alphabet, plate_forms, plate_prior
 from models.images import Image, Quad, grown, rectify, sides
 from models.lines import LineFinder, LineReader, flattened
+from models.plate_net import PlateNet, Seen
 
 DOUBLE_ASPECT = 2.4  # GA 36: single 440 x 140 (3.1), new energy 480 x 140 (3.4), double layer 440 x 220 (2.0)
 UPPER_SHARE = 82 / 220  # GA 36: upper characters end at 75 mm, lower begin at 90 mm of 220
 UPPER_SPAN = (85 / 440, 355 / 440)  # upper characters stand at 110 to 330 mm of 440
-VIEWS = ((0.06, 0.12), (0.0, 0.0))  # how far a view reaches beyond the corners, in plate heights
+NET_VIEW = (0.04, 0.08)  # how far the net's view reaches beyond the corners, in plate heights
+LAYER_VIEW = 0.03  # the same of a plate of two layers
+REFEREE_VIEW = (0.06, 0.12)  # the same of the referee
+LAYERED = 0.1  # share of two layers from which a plate is also read as two
+SURE, CLEAR = 0.95, -1.0  # confidence and log P from which the net needs no referee
+MUDDLED = -5.0  # log P below which two views contradict; the referee counts alone if its own is above
 STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
 PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as a plate
-SEARCH_SIDE = 640
+SEARCH_SIDES = (512, 960)  # the second where the first finds no plate
+CROP_SIDE = 480  # pixels; a plate-shaped picture no larger is first read as it is
 LINES_SIDE = 736
-VIVID = 70  # saturation (0 to 255) from which a pixel has a colour
-HUES = (("yellow", 10, 35), ("green", 35, 90), ("blue", 90, 135))  # OpenCV hue, 0 to 180
+GREENS = (
+    "green",
+    "yellow_green",
+)  # GA 36: small vehicles of new energy, letter third; large ones, letter last
 ENERGY_LENGTH = 8
-MIN_GREEDY, MAX_GREEDY = 5, 10  # characters that a plate shows before its grammar is asked
+MIN_GREEDY, MAX_GREEDY = 5, 10  # characters that the referee shows before its grammar is asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +51,7 @@ class PlateText:
     plate_type: str
     views: tuple[Frames, ...]
     flat: Image
+    refereed: bool = False
 
     @property
     def height_px(self) -> float:
@@ -43,61 +59,190 @@ class PlateText:
         return sides(self.quad)[1]
 
 
+@dataclass(kw_only=True, slots=True)
+class _Try:
+    """A region read as one line or as two layers: its flat picture, what the net saw, views, text."""
+
+    flat: Image
+    seen: Seen
+    views: list[Frames]
+    decoded: Decoded | None
+    layers: int = 1
+
+
+@dataclass(kw_only=True, slots=True)
+class _Region:
+    """A place that may be a plate, as one line and, where it may have two layers, as those."""
+
+    place: Candidate
+    tries: list[_Try]
+    asked: bool = False  # the referee
+    refereed: bool = False  # it had something to say
+
+    @property
+    def best(self) -> _Try:
+        return max(self.tries, key=lambda each: each.decoded.log_p if each.decoded else NEVER)
+
+    @property
+    def log_p(self) -> float:
+        return self.best.decoded.log_p if self.best.decoded else NEVER
+
+
+Order: TypeAlias = Callable[[_Region], float]
+
+
 class PlateReader:
     """Reads all plates of a photo, the most prominent legible one first."""
 
-    def __init__(self, corners: CornerFinder, lines: LineFinder, reader: LineReader) -> None:
+    def __init__(self, corners: CornerFinder, lines: LineFinder, reader: LineReader, net: PlateNet) -> None:
         self._corners = corners
         self._lines = lines
         self._reader = reader
-        alphabet = plate_alphabet(reader.labels)
-        self.judge = Judge(alphabet, plate_forms(alphabet))
+        self._net = net
+        self.judge = Judge(plate_alphabet(reader.labels), plate_forms(plate_alphabet(reader.labels)))
+        self._own = plate_alphabet(net.labels)
 
     def find(self, image: Image) -> list[PlateText]:
         """Plates by their corners, else the picture itself if it could be a crop, else its text lines."""
-        found = self._read_all(image, [c.quad for c in self._corners.find(image, SEARCH_SIDE)])
-        whole = _whole(image)
-        if not any(is_plate(plate) for plate in found) and _plate_shaped(whole):
-            found += self._read_all(image, [whole])
-        if not any(is_plate(plate) for plate in found):
-            lines = self._lines.find(image, LINES_SIDE)
-            found += self._read_all(image, [line.quad for line in lines if _plate_shaped(line.quad)])
-        return sorted(found, key=_prominence, reverse=True)
+        crop = _crop_sized(image)
+        order = _clearness if crop else _prominence(image.shape[1])
+        regions: list[_Region] = []
+        for search, places in enumerate(self._searches(image, crop=crop)):
+            regions += self._looked_at(image, places)
+            if crop and search == 0 and not _sure(regions[0]):
+                continue  # its corners are sought before the referee is asked
+            while doubtful := _doubtful(regions, order):
+                self._referee(image, doubtful)
+            if any(region.log_p > PLATE_LIKE for region in regions):
+                break
+        told = (_told(region) for region in sorted(regions, key=order, reverse=True))
+        return [plate for plate in told if plate is not None]
 
-    def _read_all(self, image: Image, quads: Sequence[Quad]) -> list[PlateText]:
-        read = (self._read(image, quad) for quad in quads)
-        return [plate for plate in read if plate is not None]
+    def read(self, image: Image, quad: Quad) -> PlateText | None:
+        """The plate at four corners; the referee is asked where the net is not sure."""
+        region = self._looked_at(image, [Candidate(quad=quad, score=1.0)])[0]
+        if not _sure(region):
+            self._referee(image, region)
+        return _told(region)
 
-    def _read(self, image: Image, quad: Quad) -> PlateText | None:
-        """The better reading of a region as one line or as two."""
-        tries = [self._as_line(image, quad)]
-        width, height = sides(quad)
-        if width < DOUBLE_ASPECT * height < 4 * width:
-            tries.append(self._as_layers(image, quad))
-        return max((t for t in tries if t), key=lambda t: t.decoded.log_p, default=None)
+    def _searches(self, image: Image, *, crop: bool) -> Iterator[list[Candidate]]:
+        """Places to read, the cheapest search first."""
+        whole = Candidate(quad=_whole(image), score=1.0)
+        if crop:
+            yield [whole]
+        yield self._corners.find(image, SEARCH_SIDES[0])
+        if max(image.shape[:2]) > SEARCH_SIDES[0]:
+            yield self._corners.find(image, SEARCH_SIDES[1])
+        if not crop and _plate_shaped(whole.quad):
+            yield [whole]
+        lines = self._lines.find(image, LINES_SIDE)
+        yield [Candidate(quad=line.quad, score=line.score) for line in lines if _plate_shaped(line.quad)]
 
-    def _as_line(self, image: Image, quad: Quad) -> PlateText | None:
-        return self._decoded(quad, [flattened(image, grown(quad, *margins)) for margins in VIEWS])
+    def _looked_at(self, image: Image, places: Sequence[Candidate]) -> list[_Region]:
+        """What the net alone makes of some places."""
+        lines = self._tried([flattened(image, grown(place.quad, *NET_VIEW)) for place in places])
+        regions = [_Region(place=place, tries=[line]) for place, line in zip(places, lines, strict=True)]
+        doubles = [region for region in regions if _may_be_double(region)]
+        flats = [_double_flat(image, region.place.quad, LAYER_VIEW) for region in doubles]
+        for region, layered in zip(doubles, self._tried(flats, layers=2), strict=True):
+            region.tries.append(layered)
+        return regions
 
-    def _as_layers(self, image: Image, quad: Quad) -> PlateText | None:
-        return self._decoded(quad, [one_line(rectify(image, quad, width=440, height=220))])
+    def _tried(self, flats: list[Image], layers: int = 1) -> list[_Try]:
+        found = []
+        for flat, seen in zip(flats, self._net.read(flats), strict=True):
+            views = [self._own.frames(seen.frames)]
+            found.append(
+                _Try(flat=flat, seen=seen, layers=layers, views=views, decoded=self.judge.decode(views))
+            )
+        return found
 
-    def _decoded(self, quad: Quad, flats: list[Image]) -> PlateText | None:
-        alphabet = self.judge.alphabet
-        first = alphabet.frames(self._reader.read(flats[0], stretch=STRETCH))
-        if not MIN_GREEDY <= len(greedy(first)) <= MAX_GREEDY:
-            return None
-        views = (first, *(alphabet.frames(self._reader.read(flat, stretch=STRETCH)) for flat in flats[1:]))
-        decoded = self.judge.decode(views)
-        if decoded is None:
-            return None
-        return PlateText(
-            decoded=decoded,
-            quad=quad,
-            plate_type=plate_type(flats[0], decoded.text),
-            views=views,
-            flat=flats[0],
-        )
+    def _referee(self, image: Image, region: _Region) -> None:
+        """Adds what the referee makes of a region, or takes it alone where the two contradict."""
+        region.asked = True
+        quad = region.place.quad
+        for each in region.tries:
+            double = each.layers == 2
+            flat = _double_flat(image, quad, 0.0) if double else flattened(image, grown(quad, *REFEREE_VIEW))
+            frames = self.judge.alphabet.frames(self._reader.read(flat, stretch=STRETCH))
+            if MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
+                each.views = [*each.views, frames]
+                each.decoded = self.judge.decode(each.views)
+                if _muddled(each.decoded) and not _muddled(alone := self.judge.decode([frames])):
+                    each.views, each.decoded = [frames], alone
+                region.refereed = True
+
+
+def _sure(region: _Region) -> bool:
+    """Whether a text is confident and clear; that its form is rare makes it no less clear."""
+    decoded = region.best.decoded
+    if decoded is None or decoded.confidence < SURE:
+        return False
+    return decoded.log_p >= CLEAR or decoded.log_p - plate_prior(decoded.text) >= CLEAR
+
+
+def _muddled(decoded: Decoded | None) -> bool:
+    return decoded is None or decoded.log_p < MUDDLED
+
+
+def _doubtful(regions: Sequence[_Region], order: Order) -> _Region | None:
+    """What the referee is to be asked about: what would be told first; all while nothing reads as a plate."""
+    ordered = sorted(regions, key=order, reverse=True)
+    if any(region.log_p > PLATE_LIKE for region in ordered):
+        return None if ordered[0].asked or _sure(ordered[0]) else ordered[0]
+    return next((region for region in ordered if not region.asked), None)
+
+
+def _clearness(region: _Region) -> float:
+    """The order within a crop, where all regions are of one plate."""
+    return region.log_p
+
+
+def _prominence(width: int) -> Order:
+    """The order within a photo: how high a plate stands in it, how far from its sides, how surely it is one.
+
+    A photo is taken of the vehicle in its middle; a larger plate at its side is that of another, cut off.
+    The weight falls from 1 in the middle to a half at the sides, and is 0 where nothing reads as a plate.
+    """
+
+    def order(region: _Region) -> float:
+        place = region.place
+        aside = abs(float(place.quad[:, 0].mean()) / width - 0.5)
+        like = max(1 - region.log_p / PLATE_LIKE, 0.0)
+        return sides(place.quad)[1] * (1 - aside) * place.score * like
+
+    return order
+
+
+def _may_be_double(region: _Region) -> bool:
+    width, height = sides(region.place.quad)
+    layered = region.tries[0].seen.layered > LAYERED or region.place.layers == 2
+    return width < DOUBLE_ASPECT * height < 4 * width or layered
+
+
+def _double_flat(image: Image, quad: Quad, margin: float) -> Image:
+    return one_line(rectify(image, grown(quad, margin, margin), width=440, height=220))
+
+
+def _told(region: _Region) -> PlateText | None:
+    best, line = region.best, region.tries[0]
+    if best.decoded is None:
+        return None
+    return PlateText(
+        decoded=best.decoded,
+        quad=region.place.quad,
+        plate_type=_colour(line.seen.colour, best.decoded.text),
+        views=tuple(best.views),
+        flat=best.flat,
+        refereed=region.refereed,
+    )
+
+
+def _colour(seen: str, text: str) -> str:
+    """The colour that was seen; which of the greens it is, the place of the letter tells."""
+    if seen in GREENS and len(text) == ENERGY_LENGTH:
+        return GREENS[not text[-1].isdigit()]
+    return seen
 
 
 def is_plate(plate: PlateText) -> bool:
@@ -111,14 +256,15 @@ def _whole(image: Image) -> Quad:
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
 
 
+def _crop_sized(image: Image) -> bool:
+    """Whether a picture is likely a plate that a camera has cut out already."""
+    return max(image.shape[:2]) <= CROP_SIDE and _plate_shaped(_whole(image))
+
+
 def _plate_shaped(quad: Quad) -> bool:
     """Whether a text line could be a plate or its lower layer: 1.5 to 7 times as long as high."""
     short, long = sorted(sides(quad))
     return 1.5 * short <= long <= 7 * short
-
-
-def _prominence(plate: PlateText) -> tuple[bool, float]:
-    return is_plate(plate), plate.height_px * plate.decoded.confidence
 
 
 def one_line(flat: Image) -> Image:
@@ -129,25 +275,3 @@ def one_line(flat: Image) -> Image:
     left, right = (round(width * share) for share in UPPER_SPAN)
     upper = cv2.resize(flat[:cut, left:right], (round((right - left) * 0.8), len(lower)))
     return np.hstack([np.asarray(upper, np.uint8), lower])
-
-
-def plate_type(flat: Image, text: str) -> str:
-    """Colour of a flat plate: blue, yellow, green, white, black, yellow_green, unknown.
-
-    By hue of its saturated pixels; where few are, by whether the characters are darker than the ground.
-    """
-    height, width = flat.shape[:2]
-    inner = flat[round(0.12 * height) : round(0.88 * height), round(0.04 * width) : round(0.96 * width)]
-    hue, saturation, value = (
-        plane.astype(np.int64) for plane in cv2.split(cv2.cvtColor(inner, cv2.COLOR_BGR2HSV))
-    )
-    vivid = (saturation > VIVID) & (value > 40)
-    shares = {name: float((vivid & (hue >= low) & (hue < high)).mean()) for name, low, high in HUES}
-    name = max(shares, key=lambda key: shares[key])
-    if shares["yellow"] > 0.1 and shares["green"] > 0.15 and len(text) == ENERGY_LENGTH:
-        return "yellow_green"
-    if shares[name] > 0.15:
-        return name
-    if len(text) == ENERGY_LENGTH and shares["green"] > 0.08:
-        return "green"
-    return "white" if np.median(value) > value.mean() else "black"

@@ -21,6 +21,7 @@ from models.images import Box, Image, box_of, decode, decode_for_work
 from models.lines import LineFinder, LineReader
 from models.locator import VinLocator
 from models.plate import PlateReader, PlateText, is_plate
+from models.plate_net import PlateNet
 from models.probability import probability
 from models.quality import Quality, burnt_share, light_faults, measure_line, measure_scene, room_beside
 from models.reading import Question, Reading, decimal, to_body
@@ -32,10 +33,10 @@ from models.voter import Voter
 __all__ = ("Reading", "Reviewer", "Subject", "decide", "questions_for", "subject_of", "to_body")
 
 Subject: TypeAlias = Literal["plate", "vin", "scene"]
-PLATE_MODEL = "plate-2 outline+PP-OCRv4"
+PLATE_MODEL = "plate-2 outline+plate-reader+PP-OCRv4"
 VIN_MODEL = "vin-2 PP-OCRv6+vin-voter"
 QUALITY_MODEL = "quality-1"
-PLATE_WEIGHTS = ("plate-outline", "plate-corners", "lines-v4", "reader-v4")
+PLATE_WEIGHTS = ("plate-outline", "plate-corners", "lines-v4", "reader-v4", "plate-reader")
 VIN_WEIGHTS = ("lines-v6", "reader-v6", "vin-locator", "vin-voter")
 
 # Shots by zpzl (domain notes 2.5, F): front left, rear right, VIN; "gate" is the plate camera's photo.
@@ -95,9 +96,9 @@ class Reviewer:
     @cached_property
     def plates(self) -> PlateReader:
         """The reader of plates; its weights are loaded now."""
-        outline, corners, lines, reader = sessions(PLATE_WEIGHTS, threads=self._threads)
+        outline, corners, lines, reader, net = sessions(PLATE_WEIGHTS, threads=self._threads)
         finder = CornerFinder(outline, LandmarkFinder(corners))
-        return PlateReader(finder, LineFinder(lines), LineReader(reader))
+        return PlateReader(finder, LineFinder(lines), LineReader(reader), PlateNet(net))
 
     @cached_property
     def vins(self) -> VinReader:

@@ -12,7 +12,7 @@ from models.catalog import WeightsError, catalog, joint_digest, locate, verified
 
 
 def test_every_weight_of_the_catalog_is_there_and_is_the_right_one() -> None:
-    assert len(catalog().weights) == 8
+    assert len(catalog().weights) == 9
     for name, weight in catalog().weights.items():
         assert len(verified(name)) > 500_000
         assert weight.licence.startswith("Apache-2.0")

@@ -15,8 +15,7 @@ import numpy as np
 
 from models.corners import Candidate, LandmarkFinder
 from models.images import Image, Quad, decode, sides
-from models.lines import LineFinder, LineReader
-from models.plate import PlateReader
+from models.reviewer import Reviewer
 from models.session import Session
 
 LICENCES = ("Apache-2.0", "MIT", "MIT (CCPD)", "Apache-2.0 (repo)")
@@ -43,11 +42,8 @@ class Teacher:
     """The package's detector and today's reader of plates, one thread."""
 
     def __init__(self) -> None:
-        corners, lines, reader = (
-            Session(name, threads=1) for name in ("plate-corners", "lines-v4", "reader-v4")
-        )
-        self.finder = LandmarkFinder(corners, keep=0.2)
-        self.plates = PlateReader(self.finder, LineFinder(lines), LineReader(reader))
+        self.finder = LandmarkFinder(Session("plate-corners", threads=1), keep=0.2)
+        self.plates = Reviewer(threads=1).plates
 
     def seen(self, image: Image) -> list[tuple[Quad, float, int]]:
         """Every plate: mean corners, best score, at how many scales it was found; best first."""
@@ -60,7 +56,7 @@ class Teacher:
 
     def reads(self, image: Image, quad: Quad, label: str) -> bool:
         """Whether the plate reads as ``label`` with these corners."""
-        read = self.plates._read(image, quad)
+        read = self.plates.read(image, quad)
         return read is not None and read.decoded.text == label
 
 
@@ -97,7 +93,7 @@ def label_frame(teacher: Teacher, row: Row, image: Image) -> Labelled:
     for quad, score, times in seen:
         near = middle is None or np.linalg.norm(quad.mean(axis=0) - middle) < sides(quad)[0] / 2
         labelled = not plates and near and teacher.reads(image, quad, row["label"])
-        another = score > 0.9 and times >= 3 and teacher.plates._read(image, quad) is not None
+        another = score > 0.9 and times >= 3 and teacher.plates.read(image, quad) is not None
         (plates if labelled or another else ignored).append(quad)
     proven = bool(plates) and teacher.reads(image, plates[0], row["label"])
     return Labelled(

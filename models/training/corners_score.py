@@ -18,8 +18,8 @@ import numpy as np
 
 from models.corners import Candidate, CornerFinder, LandmarkFinder
 from models.images import Image, Quad, decode, sides
-from models.lines import LineFinder, LineReader
-from models.plate import PlateReader, is_plate
+from models.plate import is_plate
+from models.reviewer import Reviewer
 from models.session import Session
 from models.training.corners_photos import Row, box_of_row, held_out, spelled
 from models.training.corners_scenes import Ground, SceneMaker
@@ -48,12 +48,12 @@ class Reads:
     """The project's reader with corners from elsewhere."""
 
     def __init__(self) -> None:
-        lines, reader = (Session(name, threads=1) for name in ("lines-v4", "reader-v4"))
-        self._reader = PlateReader(None, LineFinder(lines), LineReader(reader))  # type: ignore[arg-type]
+        self._reader = Reviewer(threads=1).plates
 
     def texts(self, image: Image, quads: Sequence[Quad]) -> list[str]:
         """What reads as a plate."""
-        return [p.decoded.text for p in self._reader._read_all(image, quads) if is_plate(p)]
+        read = (self._reader.read(image, quad) for quad in quads)
+        return [plate.decoded.text for plate in read if plate is not None and is_plate(plate)]
 
 
 def photos(folder: Path, rows: list[Row], find: Find, reads: Reads) -> dict[str, Any]:

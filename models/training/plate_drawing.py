@@ -93,7 +93,7 @@ KINDS = {
     "school": Kind(share=1.5, ground="yellow", colour="yellow", text=_marked("学")),
     "trial": Kind(share=0.5, ground="yellow", colour="yellow", text=_marked("试超")),
     "yellow_double": Kind(share=5, ground="yellow", colour="yellow", text=_civil, layers=2),
-    "trailer": Kind(share=1.5, ground="yellow", colour="yellow", text=_marked("挂"), layers=2),
+    "trailer": Kind(share=2, ground="yellow", colour="yellow", text=_marked("挂"), layers=2),
     "motorcycle": Kind(share=0.7, ground="blue", colour="blue", text=_civil, layers=2, light_ink=True),
     "green": Kind(
         share=5,
@@ -111,10 +111,10 @@ KINDS = {
     ),
     "police": Kind(share=2.5, ground="white", colour="white", text=_marked("警"), red="警", split=1),
     "forces": Kind(share=2, ground="white", colour="white", text=_forces, red="head"),
-    "forces_double": Kind(share=0.7, ground="white", colour="white", text=_forces, red="head", layers=2),
-    "armed_police": Kind(share=1.5, ground="white", colour="white", text=_armed_police, red="head"),
+    "forces_double": Kind(share=1, ground="white", colour="white", text=_forces, red="head", layers=2),
+    "armed_police": Kind(share=2, ground="white", colour="white", text=_armed_police, red="head"),
     "armed_police_double": Kind(
-        share=0.7, ground="white", colour="white", text=_armed_police, red="head", layers=2
+        share=1.2, ground="white", colour="white", text=_armed_police, red="head", layers=2
     ),
     "rescue": Kind(
         share=0.4,
