@@ -28,7 +28,7 @@ LAYER_VIEW = 0.03  # the same of a plate of two layers
 REFEREE_VIEW = (0.06, 0.12)  # the same of the referee
 LAYERED = 0.1  # share of two layers from which a plate is also read as two
 SURE, CLEAR = 0.95, -1.0  # confidence and log P from which the net needs no referee
-MUDDLED = -5.0  # log P below which two views contradict; the referee counts alone if its own is above
+MUDDLED = -5.0  # log P below which no text explains the views
 STRETCH = 1.6  # lengthens the line so that the recogniser has frames enough to part "EE" and eight characters
 PLATE_LIKE = -9.0  # log P of the best legal text above which a region counts as a plate
 SEARCH_SIDES = (512, 960)  # the second where the first finds no plate
@@ -81,14 +81,15 @@ class _Region:
 
     @property
     def best(self) -> _Try:
-        return max(self.tries, key=lambda each: each.decoded.log_p if each.decoded else NEVER)
+        return max(self.tries, key=lambda each: _log_p(each.decoded))
 
     @property
     def log_p(self) -> float:
-        return self.best.decoded.log_p if self.best.decoded else NEVER
+        return _log_p(self.best.decoded)
 
 
 Order: TypeAlias = Callable[[_Region], float]
+Explained: TypeAlias = tuple[list[Frames], Decoded | None]  # some views and the text that explains them
 
 
 class PlateReader:
@@ -158,7 +159,7 @@ class PlateReader:
         return found
 
     def _referee(self, image: Image, region: _Region) -> None:
-        """Adds what the referee makes of a region, or takes it alone where the two contradict."""
+        """Adds what the referee makes of a region."""
         region.asked = True
         quad = region.place.quad
         for each in region.tries:
@@ -166,11 +167,18 @@ class PlateReader:
             flat = _double_flat(image, quad, 0.0) if double else flattened(image, grown(quad, *REFEREE_VIEW))
             frames = self.judge.alphabet.frames(self._reader.read(flat, stretch=STRETCH))
             if MIN_GREEDY <= len(greedy(frames)) <= MAX_GREEDY:
-                each.views = [*each.views, frames]
-                each.decoded = self.judge.decode(each.views)
-                if _muddled(each.decoded) and not _muddled(alone := self.judge.decode([frames])):
-                    each.views, each.decoded = [frames], alone
+                each.views, each.decoded = self._explained((each.views, each.decoded), frames)
                 region.refereed = True
+
+    def _explained(self, own: Explained, frames: Frames) -> Explained:
+        """The net's views and the referee's together; where no text explains both, the clearer of the two."""
+        views = [*own[0], frames]
+        both = views, self.judge.decode(views)
+        if not _muddled(both[1]):
+            return both
+        alone = [frames], self.judge.decode([frames])
+        clearer = max(own, alone, key=lambda way: _log_p(way[1]))
+        return both if _muddled(clearer[1]) else clearer
 
 
 def _sure(region: _Region) -> bool:
@@ -181,8 +189,12 @@ def _sure(region: _Region) -> bool:
     return decoded.log_p >= CLEAR or decoded.log_p - plate_prior(decoded.text) >= CLEAR
 
 
+def _log_p(decoded: Decoded | None) -> float:
+    return decoded.log_p if decoded else NEVER
+
+
 def _muddled(decoded: Decoded | None) -> bool:
-    return decoded is None or decoded.log_p < MUDDLED
+    return _log_p(decoded) < MUDDLED
 
 
 def _doubtful(regions: Sequence[_Region], order: Order) -> _Region | None:

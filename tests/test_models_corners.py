@@ -127,3 +127,12 @@ def test_the_net_of_the_package_finds_a_plate_too() -> None:
     found = finder.find(decode(car_photo("浙A12345")))
     assert shared(quad, found[0].quad) > 0.6
     assert found[0].layers == 1
+
+
+@pytest.mark.parametrize("scale", [1.4, 2, 3.7])
+def test_a_larger_photo_has_the_same_corners(finder: CornerFinder, scale: float) -> None:
+    photo, _, _ = with_plate("blue", 60.0)
+    large = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    small, found = finder.find(photo, 512), finder.find(np.asarray(large, np.uint8), 512)
+    assert len(found) == len(small) == 1
+    assert np.abs(found[0].quad / scale - small[0].quad).max() < 3
