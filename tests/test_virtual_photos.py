@@ -1,5 +1,6 @@
 """Photos of the virtual site: marked, repeatable, all different, legible, and blurred when they should be."""
 
+import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -14,6 +15,8 @@ from firmware_bridge.virtual import scenes
 from firmware_bridge.virtual.finish import MAX_BYTES, STATEMENT, sharpness
 from firmware_bridge.virtual.fleet import Car, fleet, spoil
 from firmware_bridge.virtual.physics import dice_for
+from models.album import Page
+from models.reuse import Searcher
 
 SHOTS = ("0111", "0112", "0113", "0157", "0124", "0116", "0136")
 
@@ -148,3 +151,17 @@ def test_a_signature_is_a_png_of_its_own_marked_in_its_metadata() -> None:
     assert first[:8] == b"\x89PNG\r\n\x1a\n"
     assert scenes.is_marked_simulated(first)
     assert pixels(first).min() < 120
+
+
+@pytest.mark.parametrize("shot", ["0111", "0113", "0157", "0136", "0124", "0116"])
+def test_photos_of_two_vehicles_do_not_pass_for_one(shot: str) -> None:
+    searcher = Searcher()
+    for seq, car in enumerate(cars(), 1):
+        photo = scenes.shot_photo(car, shot)
+        page = Page(
+            seq=seq, sha256=hashlib.sha256(photo).hexdigest(), inspection=f"inspection-{seq}", shot=shot
+        )
+        assert searcher.reuse(photo, page).opinion == "agree"
+        searcher.keep([(page, photo)], seq)
+        again = Page(seq=seq + 100, sha256=page.sha256, inspection="another", shot=shot)
+        assert searcher.reuse(photo, again).opinion == "disagree"

@@ -18,8 +18,21 @@ def drawn(shot: str, dice: Random) -> Picture:
     floor: Colour = dice.choice(((118, 122, 122), (108, 118, 112), (96, 100, 106)))
     whole = np.array([(0, 0), (SIZE[0], 0), (SIZE[0], SIZE[1]), (0, SIZE[1])], float)
     shade(picture, whole, (206, 206, 202), floor)
+    stain(picture, dice)
     {"0157": belt, "0124": triangle, "0116": extinguisher}.get(shot, tyre)(picture, dice)
     return picture
+
+
+def stain(picture: Picture, dice: Random) -> None:
+    """Uneven ground and wall, each photo's own: else two photos would differ in nothing but the object."""
+    draw = np.random.Generator(np.random.PCG64(dice.getrandbits(64)))
+    for step, strength in ((14, 7.0), (44, 12.0)):
+        coarse = draw.normal(0, strength, (SIZE[1] // step, SIZE[0] // step)).astype(np.float32)
+        cloud = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC)
+        picture[:] = np.clip(picture + cloud[..., None], 0, 255).astype(np.uint8)
+    for _ in range(dice.randrange(3, 7)):
+        start = np.array((dice.uniform(0, SIZE[0]), dice.uniform(0, SIZE[1])))
+        trace(picture, start + np.cumsum(draw.normal(0, 40, (9, 2)), axis=0), (70, 72, 74), 2)
 
 
 def ellipse(at: tuple[float, float], wide: float, high: float, start: float = 0, end: float = 360) -> Points:
@@ -71,29 +84,53 @@ def tyre(picture: Picture, dice: Random) -> None:
 
 
 def belt(picture: Picture, dice: Random) -> None:
-    """Driver's seat with the belt across it and its buckle."""
-    cloth: Colour = dice.choice(((96, 90, 86), (90, 112, 146), (140, 142, 144)))
-    lighter: Colour = (cloth[0] + 26, cloth[1] + 26, cloth[2] + 26)
-    shift = dice.uniform(-70, 70)
-    back = smooth_box(470 + shift, 120, 420, 420)
-    head = smooth_box(590 + shift, 14, 180, 100)
-    seat = smooth_box(420 + shift, 500, 560, 200)
-    shade(
-        picture, np.array([(0, 90), (1280, 30), (1280, 720), (0, 720)], float), (176, 174, 170), (84, 82, 80)
+    """Driver's seat with the belt across it and its buckle; no two seats or takings are cut alike."""
+    cloth: Colour = dice.choice(
+        ((96, 90, 86), (90, 112, 146), (140, 142, 144), (58, 56, 60), (120, 136, 128))
     )
+    lighter: Colour = (cloth[0] + 26, cloth[1] + 26, cloth[2] + 26)
+    wide, shift = dice.uniform(350, 500), dice.uniform(-150, 150)
+    left, high = 640 - wide / 2 + shift, dice.uniform(90, 170)
+    level = dice.uniform(470, 540)
+    back = smooth_box(left, high, wide, level - high + dice.uniform(20, 60))
+    head = smooth_box(left + wide * dice.uniform(0.2, 0.3), high - dice.uniform(90, 120), wide * 0.45, 100)
+    seat = smooth_box(left - dice.uniform(20, 90), level, wide + dice.uniform(60, 180), 220)
+    wall = np.array([(0, dice.uniform(40, 180)), (1280, dice.uniform(10, 160)), (1280, 720), (0, 720)], float)
+    shade(picture, wall, (176, 174, 170), (84, 82, 80))
     for part in (seat, back, head):
         shade(picture, part, lighter, cloth)
         trace(picture, part, (30, 30, 30), 3, closed=True)
-    for x in (570, 680, 790):
-        trace(picture, np.array([(x + shift, 150), (x + shift - 6, 520)], float), (40, 38, 38), 2)
-    strap = np.array([(500, 40), (545, 40), (850, 560), (800, 566)], float) + np.array((shift, 0))
-    lap = np.array([(470, 560), (480, 522), (840, 548), (836, 590)], float) + np.array((shift, 0))
-    for part in (strap, lap):
-        shade(picture, part, (46, 44, 42), (26, 24, 24))
-        trace(picture, part, (70, 68, 66), 2, closed=True)
-    buckle = smooth_box(800 + shift, 530, 66, 96)
-    shade(picture, buckle, (50, 50, 52), (22, 22, 22))
-    paint(picture, smooth_box(812 + shift, 546, 42, 22), (36, 32, 200))
+    stitched(picture, (left, high, wide, level - high), cloth, dice)
+    foot = np.array((left + wide * dice.uniform(0.75, 0.95), level + dice.uniform(30, 70)))
+    top = np.array((left + wide * dice.uniform(0.0, 0.2), high - dice.uniform(40, 90)))
+    far = np.array((left + dice.uniform(-30, 40), level + dice.uniform(20, 90)))
+    for end, broad in ((top, dice.uniform(38, 56)), (far, dice.uniform(34, 48))):
+        along = (foot - end) / np.linalg.norm(foot - end)
+        aside = np.array((-along[1], along[0])) * broad / 2
+        strap = np.stack([end + aside, end - aside, foot - aside, foot + aside])
+        shade(picture, strap, (46, 44, 42), (26, 24, 24))
+        trace(picture, strap, (70, 68, 66), 2, closed=True)
+    size = dice.uniform(56, 80)
+    shade(picture, smooth_box(foot[0] - size / 2, foot[1] - 20, size, size * 1.5), (50, 50, 52), (22, 22, 22))
+    paint(picture, smooth_box(foot[0] - size * 0.32, foot[1] - 6, size * 0.64, size * 0.35), (36, 32, 200))
+
+
+def stitched(picture: Picture, box: tuple[float, float, float, float], cloth: Colour, dice: Random) -> None:
+    """Seams and creases of a seat's back; ``box``: x, y, width, height."""
+    x, y, wide, high = box
+    seams = dice.randrange(2, 6)
+    for number in range(seams):
+        at = x + wide * (number + dice.uniform(0.6, 1.4)) / (seams + 1)
+        line = np.array(
+            [(at + dice.uniform(-14, 14), y + high * share) for share in (0.06, 0.35, 0.65, 0.95)]
+        )
+        trace(picture, line, (40, 38, 38), dice.randrange(1, 4))
+    for _ in range(dice.randrange(30, 60)):
+        start = np.array((x + wide * dice.uniform(0.05, 0.95), y + high * dice.uniform(0.05, 0.95)))
+        turn, length = dice.uniform(0, np.pi), dice.uniform(8, 60)
+        crease = np.stack([start, start + length * np.array((np.cos(turn), np.sin(turn)))])
+        tone = dice.randrange(-30, 30)
+        trace(picture, crease, (cloth[0] + tone, cloth[1] + tone, cloth[2] + tone), dice.randrange(1, 5))
 
 
 def smooth_box(x: float, y: float, width: float, height: float) -> Points:
