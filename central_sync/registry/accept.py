@@ -9,12 +9,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import sqlalchemy as sa
 
 from central_sync import batch as wire
 from central_sync.batch import Batch, Receipt, RefusedRecord, Withheld
-from central_sync.registry import fold, tables
+from central_sync.registry import fold, runs, tables
 from central_sync.registry.engines import writing
 from central_sync.registry.holding import Holding
 from central_sync.registry.nodes import owned, wanted
@@ -46,21 +47,19 @@ class Held:
 def accept(engine: sa.Engine, batch: Batch, policy: Policy) -> Receipt:
     """Holds what is new in the batch and answers what is held; raises Rejected for the whole batch."""
     sent, heads = _sound(batch)
-    unread: dict[int, str] = {}
     with writing(engine) as connection:
         node = _locked(connection, batch)
-        new = first_new(
+        at = first_new(
             batch,
             heads,
             node,
             lambda seq: _head_at(connection, batch, seq, node),
             lambda sent: _first_other(connection, batch, sent),
         )
-        rows = _read(batch, sent, heads, new, node.allow_simulated and policy.allow_simulated)
-        if rows:
-            unread = _store(connection, batch, rows)
-        receipt = _receipt(connection, batch, node, rows)
-    _tell(batch, rows, unread)
+        new = _read(batch, sent, heads, at, node.allow_simulated and policy.allow_simulated)
+        unread = _store(connection, batch, new) if new.held else {}
+        receipt = _receipt(connection, batch, node, new)
+    _tell(batch, new, unread)
     return _countersigned(receipt, policy.key)
 
 
@@ -120,84 +119,131 @@ def _head_at(connection: sa.Connection, batch: Batch, seq: int, node: Held) -> b
         return genesis(batch.node)
     if seq == node.through:
         return node.head
-    query = sa.select(tables.records.c.head).where(*_span(batch, seq, seq))
-    head: bytes = connection.execute(query).scalar_one()
-    return head
+    entry = runs.at(connection, batch.site, batch.node, seq)
+    assert entry is not None, f"record {seq} of {batch.site}/{batch.node} is not held, {node.through} is"
+    return entry.head
 
 
 def _first_other(connection: sa.Connection, batch: Batch, heads: Sequence[bytes]) -> int:
     last = batch.first_seq + len(heads) - 1
-    query = sa.select(tables.records.c.seq, tables.records.c.head).where(*_span(batch, batch.first_seq, last))
-    held = connection.execute(query.order_by(tables.records.c.seq))
-    return next(int(seq) for (seq, head), sent in zip(held, heads, strict=True) if head != sent)
+    held = runs.between(connection, batch.site, batch.node, batch.first_seq, last)
+    return next(each.seq for each, sent in zip(held, heads, strict=True) if each.head != sent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class New:
+    """What is new in a batch: each record as it will be held, the heads around them, and what they say."""
+
+    first_seq: int
+    prev_head: bytes
+    head: bytes
+    held: Sequence[bytes | runs.Instead]
+    rows: Sequence[fold.Read]
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + len(self.held) - 1
+
+    def instead(self) -> dict[int, runs.Instead]:
+        """Number -> what stands in the place of a record that is not held."""
+        return {
+            seq: each for seq, each in enumerate(self.held, self.first_seq) if not isinstance(each, bytes)
+        }
 
 
 def _read(
     batch: Batch, sent: Sequence[bytes | Withheld], heads: Sequence[bytes], new: int, simulated: bool
-) -> list[fold.Read]:
+) -> New:
+    held: list[bytes | runs.Instead] = []
     rows = []
     for at in range(new, len(sent)):
         seq, each = batch.first_seq + at, sent[at]
         if isinstance(each, Withheld):
-            rows.append(fold.withheld(seq, each))
+            held.append(_withheld(each))
+            continue
+        row = fold.read(seq, each, simulated)
+        if row.refused is None:
+            rows.append(row)
+            held.append(each)
         else:
-            rows.append(fold.read(seq, each, heads[at], simulated))
-    return rows
+            held.append(runs.Refused(row.refused, sha256(each).hexdigest(), heads[at].hex()))
+    prev = heads[new - 1] if new else bytes.fromhex(batch.prev_head)
+    return New(first_seq=batch.first_seq + new, prev_head=prev, head=heads[-1], held=held, rows=rows)
 
 
-def _store(connection: sa.Connection, batch: Batch, rows: Sequence[fold.Read]) -> dict[int, str]:
+def _withheld(each: Withheld) -> runs.Withheld:
+    why = f"withheld by the node: {each.size} bytes, SHA-256 {each.withheld} · 节点未送原文，只送摘要"
+    return runs.Withheld(why, each.withheld, each.head, each.size, each.signature)
+
+
+def _store(connection: sa.Connection, batch: Batch, new: New) -> dict[int, str]:
     """Everything that new records change; number -> why of those that could not be read."""
-    unread = Holding(connection, batch).hold(rows)
-    now = datetime.now(UTC)
-    signed = {
+    now, instead = datetime.now(UTC), new.instead()
+    run = {
         "site": batch.site,
         "node": batch.node,
-        "seq": batch.last_seq,
-        "head": rows[-1].head,
+        "last_seq": new.last_seq,
+        "first_seq": new.first_seq,
+        "prev_head": new.prev_head,
+        "head": new.head,
         "public_key": batch.public_key,
         "signature": batch.signature,
+        "refused": len(instead),
         "received_at": now,
+        "data": runs.pack(new.held),
     }
-    tables.insert(connection, tables.heads, [signed])
+    tables.insert(connection, tables.runs, [run])
+    unread = Holding(connection, batch).hold(new.rows)
+    nodes = tables.nodes.c
     connection.execute(
         sa.update(tables.nodes)
         .where(*owned(tables.nodes, batch.site, batch.node))
         .values(
-            through_seq=batch.last_seq,
-            head=rows[-1].head,
-            records=tables.nodes.c.records + sum(row.refused is None for row in rows),
+            through_seq=new.last_seq,
+            head=new.head,
+            records=nodes.records + len(new.rows),
+            runs=nodes.runs + 1,
+            unread=nodes.unread + len(unread),
+            withheld=nodes.withheld + sum(isinstance(each, runs.Withheld) for each in instead.values()),
             received_at=now,
         )
     )
     return unread
 
 
-def _tell(batch: Batch, rows: Sequence[fold.Read], unread: Mapping[int, str]) -> None:
+def _tell(batch: Batch, new: New, unread: Mapping[int, str]) -> None:
     """Puts into the log what somebody should look at."""
     place = f"{batch.site}/{batch.node}"
     for seq, why in unread.items():
         _log.warning("record %d of %s is held, but could not be read: %s", seq, place, why)
-    for row in rows:
-        if row.withheld is not None:
-            _log.warning("record %d of %s is %s", row.seq, place, row.refused)
+    for seq, each in new.instead().items():
+        if isinstance(each, runs.Withheld):
+            _log.warning("record %d of %s is %s", seq, place, each.why)
 
 
-def _receipt(connection: sa.Connection, batch: Batch, node: Held, rows: Sequence[fold.Read]) -> Receipt:
-    through, head = (rows[-1].seq, rows[-1].head) if rows else (node.through, node.head)
-    query = sa.select(tables.records.c.seq, tables.records.c.refused).where(
-        *_span(batch, batch.first_seq, batch.last_seq), tables.records.c.refused.is_not(None)
-    )
-    refused = connection.execute(query.order_by(tables.records.c.seq))
+def _receipt(connection: sa.Connection, batch: Batch, node: Held, new: New) -> Receipt:
+    through, head = (new.last_seq, new.head) if new.held else (node.through, node.head)
+    refused = refused_of(connection, batch.site, batch.node, batch.first_seq, batch.last_seq)
     return Receipt(
         site=batch.site,
         node=batch.node,
         accepted_through=through,
         head=head.hex(),
-        stored=sum(row.refused is None for row in rows),
-        duplicates=len(batch.records) - len(rows),
-        refused=[RefusedRecord(seq=seq, why=why) for seq, why in refused],
+        stored=len(new.rows),
+        duplicates=len(batch.records) - len(new.held),
+        refused=refused,
         wanted=wanted(connection, batch.site, batch.node),
     )
+
+
+def refused_of(connection: sa.Connection, site: str, node: str, first: int, last: int) -> list[RefusedRecord]:
+    """The records of these numbers whose bytes are not held."""
+    return [
+        RefusedRecord(seq=each.seq, why=each.instead.why)
+        for run in runs.covering(connection, site, node, first, last, tables.runs.c.refused > 0)
+        for each in runs.entries(run)
+        if each.instead is not None and first <= each.seq <= last
+    ]
 
 
 def _countersigned(receipt: Receipt, key: NodeKey | None) -> Receipt:
@@ -205,7 +251,3 @@ def _countersigned(receipt: Receipt, key: NodeKey | None) -> Receipt:
         return receipt
     message = receipt_message(receipt.node, receipt.accepted_through, bytes.fromhex(receipt.head))
     return wire.countersigned(receipt, key.public, key.sign(message))
-
-
-def _span(batch: Batch, first: int, last: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return *owned(tables.records, batch.site, batch.node), tables.records.c.seq.between(first, last)

@@ -34,6 +34,7 @@ from central_sync.registry.pages import add_pages
 from central_sync.registry.photo_routes import add_photos
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
+from central_sync.registry.runs import Damaged
 from central_sync.seal import KeyTrouble, NodeKey
 
 RETRY_AFTER = "5"  # s, with 503
@@ -148,6 +149,10 @@ def _add_problems(app: FastAPI) -> None:
         _log.error("%s %s: %s", request.method, request.url.path, trouble)
         return _problem(Rejected.no_algorithm(str(trouble)))
 
+    async def damaged(request: Request, trouble: Exception) -> Response:
+        _log.error("%s %s: %s", request.method, request.url.path, trouble)
+        return _problem(Rejected.damaged(str(trouble)))
+
     async def gone(_: Request, trouble: Exception) -> Response:
         return _problem(Rejected.http(400, f"the sender went away: {type(trouble).__name__}"))
 
@@ -158,6 +163,7 @@ def _add_problems(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Rejected, rejected)
     app.add_exception_handler(KeyTrouble, uncheckable)
+    app.add_exception_handler(Damaged, damaged)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     for kind in (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError):

@@ -8,10 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from central_sync import merkle, note
+from central_sync.registry import runs
 from central_sync.registry.engines import writing
 from central_sync.registry.nodes import owned
 from central_sync.registry.problems import Rejected
-from central_sync.registry.tables import checkpoints, insert, insert_missing, nodes, records, subtrees
+from central_sync.registry.tables import checkpoints, insert, insert_missing, nodes, subtrees
 from central_sync.seal import NodeKey
 
 LEVELS = (8, 16, 24)  # subtrees that are noted: of 256, 65 536 and 16 777 216 leaves
@@ -39,11 +40,8 @@ class Held:
         return [leaves[leaf] for leaf in range(first, last) if leaf in leaves]
 
     def _read(self, first: int, last: int) -> dict[int, bytes]:
-        query = sa.select(records.c.seq, records.c.head).where(
-            *owned(records, self._site, self._node), records.c.seq.between(first + 1, last)
-        )
-        rows = self._connection.execute(query.order_by(records.c.seq))
-        return {int(seq) - 1: head for seq, head in rows}
+        held = runs.between(self._connection, self._site, self._node, first + 1, last)
+        return {each.seq - 1: each.head for each in held}
 
     def full(self, level: int, index: int) -> bytes | None:
         """Hash of a noted subtree."""

@@ -6,13 +6,15 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from central_sync.batch import UNREADABLE
-from central_sync.registry.packing import Damaged, unpack
+from central_sync.registry import runs
+from central_sync.registry.fold import Envelope, Kind
+from central_sync.registry.nodes import owned
 from central_sync.registry.problems import Rejected
 from central_sync.registry.search import brief
-from central_sync.registry.tables import inspections, photos, records
+from central_sync.registry.tables import inspections, photos
 from lanes.record import (
     NOT_MEASURED,
     Arrived,
@@ -37,10 +39,10 @@ REVIEW = (
 )  # fmt: skip
 
 
-class _Opaque(Struct):
+class _Opaque(Envelope, frozen=True):
     """A record of any version: its body as it stands."""
 
-    body: Raw
+    body: Raw  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ def detail(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]
     """Everything of one inspection, as the office shows it."""
     with engine.connect() as connection:
         row = one(connection, inspection, node)
-        stored = records_of(connection, row)
+        stored = runs.of_inspection(
+            connection, row, lost=[]
+        )  # what cannot be read is missing: the proof tells
         told = Told(list(parsed(stored)))
         pictures = [*_captures(connection, row, told), *_photographs(told)]
         held = _held(connection, row, [photo for _, _, photo, _ in pictures])
@@ -91,7 +95,7 @@ def detail(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]
             for record in told.records
             if isinstance(record.body, Signed)
         ],
-        "records": [_record(each) for each in stored],
+        "records": list(_records(stored)),
     }
 
 
@@ -169,8 +173,7 @@ def capture_of(connection: sa.Connection, row: sa.Row[Any], told: Sequence[Recor
     ]
     if not wanted:
         return None
-    query = sa.select(records).where(*_of_node(records, row), records.c.seq == wanted[-1])
-    found = parsed(connection.execute(query.where(records.c.refused.is_(None))).all())
+    found = parsed(runs.between(connection, row.site, row.node, wanted[-1], wanted[-1], lost=[]))
     return next((record for record in found if isinstance(record.body, Captured)), None)
 
 
@@ -193,46 +196,32 @@ def _picture(told: Told, picture: tuple[int, str, str, Any], held: set[str]) -> 
 
 def _held(connection: sa.Connection, row: sa.Row[Any], wanted: Sequence[str]) -> set[str]:
     query = sa.select(photos.c.sha256).where(
-        *_of_node(photos, row), photos.c.sha256.in_(wanted), photos.c.held.is_(True)
+        *owned(photos, row.site, row.node), photos.c.sha256.in_(wanted), photos.c.held.is_(True)
     )
     return set(connection.execute(query).scalars())
 
 
-def records_of(connection: sa.Connection, row: sa.Row[Any]) -> Sequence[sa.Row[Any]]:
-    """Stored records of an inspection that were not refused, in order."""
-    query = sa.select(records).where(
-        *_of_node(records, row), records.c.inspection == row.inspection, records.c.refused.is_(None)
-    )
-    return connection.execute(query.order_by(records.c.seq)).all()
-
-
-def _of_node(table: sa.Table, row: sa.Row[Any]) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return table.c.site == row.site, table.c.node == row.node
-
-
-def parsed(stored: Iterable[sa.Row[Any]]) -> Iterable[Record]:
+def parsed(stored: Iterable[runs.Entry]) -> Iterable[Record]:
     """Records that this version can read; those of a newer one are shown but not interpreted."""
-    for row in stored:
+    for each in stored:
         try:
-            yield parse(unpack(row.data))
-        except (*UNREADABLE, Damaged):
+            yield parse(each.data)
+        except UNREADABLE:
             continue
 
 
-def _record(row: sa.Row[Any]) -> dict[str, Any]:
-    return {
-        "seq": row.seq,
-        "at": row.at,
-        "kind": row.kind,
-        "source": row.source,
-        "body": _body(row),
-        "hash": row.head.hex(),
-    }
-
-
-def _body(row: sa.Row[Any]) -> Raw | None:
-    """The body as it stands; None for bytes that somebody damaged, which the proof then shows."""
-    try:
-        return msgspec.json.decode(unpack(row.data), type=_Opaque).body
-    except (*UNREADABLE, Damaged):
-        return None
+def _records(stored: Iterable[runs.Entry]) -> Iterable[dict[str, Any]]:
+    for each in stored:
+        try:
+            record = msgspec.json.decode(each.data, type=_Opaque)
+            kind = msgspec.json.decode(record.body, type=Kind).kind
+        except UNREADABLE:  # somebody changed the bytes, which the proof then shows
+            continue
+        yield {
+            "seq": each.seq,
+            "at": record.at,
+            "kind": kind,
+            "source": record.source,
+            "body": record.body,
+            "hash": each.head.hex(),
+        }

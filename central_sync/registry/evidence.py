@@ -5,13 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from central_sync import merkle
+from central_sync.registry import runs
 from central_sync.registry.checkpoints import Held, covering, newest
 from central_sync.registry.detail import one
-from central_sync.registry.nodes import keys_of, owned
-from central_sync.registry.packing import unpack
+from central_sync.registry.nodes import keys_of
 from central_sync.registry.problems import Rejected
-from central_sync.registry.tables import heads, records
-from lanes.record import genesis
 
 FORMAT = "chayan evidence 1"
 LINKS = 20_000  # heads between the last record and the signed head, where no checkpoint covers it yet
@@ -21,13 +19,7 @@ def evidence(engine: sa.Engine, inspection: str, node: str, registry_key: str) -
     """Exact bytes of each record with the head before it, and what leads from there to a signature."""
     with engine.connect() as connection:
         row = one(connection, inspection, node)
-        held = sa.select(records).where(
-            *owned(records, row.site, row.node),
-            records.c.inspection == inspection,
-            records.c.refused.is_(None),
-        )
-        rows = connection.execute(held.order_by(records.c.seq)).all()
-        before = _heads_before(connection, row, [each.seq for each in rows])
+        own = runs.of_inspection(connection, row)
         document = {
             "format": FORMAT,
             "site": row.site,
@@ -36,19 +28,10 @@ def evidence(engine: sa.Engine, inspection: str, node: str, registry_key: str) -
             "registry_key": registry_key,
             "node_keys": sorted(keys_of(connection, row.site, row.node)),
             "records": [
-                {"seq": each.seq, "prev_head": before[each.seq].hex(), "record": unpack(each.data).decode()}
-                for each in rows
+                {"seq": each.seq, "prev_head": each.prev.hex(), "record": each.data.decode()} for each in own
             ],
         }
-        return document | _vouched(connection, row, [each.seq for each in rows])
-
-
-def _heads_before(connection: sa.Connection, row: sa.Row[Any], seqs: list[int]) -> dict[int, bytes]:
-    query = sa.select(records.c.seq, records.c.head).where(
-        *owned(records, row.site, row.node), records.c.seq.in_([seq - 1 for seq in seqs])
-    )
-    found = {seq + 1: head for seq, head in connection.execute(query)}
-    return {1: genesis(row.node), **found}
+        return document | _vouched(connection, row, [each.seq for each in own])
 
 
 def _vouched(connection: sa.Connection, row: sa.Row[Any], seqs: list[int]) -> dict[str, Any]:
@@ -62,16 +45,15 @@ def _vouched(connection: sa.Connection, row: sa.Row[Any], seqs: list[int]) -> di
             "checkpoint": checkpoint.note,
             "inclusion": {str(seq): [each.hex() for each in path] for seq, path in paths.items()},
         }
-    query = sa.select(heads).where(*owned(heads, row.site, row.node), heads.c.seq >= last)
-    signed = connection.execute(query.order_by(heads.c.seq).limit(1)).first()
-    if signed is None or signed.seq - min(seqs) > LINKS:
+    signed = runs.holding(connection, row.site, row.node, last)
+    if signed is None or signed.last_seq - min(seqs) > LINKS:
         raise Rejected.not_found(f"no signed head or checkpoint covers inspection {row.inspection} yet")
-    return {"signed_head": _signed(signed), "links": _links(connection, row, min(seqs), signed.seq)}
+    return {"signed_head": _signed(signed), "links": _links(connection, row, min(seqs), signed.last_seq)}
 
 
 def _signed(signed: sa.Row[Any]) -> dict[str, Any]:
     return {
-        "seq": signed.seq,
+        "seq": signed.last_seq,
         "head": signed.head.hex(),
         "public_key": signed.public_key,
         "signature": signed.signature,
@@ -80,15 +62,12 @@ def _signed(signed: sa.Row[Any]) -> dict[str, Any]:
 
 def _links(connection: sa.Connection, row: sa.Row[Any], first: int, last: int) -> list[str]:
     """Bytes of every record from the inspection's first to the signed head; refused ones are not held."""
-    query = sa.select(records.c.data, records.c.refused).where(
-        *owned(records, row.site, row.node), records.c.seq.between(first, last)
-    )
-    rows = connection.execute(query.order_by(records.c.seq)).all()
-    if any(each.refused is not None for each in rows):
+    between = list(runs.between(connection, row.site, row.node, first, last))
+    if any(each.instead is not None for each in between):
         raise Rejected.not_found(
             f"a refused record stands among those of {row.inspection}: wait for the next checkpoint"
         )
-    return [unpack(each.data).decode() for each in rows]
+    return [each.data.decode() for each in between]
 
 
 def checkpoint_list(engine: sa.Engine, site: str, node: str, limit: int, before: int) -> dict[str, Any]:

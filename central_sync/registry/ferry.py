@@ -15,12 +15,12 @@ from central_sync.batch import MAX_RECORDS, Receipt, RefusedRecord
 from central_sync.bundle import FORMAT, Bundle, BundleError, Manifest, batch_in, open_bundle, part_of, write
 from central_sync.photos import Photos
 from central_sync.registry import pictures
-from central_sync.registry.accept import Policy, accept
+from central_sync.registry.accept import Policy, accept, refused_of
 from central_sync.registry.engines import writing
 from central_sync.registry.marks import Mark, mark
 from central_sync.registry.nodes import owned, standing
 from central_sync.registry.problems import Rejected
-from central_sync.registry.tables import bundles, insert_missing, nodes, photos, records
+from central_sync.registry.tables import bundles, insert_missing, nodes, photos
 from central_sync.seal import NodeKey, receipt_message
 
 Outcome: TypeAlias = Literal["taken", "held", "gap", "refused"]
@@ -162,13 +162,7 @@ def _not_held(engine: sa.Engine, site: str, node: str, number: int) -> list[Refu
         row = connection.execute(span).first()
         if row is None:
             return []
-        query = sa.select(records.c.seq, records.c.refused).where(
-            *owned(records, site, node),
-            records.c.seq.between(row.first_seq, row.last_seq),
-            records.c.refused.is_not(None),
-        )
-        found = connection.execute(query.order_by(records.c.seq).limit(MAX_RECORDS))
-        return [RefusedRecord(seq=seq, why=why) for seq, why in found]
+        return refused_of(connection, site, node, row.first_seq, row.last_seq)[:MAX_RECORDS]
 
 
 def write_receipt(engine: sa.Engine, key: NodeKey, site: str, node: str, number: int, folder: Path) -> Path:

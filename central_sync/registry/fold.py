@@ -6,15 +6,16 @@ and left unread, so that no one record stands in the way of the others.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from central_sync.batch import UNREADABLE, Seq, Withheld
+from central_sync.batch import UNREADABLE, Seq
+from central_sync.registry.runs import stepped
 from lanes.record import (
     Aborted,
     AnyBody,
@@ -63,17 +64,14 @@ class Envelope(Struct, frozen=True):
 _envelopes = msgspec.json.Decoder(Envelope)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(Struct, frozen=True):
     """One record as the registry reads it.
 
-    ``refused`` says why it will not be held, ``unread`` why it is held without what it says; of one that is
-    ``withheld`` there are no bytes.
+    ``refused`` says why it will not be held, ``unread`` why it is held without what it says.
     """
 
     seq: int
     data: bytes
-    head: bytes
     kind: str | None = None
     at: datetime | None = None
     source: str | None = None
@@ -81,14 +79,9 @@ class Read:
     simulated: bool = False
     refused: str | None = None
     unread: str | None = None
-    withheld: Withheld | None = None
-
-    def digest(self) -> bytes:
-        """SHA-256 of the record's bytes."""
-        return bytes.fromhex(self.withheld.withheld) if self.withheld else sha256(self.data).digest()
 
     def bare(self) -> "Read":
-        """The same with nothing but its bytes and head."""
+        """The same with nothing but its bytes."""
         return replace(self, kind=None, at=None, source=None, inspection=None)
 
 
@@ -111,18 +104,12 @@ class Folded:
     unread: Mapping[int, str]
 
 
-def withheld(seq: int, instead: Withheld) -> Read:
-    """A record of which only this came."""
-    why = f"withheld by the node: {instead.size} bytes, SHA-256 {instead.withheld} · 节点未送原文，只送摘要"
-    return Read(seq=seq, data=b"", head=bytes.fromhex(instead.head), refused=why, withheld=instead)
-
-
-def read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
+def read(seq: int, data: bytes, allow_simulated: bool) -> Read:
     """One record; an unknown kind is held as it is, what is no record at all is refused."""
     try:
-        return _read(seq, data, head, allow_simulated)
+        return _read(seq, data, allow_simulated)
     except FAULTS as trouble:
-        return Read(seq=seq, data=data, head=head, unread=said(trouble))
+        return Read(seq, data, unread=said(trouble))
 
 
 def said(trouble: BaseException) -> str:
@@ -130,12 +117,12 @@ def said(trouble: BaseException) -> str:
     return str(plain(f"{type(trouble).__name__}: {trouble}"[:500]))
 
 
-def _read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
+def _read(seq: int, data: bytes, allow_simulated: bool) -> Read:
     try:
         envelope = _envelopes.decode(data)
         at = envelope.at.astimezone(UTC)
     except (*UNREADABLE, OverflowError) as trouble:
-        return Read(seq=seq, data=data, head=head, refused=f"no record: {trouble}"[:500])
+        return Read(seq, data, refused=plain(f"no record: {trouble}"[:500]))
     refused, simulated = None, is_simulated(envelope.source)
     if envelope.seq != seq:
         refused = f"the record says seq {envelope.seq} but stands at {seq}"
@@ -145,9 +132,8 @@ def _read(seq: int, data: bytes, head: bytes, allow_simulated: bool) -> Read:
     elif any("\0" in text for text in (envelope.source, envelope.body.kind, envelope.inspection or "")):
         refused = "a NUL character in source, kind or inspection"
     return Read(
-        seq=seq,
-        data=data,
-        head=head,
+        seq,
+        data,
         kind=plain(envelope.body.kind),
         at=at,
         source=plain(envelope.source),
@@ -178,6 +164,7 @@ def fresh(site: str, node: str, row: Read) -> dict[str, Any]:
         "ordered_at": row.at,
         "first_seq": row.seq,
         "last_seq": row.seq,
+        "steps": "",
         "records": 0,
         "photos": 0,
         "simulated": False,
@@ -187,6 +174,7 @@ def fresh(site: str, node: str, row: Read) -> dict[str, Any]:
 def take(summary: dict[str, Any], row: Read, body: AnyBody | None) -> None:
     """Adds one record to the summary of its inspection."""
     summary["records"] += 1
+    summary["steps"] = stepped(summary["steps"], summary["last_seq"], row.seq)
     summary["last_seq"] = row.seq
     summary["simulated"] = summary["simulated"] or row.simulated
     match body:

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from fastapi import FastAPI, Query, Response
 
 from central_sync.photos import Photos
-from central_sync.registry.detail import capture_of, one, parsed, records_of
+from central_sync.registry import runs
+from central_sync.registry.detail import capture_of, one, parsed
 from central_sync.registry.problems import Rejected
 from lanes.forms import KINDS, FormKind, Kept, form_kind
 from lanes.record import Ordered
@@ -41,7 +42,7 @@ def kept_of(engine: sa.Engine, inspection: str, node: str = "") -> Kept:
     """An inspection as this registry holds it; raises Rejected when it does not hold its order."""
     with engine.connect() as connection:
         row = one(connection, inspection, node)
-        stored = records_of(connection, row)
+        stored = runs.of_inspection(connection, row)
         records = list(parsed(stored))
         capture = capture_of(connection, row, records)
     if not any(isinstance(record.body, Ordered) for record in records):

@@ -1,4 +1,4 @@
-"""What new records change in the tables: one statement a table, for all of them at once.
+"""What new records change in the tables that are searched: one statement a table, for all of them at once.
 
 Where the database refuses a value, or our own code fails, the rest must not wait for it: the records are
 halved down to the one that is at fault, each part in a savepoint, and that one is held without what the
@@ -6,17 +6,17 @@ office searches by. What keeps the database from working at all goes up, and not
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from central_sync.batch import Batch
 from central_sync.registry import fold, tables
 from central_sync.registry.directives import acknowledge
 from central_sync.registry.engines import is_of_a_value
 from central_sync.registry.nodes import owned
-from central_sync.registry.packing import pack
 
 WAYS: tuple[Callable[[fold.Read, str], fold.Read], ...] = (  # to hold a record at which all else has failed
     lambda row, why: replace(row, unread=why),
@@ -26,7 +26,7 @@ WAYS: tuple[Callable[[fold.Read, str], fold.Read], ...] = (  # to hold a record 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The tables for new records of one node, whose row is locked."""
+    """The tables for new records of one node, whose row is locked and whose bytes are held."""
 
     connection: sa.Connection
     batch: Batch
@@ -66,27 +66,14 @@ class Holding:
     def _written(self, rows: Sequence[fold.Read]) -> dict[int, str]:
         connection, site, node = self.connection, self.batch.site, self.batch.node
         owner = {"site": site, "node": node}
-        held = [row for row in rows if row.refused is None]
-        tables.insert(connection, tables.records, [owner | _columns(row) for row in rows])
-        kept_back = [owner | self._withheld(row) for row in rows if row.withheld is not None]
-        tables.insert(connection, tables.withheld, kept_back)
-        known = self._summaries({row.inspection for row in held} - {None})
-        folded = fold.fold(site, node, held, known)
+        known = self._summaries({row.inspection for row in rows} - {None})
+        folded = fold.fold(site, node, rows, known)
         tables.upsert(connection, tables.inspections, list(known.values()))
         tables.insert_missing(connection, tables.photos, [owner | _photo(photo) for photo in folded.photos])
-        acknowledge(connection, site, node, [row for row in held if row.seq not in folded.unread])
+        acknowledge(connection, site, node, [row for row in rows if row.seq not in folded.unread])
         unread = [owner | {"seq": seq, "why": why} for seq, why in folded.unread.items()]
         tables.insert(connection, tables.unread, unread)
         return dict(folded.unread)
-
-    def _withheld(self, row: fold.Read) -> dict[str, Any]:
-        assert row.withheld is not None
-        return {
-            "seq": row.seq,
-            "size": row.withheld.size,
-            "public_key": self.batch.public_key,
-            "signature": row.withheld.signature,
-        }
 
     def _summaries(self, named: set[str | None]) -> dict[str, dict[str, Any]]:
         if not named:
@@ -96,20 +83,6 @@ class Holding:
             tables.inspections.c.inspection.in_(named),
         )
         return {row.inspection: dict(row._mapping) for row in self.connection.execute(query)}
-
-
-def _columns(row: fold.Read) -> dict[str, Any]:
-    return {
-        "seq": row.seq,
-        "inspection": row.inspection,
-        "kind": row.kind,
-        "at": row.at,
-        "source": row.source,
-        "simulated": row.simulated,
-        "refused": row.refused,
-        "data": pack(row.data) if row.refused is None else row.digest(),
-        "head": row.head,
-    }
 
 
 def _photo(photo: fold.Named) -> dict[str, Any]:

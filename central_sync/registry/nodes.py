@@ -31,6 +31,9 @@ def enroll(engine: sa.Engine, site: str, node: str, public_key: str, allow_simul
         "through_seq": 0,
         "head": genesis(node),
         "records": 0,
+        "runs": 0,
+        "unread": 0,
+        "withheld": 0,
     }
     now = datetime.now(UTC)
     with writing(engine) as connection:
@@ -79,14 +82,14 @@ def key_was_valid(connection: sa.Connection, site: str, node: str, public_key: s
     Told by the order of the records, since clocks step: an ended key signs nothing beyond the first head by
     a key that was enrolled when it ended, or later.
     """
-    keys, heads = tables.node_keys, tables.heads
+    keys, runs = tables.node_keys, tables.runs
     mine = sa.select(keys).where(*owned(keys, site, node), keys.c.public_key == public_key)
     row = connection.execute(mine).first()
     if row is None or row.ended_at is None:
         return row is not None
     later = sa.select(keys.c.public_key).where(*owned(keys, site, node), keys.c.enrolled_at >= row.ended_at)
-    replaced = sa.select(heads.c.seq).where(
-        *owned(heads, site, node), heads.c.seq < seq, heads.c.public_key.in_(later)
+    replaced = sa.select(runs.c.last_seq).where(
+        *owned(runs, site, node), runs.c.last_seq < seq, runs.c.public_key.in_(later)
     )
     return connection.execute(replaced.limit(1)).first() is None
 

@@ -144,5 +144,9 @@ class Rejected(Exception):
         return cls(503, "unavailable", "The registry cannot answer now", "登记库暂不可用", detail)
 
     @classmethod
+    def damaged(cls, detail: str) -> "Rejected":
+        return cls(500, "damaged", "What is held here is damaged", "库内存储已损坏", detail)
+
+    @classmethod
     def http(cls, status: int, detail: str) -> "Rejected":
         return cls(status, "http", "The request cannot be answered", "请求无法处理", detail)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from msgspec import Meta, Struct
 
 from central_sync.registry.problems import Rejected
-from central_sync.registry.tables import heads, inspections, nodes, photos, unread, withheld
+from central_sync.registry.tables import inspections, nodes, photos
 from lanes.record import Verdict
 
 LIMIT = 200
@@ -71,7 +71,6 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
     pictures = sa.select(photos.c.held, sa.func.count()).group_by(photos.c.held)
     with engine.connect() as connection:
         rows = connection.execute(sa.select(nodes).order_by(nodes.c.site, nodes.c.node)).all()
-        batches, puzzling, kept_back = (_by_node(connection, table) for table in (heads, unread, withheld))
         judged = _counted(connection, verdicts)
         kept = _counted(connection, pictures)
     return {
@@ -83,9 +82,9 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
                 "head": row.head.hex(),
                 "received_at": row.received_at,
                 "records": row.records,
-                "batches": batches.get((row.site, row.node), 0),
-                "unread": puzzling.get((row.site, row.node), 0),
-                "withheld": kept_back.get((row.site, row.node), 0),
+                "batches": row.runs,
+                "unread": row.unread,
+                "withheld": row.withheld,
             }
             for row in rows
         ],
@@ -95,12 +94,6 @@ def stats(engine: sa.Engine) -> dict[str, Any]:
         "wanted": kept.get(False, 0),
         "verdicts": {verdict: judged.get(verdict, 0) for verdict in get_args(Verdict)},
     }
-
-
-def _by_node(connection: sa.Connection, table: sa.Table) -> dict[tuple[str, str], int]:
-    """How many rows of a table each node has."""
-    query = sa.select(table.c.site, table.c.node, sa.func.count()).group_by(table.c.site, table.c.node)
-    return {(site, node): int(count) for site, node, count in connection.execute(query)}
 
 
 def _counted(connection: sa.Connection, query: sa.Select[Any]) -> dict[Any, int]:

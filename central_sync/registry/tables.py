@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
@@ -51,35 +52,26 @@ nodes = sa.Table(
     sa.Column("through_seq", Count, nullable=False),
     sa.Column("head", sa.LargeBinary, nullable=False),
     sa.Column("records", Count, nullable=False),  # held; through_seq also counts the refused
+    sa.Column("runs", Count, nullable=False),
+    sa.Column("unread", Count, nullable=False),
+    sa.Column("withheld", Count, nullable=False),
     sa.Column("received_at", Moment),
     sa.Index("nodes_by_name", "node"),
 )
 
-heads = sa.Table(  # every signed head that moved the chain: the evidence for proofs
-    "heads",
+runs = sa.Table(  # the records of a batch, see runs.py, and the signed head after them
+    "runs",
     metadata,
     *_owner(),
-    sa.Column("seq", Count, primary_key=True, autoincrement=False),
+    sa.Column("last_seq", Count, primary_key=True, autoincrement=False),
+    sa.Column("first_seq", Count, nullable=False),
+    sa.Column("prev_head", sa.LargeBinary, nullable=False),
     sa.Column("head", sa.LargeBinary, nullable=False),
     sa.Column("public_key", Plain, nullable=False),
     sa.Column("signature", Plain, nullable=False),
+    sa.Column("refused", Count, nullable=False),  # how many of them are not held, the withheld ones too
     sa.Column("received_at", Moment, nullable=False),
-)
-
-records = sa.Table(
-    "records",
-    metadata,
-    *_owner(),
-    sa.Column("seq", Count, primary_key=True, autoincrement=False),
-    sa.Column("inspection", Plain),
-    sa.Column("kind", Plain),  # nothing: the refused bytes were no record, or it is in ``unread``
-    sa.Column("at", Moment),
-    sa.Column("source", Plain),
-    sa.Column("simulated", sa.Boolean, nullable=False),
-    sa.Column("refused", Plain),  # why, also of a withheld one; such a row has digest and head, not the bytes
-    sa.Column("data", sa.LargeBinary, nullable=False),  # canonical bytes, see packing.py; refused: SHA-256
-    sa.Column("head", sa.LargeBinary, nullable=False),
-    sa.Index("records_by_inspection", "site", "node", "inspection", "seq"),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
 
 unread = sa.Table(  # records held byte for byte that could not be taken into the columns searched by
@@ -88,16 +80,6 @@ unread = sa.Table(  # records held byte for byte that could not be taken into th
     *_owner(),
     sa.Column("seq", Count, primary_key=True, autoincrement=False),
     sa.Column("why", Plain, nullable=False),
-)
-
-withheld = sa.Table(  # what the node has signed in the place of a record whose bytes it keeps
-    "withheld",
-    metadata,
-    *_owner(),
-    sa.Column("seq", Count, primary_key=True, autoincrement=False),
-    sa.Column("size", Count, nullable=False),
-    sa.Column("public_key", Plain, nullable=False),
-    sa.Column("signature", Plain, nullable=False),
 )
 
 inspections = sa.Table(
@@ -118,6 +100,7 @@ inspections = sa.Table(
     sa.Column("ended_at", Moment),
     sa.Column("first_seq", Count, nullable=False),
     sa.Column("last_seq", Count, nullable=False),
+    sa.Column("steps", Plain, nullable=False),  # which of the numbers between are its own, see runs.py
     sa.Column("records", Count, nullable=False),
     sa.Column("photos", Count, nullable=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
@@ -200,6 +183,7 @@ bundles = sa.Table(  # imported from one-way roads
 )
 
 Rows = Sequence[Mapping[str, Any]]
+_dialects: dict[str, Any] = {"postgresql": postgresql, "sqlite": sqlite}
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
@@ -224,19 +208,25 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> Any:
-    """INSERT of all rows by one statement: arrays on PostgreSQL, the driver's executemany on SQLite."""
-    if connection.dialect.name != "postgresql":
-        return sqlite.insert(table)
-    names = list(rows[0])
-    arrays = [
-        sa.func.unnest(sa.bindparam(name, type_=postgresql.ARRAY(table.c[name].type, dimensions=1)))
-        for name in names
-    ]
-    return postgresql.insert(table).from_select(names, sa.select(*arrays))
+    """INSERT of all rows by one statement: one JSON text on PostgreSQL, the driver's executemany on SQLite."""
+    if connection.dialect.name != "postgresql" or len(rows) == 1:
+        return _dialects[connection.dialect.name].insert(table)
+    columns = [sa.column(name, table.c[name].type) for name in rows[0]]
+    function = sa.func.jsonb_to_recordset(sa.cast(sa.bindparam("rows", type_=sa.Text()), postgresql.JSONB))
+    given = function.table_valued(*columns, name="given").render_derived(with_types=True)
+    return postgresql.insert(table).from_select(
+        list(rows[0]), sa.select(*(given.c[name] for name in rows[0]))
+    )
 
 
 def _run(connection: sa.Connection, statement: Any, rows: Rows) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(statement, {name: [row[name] for row in rows] for name in rows[0]})
+    if connection.dialect.name == "postgresql" and len(rows) > 1:
+        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+        connection.execute(statement, {"rows": msgspec.json.encode(plain).decode()})
     else:
         connection.execute(statement, rows)
+
+
+def _plain(value: Any) -> Any:
+    """A value as it stands in the JSON text: bytes as PostgreSQL writes them (manual, 8.4.1)."""
+    return "\\x" + value.hex() if isinstance(value, bytes) else value
