@@ -8,7 +8,7 @@ ARGS ?=
 # two workers: the tests start real servers and browsers
 WORKERS ?= 2
 
-.PHONY: help setup pages demo test check bench chaos mutants fuzz hostile browser train-corners clean
+.PHONY: help setup pages demo test check bench chaos cover mutants fuzz hostile browser train-corners clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
