@@ -11,8 +11,10 @@ import httpx
 
 from central_sync.photos import Photos
 from central_sync.registry.api import Enrolled, RegistrySettings, build_app
-from central_sync.registry.packing import unpack
+from central_sync.registry.engines import open_engine
+from central_sync.registry.runs import Entry
 from central_sync.seal import NodeKey
+from tests.held_parts import entries_of
 from tests.machine_line import Answer, Request
 
 COPIES = 3
@@ -91,11 +93,11 @@ class RegistryOnDisk:
         return through, head, count
 
     def rows(self) -> list[HeldRow]:
-        rows = self._select("SELECT seq, data, head, refused FROM records ORDER BY seq")
-        return [
-            HeldRow(seq, data if refused else unpack(data), head, refused)
-            for seq, data, head, refused in rows
-        ]
+        engine = open_engine(f"sqlite:///{self.folder / 'registry.sqlite'}")
+        with engine.connect() as connection:
+            rows = [_row(each) for each in entries_of(connection)]
+        engine.dispose()
+        return rows
 
     def named(self) -> dict[str, tuple[int, bool]]:
         """Photos that held records name: by which record first, and whether they are held."""
@@ -132,3 +134,9 @@ class RegistryOnDisk:
             shutil.rmtree(self.photos.root)
             shutil.copytree(copy.folder / "photos", self.photos.root)
         await self.start()
+
+
+def _row(entry: Entry) -> HeldRow:
+    if entry.instead is None:
+        return HeldRow(entry.seq, entry.data, entry.head, None)
+    return HeldRow(entry.seq, bytes.fromhex(entry.sha256), entry.head, entry.instead.why)

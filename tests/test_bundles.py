@@ -26,6 +26,7 @@ from central_sync.registry import tables
 from central_sync.registry.accept import Policy
 from central_sync.registry.ferry import import_all, write_receipt
 from central_sync.registry.nodes import standing
+from central_sync.registry.runs import Withheld
 from central_sync.seal import NodeKey
 from central_sync.trust import Trust
 from central_sync.verify import verify_journal
@@ -37,6 +38,7 @@ from edge.settings import Bundles
 from lanes.record import Checked, Draft, Refused, parse
 from tests.central_parts import Lane, digest, dsn, engine, enrolled, photo
 from tests.edge_parts import edge_at
+from tests.held_parts import entries_of
 
 __all__ = ["dsn", "engine"]  # fixtures
 ROOT = Path(__file__).parents[1]
@@ -323,8 +325,8 @@ def test_a_record_greater_than_any_registry_takes_goes_as_its_digest(
     assert set(outcomes(engine, tmp_path, *paths)) == {"taken"}
     assert held(engine, road.lane) == road.head() and wanted(engine, road.lane) == []
     with engine.connect() as connection:
-        (kept,) = connection.execute(sa.select(tables.withheld)).all()
-    assert kept.seq == 12 and kept.size > 8 << 20
+        (kept,) = [each for each in entries_of(connection) if each.instead]
+    assert kept.seq == 12 and isinstance(kept.instead, Withheld) and kept.instead.size > 8 << 20
     folder = tmp_path / "back"
     path = write_receipt(engine, REGISTRY, road.lane.site, road.lane.node, 1, folder)
     came = receipt_of(path, road.lane.site, road.lane.node, REGISTRY.public)

@@ -24,12 +24,12 @@ from central_sync.registry import fold, tables
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.engines import DsnError, close, create_all, open_engine, writing
 from central_sync.registry.nodes import enroll, standing
-from central_sync.registry.packing import unpack
 from central_sync.registry.problems import Rejected
 from central_sync.seal import NodeKey, receipt_message, verify
 from lanes import inspection as lane_fold
 from lanes import record as r
 from tests.central_parts import Lane, digest, dsn, dsn_of, engine, enrolled, photo
+from tests.held_parts import entries_of
 
 __all__ = ["dsn", "engine"]  # fixtures
 TAKES_ALL = Policy(allow_simulated=True)
@@ -54,11 +54,8 @@ def counts(engine: sa.Engine) -> dict[str, int]:
 
 
 def held(engine: sa.Engine, lane: Lane) -> list[tuple[int, bytes, bytes]]:
-    query = sa.select(tables.records).where(tables.records.c.node == lane.node).order_by(tables.records.c.seq)
     with engine.connect() as connection:
-        return [
-            (row.seq, b"" if row.refused else unpack(row.data), row.head) for row in connection.execute(query)
-        ]
+        return [(each.seq, each.data, each.head) for each in entries_of(connection, lane.node)]
 
 
 def sent(lane: Lane) -> list[tuple[int, bytes, bytes]]:
@@ -174,9 +171,9 @@ def test_simulated_records_are_refused_one_by_one(
     assert again.wanted == [digest(photo(str(seq))) for seq in (2, 4, 6)]
     assert held(engine, lane) == [(s, d if s % 2 == 0 else b"", h) for s, d, h in sent(lane)]
     with engine.connect() as connection:
-        rows = connection.execute(sa.select(tables.records).order_by(tables.records.c.seq)).all()
+        first = entries_of(connection, lane.node)[0]
         summary = connection.execute(sa.select(tables.inspections)).one()
-    assert rows[0].data.hex() == digest(lane.rows[0].data)
+    assert first.sha256 == digest(lane.rows[0].data)
     assert (summary.records, summary.photos, summary.simulated) == (3, 3, False)
 
 
@@ -544,7 +541,7 @@ def test_a_photo_is_named_by_each_record_that_shows_one() -> None:
     lane.write(r.Captured(lane="1", station="gate", device="c", plate_text="", photo="1" * 64, crop="2" * 64))
     lane.write(r.Signed(officer="o", photo="3" * 64), "i")
     lane.write(r.Signed(officer="o"), "i")
-    rows = [fold.read(row.seq, row.data, row.head, True) for row in lane.rows]
+    rows = [fold.read(row.seq, row.data, True) for row in lane.rows]
     named = fold.fold(lane.site, lane.node, rows, {}).photos
     assert [(n.sha256[0], n.shot, n.inspection) for n in named] == [
         ("1", "capture", None), ("2", "crop", None), ("3", "signature", "i"),

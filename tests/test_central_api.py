@@ -3,7 +3,7 @@
 import base64
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ import zstandard
 
 from central_sync import batch as b
 from central_sync.registry import api, tables
+from central_sync.registry import runs as held
 from central_sync.registry.accept import accept
 from central_sync.registry.api import build_app
 from central_sync.registry.engines import open_engine, writing
-from central_sync.registry.packing import pack
 from central_sync.seal import NodeKey, photo_message, receipt_message, verify
 from lanes import record as r
 from tests import postgres
-from tests.central_parts import START, Lane, Serving, digest, dsn, photo, settings_for
+from tests.central_parts import Lane, Serving, digest, dsn, photo, settings_for
+from tests.held_parts import rewrite
 
 __all__ = ["dsn"]  # fixture
 PLATES = ["浙A12345", "浙A54321", "浙AD12345", "京B12345", "沪C00001"]
@@ -215,7 +216,8 @@ def filled(desk: Desk) -> None:
     """Five inspections, of which the third failed."""
     for at, plate in enumerate(PLATES):
         desk.lane.inspect(f"n{at}", plate, "fail" if at == 2 else "pass")
-    assert desk.post(desk.lane.batch()).status_code == 200
+    for first, last in ((1, 12), (13, 20), (21, 55)):
+        assert desk.post(desk.lane.batch(first, last)).status_code == 200
 
 
 ASKED: list[tuple[dict[str, str], str]] = [
@@ -305,35 +307,38 @@ def test_the_proof_holds_and_finds_every_change(desk: Desk) -> None:
     assert good["checked"] == 44 and good["head"]["seq"] == 55
     assert good["rows"][0]["prev"] == desk.lane.rows[10].head.hex()
     engine = open_engine(desk.dsn)
-    rows, heads, lists = tables.records, tables.heads, tables.inspections
-    original = desk.lane.rows[14].data
-    changes = [
-        sa.update(rows).where(rows.c.seq == 15).values(data=pack(original.replace(b"300", b"900"))),
-        sa.update(rows).where(rows.c.seq == 15).values(data=pack(original)[:-3]),
-        sa.update(rows).where(rows.c.seq == 15).values(head=bytes(32)),
-        sa.delete(rows).where(rows.c.seq == 15),
-        sa.delete(rows).where(rows.c.seq == 11),
-        sa.delete(rows).where(rows.c.seq == 55),
-        sa.update(rows).where(rows.c.seq == 15).values(inspection="n9"),
-        sa.update(rows).where(rows.c.seq == 21).values(kind="checked"),
-        sa.update(rows).where(rows.c.seq == 21).values(source="test://other"),
-        sa.update(rows).where(rows.c.seq == 21).values(at=START),
-        sa.update(lists).where(lists.c.inspection == "n1").values(verdict="fail"),
-        sa.update(lists).where(lists.c.inspection == "n1").values(plate="京Z99999"),
-        sa.update(lists).where(lists.c.inspection == "n1").values(last_seq=21, records=10),
-        sa.update(heads).values(signature=NodeKey.generate().sign(b"x")),
-        sa.delete(heads),
+    runs, lists, node = tables.runs, tables.inspections, desk.lane.node
+    original, last = desk.lane.rows[14].data, runs.c.last_seq
+    listed = sa.update(lists).where(lists.c.inspection == "n1")
+    changes: list[Callable[[sa.Connection], object]] = [
+        lambda c: rewrite(c, node, 15, original.replace(b"300", b"900")),
+        lambda c: rewrite(c, node, 15),
+        lambda c: rewrite(c, node, 15, original, original),
+        lambda c: rewrite(c, node, 15, held.Refused("no", digest(original), desk.lane.rows[14].head.hex())),
+        lambda c: c.execute(sa.update(runs).where(last == 20).values(data=b"no frame")),
+        lambda c: c.execute(sa.update(runs).where(last == 20).values(head=bytes(32))),
+        lambda c: c.execute(sa.update(runs).where(last == 20).values(prev_head=bytes(32))),
+        lambda c: c.execute(sa.delete(runs).where(last == 12)),
+        lambda c: c.execute(sa.delete(runs).where(last == 20)),
+        lambda c: c.execute(sa.delete(runs).where(last == 55)),
+        lambda c: c.execute(listed.values(verdict="fail")),
+        lambda c: c.execute(listed.values(plate="京Z99999")),
+        lambda c: c.execute(listed.values(last_seq=21, records=10)),
+        lambda c: c.execute(listed.values(steps="10")),
+        lambda c: c.execute(listed.values(steps="x")),
+        lambda c: c.execute(sa.update(runs).values(signature=NodeKey.generate().sign(b"x"))),
+        lambda c: c.execute(sa.delete(runs)),
     ]
     for change in changes:
         with engine.connect() as connection:
-            before = [connection.execute(sa.select(table)).all() for table in (rows, heads, lists)]
+            before = [connection.execute(sa.select(table)).all() for table in (runs, lists)]
         with writing(engine) as connection:
-            connection.execute(change)
+            change(connection)
         bad = desk.get("/v1/inspections/n1/proof")
         assert not bad["ok"] and "Not proven" in bad["says"]["en"] and "未通过" in bad["says"]["zh"]
         assert desk.client.get("/v1/inspections/n1").status_code == 200
         with writing(engine) as connection:
-            for table, kept in zip((rows, heads, lists), before, strict=True):
+            for table, kept in zip((runs, lists), before, strict=True):
                 connection.execute(sa.delete(table))
                 tables.insert(connection, table, [row._mapping for row in kept])
     assert desk.get("/v1/inspections/n1/proof") == good
@@ -410,12 +415,12 @@ def test_a_database_that_fails_is_a_503_with_retry(desk: Desk) -> None:
     desk.lane.inspect("a1")
     engine = open_engine(desk.dsn)
     with writing(engine) as connection:
-        connection.execute(sa.text("ALTER TABLE heads RENAME TO heads_away"))
+        connection.execute(sa.text("ALTER TABLE runs RENAME TO runs_away"))
     gone = desk.post(desk.lane.batch())
     problem(gone, 503, "unavailable")
     assert gone.headers["retry-after"] == "5"
     with writing(engine) as connection:
-        connection.execute(sa.text("ALTER TABLE heads_away RENAME TO heads"))
+        connection.execute(sa.text("ALTER TABLE runs_away RENAME TO runs"))
     engine.dispose()
     assert b.decode_receipt(desk.post(desk.lane.batch()).content).stored == 11
 

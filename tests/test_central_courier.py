@@ -29,6 +29,7 @@ from central_sync.registry.engines import open_engine, writing
 from central_sync.seal import NodeKey
 from lanes import record as r
 from tests.central_parts import Lane, Row, Serving, digest, dsn, photo, settings_for
+from tests.held_parts import cut, entries_of
 
 pytestmark = pytest.mark.slow
 
@@ -144,12 +145,11 @@ def done(courier: Courier, lane: Twin) -> Callable[[], bool]:
 
 def held(dsn: str, lane: Lane) -> tuple[int, str, int, int]:
     """(through, head, records held, photos held) at the centre."""
-    count = sa.select(sa.func.count()).select_from(tables.records).where(tables.records.c.node == lane.node)
     kept = sa.select(sa.func.count()).select_from(tables.photos).where(tables.photos.c.held.is_(True))
     with reading(dsn) as connection:
         node = connection.execute(sa.select(tables.nodes).where(tables.nodes.c.node == lane.node)).one()
-        records, photos = connection.execute(count).scalar_one(), connection.execute(kept).scalar_one()
-        return node.through_seq, node.head.hex(), records, photos
+        records = len(entries_of(connection, lane.node))
+        return node.through_seq, node.head.hex(), records, connection.execute(kept).scalar_one()
 
 
 @contextlib.contextmanager
@@ -402,8 +402,7 @@ def forget(dsn: str, lane: Lane, keep: int) -> None:
     """The centre is restored from a backup that ends at record ``keep``."""
     engine = open_engine(dsn)
     with writing(engine) as connection:
-        for table in (tables.records, tables.heads):
-            connection.execute(sa.delete(table).where(table.c.seq > keep))
+        cut(connection, lane.node, keep, lane.key)
         for table in (tables.inspections, tables.photos):
             connection.execute(sa.delete(table))
         connection.execute(
@@ -678,11 +677,7 @@ def same_as_journal(dsn: str, journal: Journal) -> None:
     """Each inspection once, with all its records, in the order of the journal."""
     engine = open_engine(dsn)
     with engine.connect() as connection:
-        heads = (
-            connection.execute(sa.select(tables.records.c.head).order_by(tables.records.c.seq))
-            .scalars()
-            .all()
-        )
+        heads = [each.head for each in entries_of(connection)]
         rows = connection.execute(sa.select(tables.inspections)).all()
     engine.dispose()
     assert heads == [row.head for row in journal.rows(0, 1000)]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from central_sync import batch as b
 from central_sync import merkle, note
 from central_sync.evidence import verify_evidence
-from central_sync.registry import fold, tables
+from central_sync.registry import fold, runs, tables
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.api import build_app
 from central_sync.registry.checkpoints import cosign
@@ -27,6 +27,7 @@ from central_sync.seal import NodeKey, head_message
 from central_sync.trust import Trust
 from lanes import record as r
 from tests.central_parts import Lane, Serving, dsn, engine, enrolled, settings_for
+from tests.held_parts import rewrite
 from tests.test_central_accept import counts, held, rejected, sent
 
 __all__ = ["dsn", "engine"]  # fixtures
@@ -133,10 +134,8 @@ def test_a_fold_that_fails_whatever_it_is_given_costs_the_record_its_columns_onl
     monkeypatch.setattr(fold, "take", broken)
     assert accept(engine, lane.batch(), TAKES).stored == 11
     assert held(engine, lane) == sent(lane) and list(noted(engine, tables.unread)) == [8]
-    with engine.connect() as connection:
-        query = sa.select(tables.records).where(tables.records.c.seq == 8)
-        bare = connection.execute(query).one()
-    assert (bare.kind, bare.inspection, bare.at, bare.source, bare.refused) == (None,) * 5
+    (row,) = find(engine)["inspections"]
+    assert row["records"] == 10
     monkeypatch.undo()
     proven = proof(engine, "a1", lane.node)
     assert (proven["ok"], proven["checked"], len(proven["rows"])) == (True, 11, 10)
@@ -182,7 +181,7 @@ def test_the_first_and_the_last_moment_of_time_can_be_written_and_read_back(
     assert proof(engine, "a1", lane.node)["ok"] and numbers(engine) == (2, 0, 0)
 
 
-@pytest.mark.parametrize("table", ["records", "inspections", "photos", "heads"])
+@pytest.mark.parametrize("table", ["runs", "inspections", "photos", "nodes"])
 def test_a_database_that_cannot_work_holds_nothing_and_says_so(engine: sa.Engine, table: str) -> None:
     """A lost table is no fault of a record, on neither engine: the whole batch must come again."""
     lane = enrolled(engine, Lane())
@@ -231,7 +230,7 @@ def test_one_record_more_costs_no_statement_more(engine: sa.Engine) -> None:
         seen.clear()
         accept(engine, lane.batch(), TAKES)
         spent.append(len(seen))
-        for table in ("records", "inspections", "photos", "heads"):
+        for table in ("runs", "inspections", "photos"):
             assert sum(text.startswith(f"INSERT INTO {table} ") for text in seen) == 1
     assert spent[0] == spent[1]
 
@@ -369,10 +368,11 @@ def test_proof_says_what_a_withheld_record_leaves_open(engine: sa.Engine) -> Non
     assert "the node's word alone" in proven["says"]["en"] and "none was changed" not in proven["says"]["en"]
     assert [row["seq"] for row in proven["rows"]] == [1, 2, 3, 4, 5, 6, 7, 9, 10, 11]
     with engine.begin() as connection:  # somebody makes a withheld one of a record that was held
-        mine = tables.records.c.seq == 9
-        connection.execute(sa.update(tables.records).where(mine).values(refused="withheld", data=bytes(32)))
-        false = {"site": lane.site, "node": lane.node, "seq": 9, "size": 1, "public_key": lane.key.public}
-        tables.insert(connection, tables.withheld, [false | {"signature": lane.key.sign(b"another")}])
+        nine = lane.rows[8]
+        rewrite(
+            connection, lane.node, 9,
+            runs.Withheld("withheld", "0" * 64, nine.head.hex(), 1, lane.key.sign(b"another")),
+        )  # fmt: skip
     assert proof(engine, "a1", lane.node)["says"]["en"].startswith("Not proven: the chain")
 
 

@@ -21,12 +21,12 @@ from central_sync.courier import Pace
 from central_sync.journal import Journal
 from central_sync.registry import tables
 from central_sync.registry.api import build_app
-from central_sync.registry.packing import unpack
 from central_sync.seal import NodeKey
 from central_sync.volumes import JournalReader
 from lanes import record as r
 from tests.central_parts import Lane, Serving, dsn, settings_for
 from tests.courier_process import PACE
+from tests.held_parts import entries_of
 from tests.test_central_courier import Twin, done, forget, half, reading, running, says, until
 
 pytestmark = pytest.mark.slow
@@ -101,8 +101,11 @@ def mixed() -> tuple[Twin, list[int]]:
 def stands(dsn: str, lane: Lane) -> dict[int, tuple[bytes, str | None]]:
     """Number -> (bytes, or digest where they are not held, why not) at the centre."""
     with reading(dsn) as connection:
-        rows = connection.execute(sa.select(tables.records).where(tables.records.c.node == lane.node)).all()
-    return {row.seq: (row.data if row.refused else unpack(row.data), row.refused) for row in rows}
+        found = entries_of(connection, lane.node)
+    return {
+        each.seq: (bytes.fromhex(each.sha256), each.instead.why) if each.instead else (each.data, None)
+        for each in found
+    }
 
 
 def refusals(lane: Twin) -> list[tuple[int, str | None, str]]:
@@ -157,10 +160,8 @@ def test_both_databases_hold_it_and_a_restored_one_gets_it_again(dsn: str, tmp_p
             await until(lambda: courier.progress.accepted_through == lane.last and len(refusals(lane)) == 4)
             await until(done(courier, lane))
             holds_all_but(dsn, lane, bad)
-            with_it = tables.withheld
             forget(dsn, lane, 20)
             with reading(dsn) as connection:
-                connection.execute(sa.delete(with_it).where(with_it.c.seq > 20))
                 connection.execute(sa.delete(tables.inspections))
                 connection.commit()
             await until(lambda: len(stands(dsn, lane)) == lane.last and done(courier, lane)())

@@ -23,11 +23,13 @@ from benchmarks.chaos.node import NODE, SITE
 from benchmarks.chaos.tally import Tally
 from central_sync import batch as wire
 from central_sync.journal import Journal, Roll
+from central_sync.registry import runs
 from central_sync.registry.accept import Policy, accept
-from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.engines import create_all, open_engine, writing
 from central_sync.registry.nodes import enroll
 from central_sync.seal import NodeKey
 from lanes.record import genesis
+from tests import held_parts
 
 FACTS = [Fact(device=device, number=number) for number in range(1, 31) for device in (1, 2)]
 
@@ -123,6 +125,13 @@ class Rest:
         judge_registry(tally, "registry", self.database, NODE, chain)
         return tally
 
+    def at_registry(self, seq: int, *instead: bytes | runs.Instead) -> None:
+        """Puts ``instead`` in the place of a record at the registry."""
+        engine = open_engine(f"sqlite:///{self.database}")
+        with writing(engine) as connection:
+            held_parts.rewrite(connection, NODE, seq, *instead)
+        engine.dispose()
+
     def change(self, file: str, *statements: str) -> None:
         """Does to a file what its triggers would forbid."""
         with closing(sqlite3.connect(self.folder / file)) as raw:
@@ -157,15 +166,15 @@ def change_a_byte(rest: Rest) -> None:
 
 
 def forget_at_the_registry(rest: Rest) -> None:
-    rest.change("registry.sqlite", "DELETE FROM records WHERE seq = 40")
+    rest.at_registry(40)
 
 
 def refuse_at_the_registry(rest: Rest) -> None:
-    rest.change("registry.sqlite", "UPDATE records SET refused = 'no' WHERE seq = 40")
+    rest.at_registry(40, runs.Refused("no", "0" * 64, "0" * 64))
 
 
 def change_at_the_registry(rest: Rest) -> None:
-    rest.change("registry.sqlite", "UPDATE records SET data = x'7b7d' WHERE seq = 40")
+    rest.at_registry(40, b"{}")
 
 
 def sign_another_head(rest: Rest) -> None:

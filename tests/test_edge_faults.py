@@ -5,16 +5,16 @@ import base64
 import hashlib
 import json
 import socket
-import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from central_sync.journal import Journal
+from central_sync.registry.engines import open_engine
+from central_sync.registry.search import find
 from edge import intake
 from edge.acts import Acts
 from edge.children import Children
@@ -46,6 +46,7 @@ from tests.agent_parts import (
 )
 from tests.brokers import free_port, nats
 from tests.edge_parts import JPEG, TOKEN, VIN, edge_at
+from tests.held_parts import entries_of
 
 pytestmark = pytest.mark.slow
 
@@ -431,14 +432,16 @@ def test_a_production_registry_refuses_a_simulated_site_and_the_lane_goes_on(tmp
             refused = {r.body.refused_seq: r.body.why for r in records if isinstance(r.body, Refused)}
             offered = {r.seq for r in records if not isinstance(r.body, Refused)}
             assert set(refused) == offered and all("simulated" in why for why in refused.values())
-        with closing(sqlite3.connect(database)) as file:
-            rows = file.execute("SELECT seq, refused, length(data) FROM records ORDER BY seq").fetchall()
-            (inspections,) = file.execute("SELECT count(*) FROM inspections").fetchone()
-        assert [seq for seq, *_ in rows[:through]] == list(range(1, through + 1))
-        assert all(why and size == 32 for _, why, size in rows), (
+        engine = open_engine(f"sqlite:///{database}")
+        with engine.connect() as connection:
+            held = entries_of(connection)
+        inspections = find(engine)["inspections"]
+        engine.dispose()
+        assert [each.seq for each in held[:through]] == list(range(1, through + 1))
+        assert all(each.instead and not each.data for each in held), (
             "of a refused record only its SHA-256 is kept"
         )
-        assert inspections == 0 and not list((tmp_path / "photos").rglob("*.bin"))
+        assert inspections == [] and not list((tmp_path / "photos").rglob("*.bin"))
 
 
 def _all_sent(agent: Agent) -> dict[str, Any] | None:

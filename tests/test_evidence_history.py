@@ -24,6 +24,7 @@ from central_sync.verdicts import Findings
 from edge.__main__ import app as chayan
 from edge.auditing import Office, TargetError, witness_of
 from tests.central_parts import Lane, Serving, dsn, settings_for
+from tests.held_parts import rewrite
 
 __all__ = ["dsn"]  # fixture
 pytestmark = pytest.mark.slow
@@ -128,13 +129,13 @@ def test_what_others_hold_is_compared(place: Place, tmp_path: Path) -> None:
 
 def test_records_rewritten_in_the_database_break_the_proofs(place: Place) -> None:
     engine = open_engine(place.dsn)
-    mine = (tables.records.c.node == place.lane.node, tables.records.c.seq == 300)
+    node = place.lane.node
     with engine.begin() as connection:
-        connection.execute(sa.update(tables.records).where(*mine).values(head=b"\1" * 32))
+        rewrite(connection, node, 300, place.lane.rows[299].data + b" ")
     done = place.verify(*place.keys())
     assert done.exit_code == 1 and "does not go on from that over 256:" in done.output, done.output
     with engine.begin() as connection:
-        connection.execute(sa.delete(tables.records).where(*mine))
+        connection.execute(sa.delete(tables.runs).where(tables.runs.c.node == node))
     engine.dispose()
     query = {"site": place.lane.site, "seq": 300, "size": 400}
     gone = httpx.get(f"{place.node_url}/inclusion", params=query)

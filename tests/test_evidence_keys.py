@@ -44,12 +44,12 @@ def renewed(engine: sa.Engine, lane: Lane, key: NodeKey) -> None:
 
 def sign_anew(engine: sa.Engine, lane: Lane, number: int, key: NodeKey) -> None:
     """Puts another key's signature over the head of batch ``number``, as a thief with the database would."""
-    heads = tables.heads
-    mine = (heads.c.site == lane.site, heads.c.node == lane.node)
+    runs = tables.runs
+    mine = (runs.c.site == lane.site, runs.c.node == lane.node)
     with engine.begin() as connection:
-        row = connection.execute(sa.select(heads).where(*mine).order_by(heads.c.seq)).all()[number]
-        signature = key.sign(head_message(lane.node, row.seq, row.head))
-        change = sa.update(heads).where(*mine, heads.c.seq == row.seq)
+        row = connection.execute(sa.select(runs).where(*mine).order_by(runs.c.last_seq)).all()[number]
+        signature = key.sign(head_message(lane.node, row.last_seq, row.head))
+        change = sa.update(runs).where(*mine, runs.c.last_seq == row.last_seq)
         connection.execute(change.values(public_key=key.public, signature=signature))
 
 

@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from central_sync import merkle, note
-from central_sync.registry import tables
+from central_sync.registry import runs, tables
 from central_sync.registry.checkpoints import Held, cosign
 from central_sync.registry.engines import writing
 from central_sync.seal import NodeKey
-from tests.central_parts import Lane, dsn, engine, enrolled
+from tests.central_parts import START, Lane, dsn, engine, enrolled
 
 __all__ = ["dsn", "engine"]  # fixtures
 pytestmark = pytest.mark.slow
+RUN = 1000
 SIZES = (70_000, 140_000)  # more than one noted subtree of 65 536 leaves
 HEADS = [sha256(str(n).encode()).digest() for n in range(SIZES[-1])]
 ROOTS = {size: merkle.root_of(HEADS[:size]) for size in SIZES}
@@ -33,18 +35,31 @@ def questions(engine: sa.Engine) -> Iterator[list[str]]:
     sa.event.remove(engine, "before_cursor_execute", note_it)
 
 
+def _run(lane: Lane, at: int) -> dict[str, Any]:
+    """Heads without their bytes, as of refused records."""
+    heads = HEADS[at : at + RUN]
+    return {
+        "site": lane.site,
+        "node": lane.node,
+        "first_seq": at + 1,
+        "last_seq": at + len(heads),
+        "prev_head": HEADS[at - 1],
+        "head": heads[-1],
+        "public_key": "",
+        "signature": "",
+        "refused": len(heads),
+        "received_at": START,
+        "data": runs.pack(runs.Refused("", "", head.hex()) for head in heads),
+    }
+
+
 @pytest.fixture
 def lane(engine: sa.Engine) -> Lane:
     """A node of which only the heads matter, cosigned at both sizes."""
     lane = enrolled(engine, Lane())
-    place = {"site": lane.site, "node": lane.node}
     with writing(engine) as connection:
         for first in range(0, len(HEADS), 5000):
-            heads = enumerate(HEADS[first : first + 5000], first + 1)
-            rows = [
-                place | {"seq": seq, "simulated": False, "data": b"", "head": head} for seq, head in heads
-            ]
-            tables.insert(connection, tables.records, rows)
+            tables.insert(connection, tables.runs, [_run(lane, at) for at in range(first, first + 5000, RUN)])
         connection.execute(sa.update(tables.nodes).values(through_seq=len(HEADS)))
     registry, origin = NodeKey.generate(), note.origin_of(lane.site, lane.node)
     for size, root in ROOTS.items():

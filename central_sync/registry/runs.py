@@ -1,7 +1,7 @@
 """Records as they are held: the dense run of a batch in one row, its exact bytes in one zstd frame.
 
-The frame is a JSON text sequence (RFC 7464). A record stands in it byte for byte; where the bytes are not held
-stands an array that says why, which no record can be. Heads are computed from the bytes, not kept.
+The frame is a JSON text sequence (RFC 7464). A record stands in it byte for byte, and where its bytes are not
+held an array that says why, which no record can be. Heads are computed from the bytes, not kept.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,7 +69,7 @@ def pack(held: Iterable[bytes | Instead]) -> bytes:
 
 
 def entries(run: sa.Row[Any]) -> list[Entry]:
-    """The records of a run in order, heads computed from ``prev_head`` on; raises Damaged when none can be read."""
+    """The records of a run in order, heads computed from ``prev_head`` on; raises Damaged."""
     place = f"records {run.first_seq} to {run.last_seq} of {run.site}/{run.node}"
     try:
         plain = zstandard.ZstdDecompressor().decompress(run.data, max_output_size=LIMIT)
@@ -120,7 +120,7 @@ def _covering(site: str, node: str, first: int, last: int) -> sa.Select[Any]:
 def between(
     connection: sa.Connection, site: str, node: str, first: int, last: int, lost: list[Damaged] | None = None
 ) -> Iterator[Entry]:
-    """Entries of these numbers in order, as far as there are any; raises Damaged, or puts it into ``lost``."""
+    """Entries of these numbers in order, as far as held; raises Damaged, or puts it into ``lost``."""
     for run in connection.execute(_covering(site, node, first, last)):
         try:
             found = entries(run)
@@ -165,7 +165,7 @@ def holding(connection: sa.Connection, site: str, node: str, seq: int) -> sa.Row
     return connection.execute(_covering(site, node, seq, seq)).first()
 
 
-# ---- which numbers are an inspection's: from the first on, so many that are, so many that are not, in turn ------
+# ---- which numbers are an inspection's: so many that are, so many that are not, in turn ----------------
 
 
 def stepped(steps: str, last: int, seq: int) -> str:

@@ -208,7 +208,7 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> Any:
-    """INSERT of all rows by one statement: one JSON text on PostgreSQL, the driver's executemany on SQLite."""
+    """INSERT of all rows: on PostgreSQL of one JSON text, on SQLite by the driver's executemany."""
     if connection.dialect.name != "postgresql" or len(rows) == 1:
         return _dialects[connection.dialect.name].insert(table)
     columns = [sa.column(name, table.c[name].type) for name in rows[0]]
