@@ -50,14 +50,15 @@ def registry(folder: Path, node_key: str, dsn: str = "") -> Iterator[Centre]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
-        _answering(url, process, folder / "registry.log")
+        answering(url, process, folder / "registry.log")
         yield Centre(url=url, key=NodeKey.load(folder / KEY_FILE).public, site=site)
     finally:
         process.terminate()
         process.wait(END_S)
 
 
-def _answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Returns when a service answers; raises RuntimeError with the end of its log."""
     until = time.monotonic() + READY_S
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(httpx.HTTPError):

@@ -31,6 +31,7 @@ from lanes.record import (
 )
 
 SHOWN = 60  # characters of a source in a reason
+NUL = rb"\u0000"  # the one way in which JSON can hold it (RFC 8259 section 7)
 FAULTS = (  # a mistake in our own code, or a value that nobody thought of; not disk, memory or line
     ArithmeticError,
     AssertionError,
@@ -45,13 +46,13 @@ FAULTS = (  # a mistake in our own code, or a value that nobody thought of; not 
 PROMOTED = {"ordered", "arrived", "moved", "judged", "aborted", "photographed", "captured", "signed"}
 
 
-class Kind(Struct, frozen=True):
+class Kind(Struct, frozen=True, gc=False):
     """The tag of a body of any version."""
 
     kind: Annotated[str, Meta(min_length=1, max_length=80)]
 
 
-class Envelope(Struct, frozen=True):
+class Envelope(Struct, frozen=True, gc=False):
     """What every record of every version carries, as far as the registry needs it."""
 
     seq: Seq
@@ -64,7 +65,7 @@ class Envelope(Struct, frozen=True):
 _envelopes = msgspec.json.Decoder(Envelope)
 
 
-class Read(Struct, frozen=True):
+class Read(Struct, frozen=True, gc=False):
     """One record as the registry reads it.
 
     ``refused`` says why it will not be held, ``unread`` why it is held without what it says.
@@ -120,7 +121,7 @@ def said(trouble: BaseException) -> str:
 def _read(seq: int, data: bytes, allow_simulated: bool) -> Read:
     try:
         envelope = _envelopes.decode(data)
-        at = envelope.at.astimezone(UTC)
+        at = envelope.at if envelope.at.tzinfo is UTC else envelope.at.astimezone(UTC)
     except (*UNREADABLE, OverflowError) as trouble:
         return Read(seq, data, refused=plain(f"no record: {trouble}"[:500]))
     refused, simulated = None, is_simulated(envelope.source)
@@ -129,15 +130,15 @@ def _read(seq: int, data: bytes, allow_simulated: bool) -> Read:
     elif simulated and not allow_simulated:
         named = envelope.source[:SHOWN]  # a receipt may refuse every record of a batch
         refused = f"simulated source {named!r}: this registry takes no simulated records of this node"
-    elif any("\0" in text for text in (envelope.source, envelope.body.kind, envelope.inspection or "")):
+    elif NUL in data and "\0" in envelope.source + envelope.body.kind + (envelope.inspection or ""):
         refused = "a NUL character in source, kind or inspection"
     return Read(
         seq,
         data,
-        kind=plain(envelope.body.kind),
+        kind=envelope.body.kind,
         at=at,
-        source=plain(envelope.source),
-        inspection=plain(envelope.inspection),
+        source=envelope.source,
+        inspection=envelope.inspection,
         simulated=simulated,
         refused=refused and plain(refused),
     )
@@ -227,7 +228,9 @@ def _taken(site: str, node: str, row: Read, known: dict[str, dict[str, Any]]) ->
     body = None if row.unread is not None else body_of(row)
     photos = photos_named(row, body)
     if row.inspection is not None:
-        summary = dict(known.get(row.inspection) or fresh(site, node, row))
+        summary = known.get(row.inspection) or fresh(site, node, row)
+        if body is not None:  # what it says may not fit
+            summary = dict(summary)
         take(summary, row, body)
         known[row.inspection] = summary
     return photos
