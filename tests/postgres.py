@@ -42,7 +42,7 @@ class Postgres:
     def fresh(self) -> str:
         name = f"t_{secrets.token_hex(6)}"
         with psycopg.connect(self.dsn.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.dsn.removesuffix("postgres") + name
 
     def stop(self) -> None:
@@ -65,12 +65,12 @@ def server() -> Postgres:
     data, log = state / "data", folder / "log"
     options = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres"]
     with log.open("ab") as output:
-        command = [binaries / "initdb", *options, f"--pgdata={data}"]
+        command = [str(binaries / "initdb"), *options, f"--pgdata={data}"]
         subprocess.run(command, check=True, user=user, cwd=state, stdout=output, stderr=output)
         port = _free_port()
         settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={state}"]
         settings += ["fsync=off", "shared_buffers=32MB", "max_connections=40", "timezone=Asia/Shanghai"]
-        command = [binaries / "postgres", "-D", data, *(part for s in settings for part in ("-c", s))]
+        command = [str(binaries / "postgres"), "-D", str(data), *(part for s in settings for part in ("-c", s))]
         process = subprocess.Popen(
             command, user=user, cwd=state, stdout=output, stderr=output, preexec_fn=_die_with_parent
         )

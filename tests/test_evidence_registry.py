@@ -224,15 +224,15 @@ def test_a_replaced_key_stays_known_and_a_foreign_one_beside_a_head_is_not_belie
         assert keys_of(connection, lane.site, lane.node) == {old.public, lane.key.public}
     assert proof(engine, "a0")["ok"] and proof(engine, "a1")["ok"]
     thief = NodeKey.generate()
-    from central_sync.registry.tables import heads
+    from central_sync.registry.tables import runs
     from central_sync.seal import head_message
 
     with engine.begin() as connection:
-        row = connection.execute(sa.select(heads).order_by(heads.c.seq)).first()
+        row = connection.execute(sa.select(runs).order_by(runs.c.last_seq)).first()
         assert row is not None
-        forged = thief.sign(head_message(lane.node, row.seq, row.head))
+        forged = thief.sign(head_message(lane.node, row.last_seq, row.head))
         connection.execute(
-            sa.update(heads).where(heads.c.seq == row.seq).values(public_key=thief.public, signature=forged)
+            sa.update(runs).where(runs.c.last_seq == row.last_seq).values(public_key=thief.public, signature=forged)
         )
     assert not proof(engine, "a0")["ok"]
 

@@ -90,7 +90,7 @@ def _chain(connection: sa.Connection, row: sa.Row[Any]) -> Chain:
 def _links(
     connection: sa.Connection, row: sa.Row[Any], last: int, puzzling: frozenset[int]
 ) -> Iterator[Link]:
-    own = set(runs.numbers(row.first_seq, row.steps))
+    own = set(runs.numbers(row.first_seq, row.steps, lost=[]))
     seq, head = _before(connection, row)
     for run in runs.covering(connection, row.site, row.node, row.first_seq, last):
         follows = seq is None or (run.first_seq, run.prev_head) == (seq, head)

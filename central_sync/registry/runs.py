@@ -141,7 +141,7 @@ def of_inspection(
     connection: sa.Connection, row: sa.Row[Any], lost: list[Damaged] | None = None
 ) -> list[Entry]:
     """The entries of an inspection, whose row this is, in order; raises Damaged, or puts it into ``lost``."""
-    wanted = numbers(row.first_seq, row.steps)
+    wanted = numbers(row.first_seq, row.steps, lost)
     own = set(wanted)
     return [
         each
@@ -178,12 +178,16 @@ def stepped(steps: str, last: int, seq: int) -> str:
     return f"{kept}{space}{int(own) + 1}"
 
 
-def numbers(first: int, steps: str) -> list[int]:
-    """The numbers that ``steps`` name; raises Damaged."""
+def numbers(first: int, steps: str, lost: list[Damaged] | None = None) -> list[int]:
+    """The numbers that ``steps`` name; raises Damaged, or puts it into ``lost``."""
     try:
         counts = [int(count) for count in steps.split(" ")]
     except ValueError as trouble:
-        raise Damaged(f"{steps[:60]!r} names no records") from trouble
+        damaged = Damaged(f"{steps[:60]!r} names no records")
+        if lost is None:
+            raise damaged from trouble
+        lost.append(damaged)
+        return []
     found: list[int] = []
     for place, count in enumerate(counts):
         if place % 2 == 0:
