@@ -70,7 +70,12 @@ def server() -> Postgres:
         port = _free_port()
         settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={state}"]
         settings += ["fsync=off", "shared_buffers=32MB", "max_connections=40", "timezone=Asia/Shanghai"]
-        command = [str(binaries / "postgres"), "-D", str(data), *(part for s in settings for part in ("-c", s))]
+        command = [
+            str(binaries / "postgres"),
+            "-D",
+            str(data),
+            *(part for s in settings for part in ("-c", s)),
+        ]
         process = subprocess.Popen(
             command, user=user, cwd=state, stdout=output, stderr=output, preexec_fn=_die_with_parent
         )

@@ -232,7 +232,9 @@ def test_a_replaced_key_stays_known_and_a_foreign_one_beside_a_head_is_not_belie
         assert row is not None
         forged = thief.sign(head_message(lane.node, row.last_seq, row.head))
         connection.execute(
-            sa.update(runs).where(runs.c.last_seq == row.last_seq).values(public_key=thief.public, signature=forged)
+            sa.update(runs)
+            .where(runs.c.last_seq == row.last_seq)
+            .values(public_key=thief.public, signature=forged)
         )
     assert not proof(engine, "a0")["ok"]
 
