@@ -155,15 +155,16 @@ def import_command(
 
     from central_sync.photos import Photos
     from central_sync.registry.accept import Policy
-    from central_sync.registry.engines import DsnError, create_all, open_engine
+    from central_sync.registry.engines import DsnError, open_engine
     from central_sync.registry.ferry import import_all, write_receipt
+    from central_sync.registry.schema import prepare
     from central_sync.seal import KeyTrouble
     from edge.centre import registry_key
 
     try:
         files = _files(paths)
         engine = open_engine(dsn)
-        create_all(engine)
+        prepare(engine)
         key = registry_key(photos)
         policy = Policy(allow_simulated=allow_simulated, key=key)
         results = import_all(engine, Photos(photos), policy, files)

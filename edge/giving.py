@@ -107,12 +107,13 @@ def list_command(
     import sqlalchemy as sa
 
     from central_sync.registry.directives import DirectiveError, listed
-    from central_sync.registry.engines import DsnError, create_all, open_engine
+    from central_sync.registry.engines import DsnError, open_engine
+    from central_sync.registry.schema import prepare
 
     try:
         engine = open_engine(dsn)
         try:
-            create_all(engine)
+            prepare(engine)
             rows = listed(engine, node, limit)
         finally:
             engine.dispose()
@@ -128,7 +129,8 @@ def _give(dsn: str, photos: Path, patterns: list[str], subject: str, version: st
     import sqlalchemy as sa
 
     from central_sync.registry.directives import DirectiveError, give, places
-    from central_sync.registry.engines import DsnError, create_all, open_engine
+    from central_sync.registry.engines import DsnError, open_engine
+    from central_sync.registry.schema import prepare
     from central_sync.seal import KeyTrouble
     from edge.centre import registry_key
 
@@ -136,7 +138,7 @@ def _give(dsn: str, photos: Path, patterns: list[str], subject: str, version: st
     try:
         engine, key = open_engine(dsn), registry_key(photos)
         try:
-            create_all(engine)
+            prepare(engine)
             for site, node in dict.fromkeys(place for each in patterns for place in places(engine, each)):
                 number = give(engine, key, site, node, subject, version, body)
                 typer.echo(f"{site}/{node}: {subject} {version}, number {number}")

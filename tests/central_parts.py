@@ -19,8 +19,9 @@ from starlette.types import ASGIApp
 
 from central_sync import batch as b
 from central_sync.registry.api import Enrolled, RegistrySettings
-from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.engines import open_engine
 from central_sync.registry.nodes import enroll
+from central_sync.registry.schema import prepare
 from central_sync.seal import NodeKey
 from lanes import record as r
 from lanes.vehicle import Plate, Vehicle
@@ -152,7 +153,7 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def engine(dsn: str) -> Iterator[sa.Engine]:
     """A registry without nodes."""
     made = open_engine(dsn)
-    create_all(made)
+    prepare(made)
     yield made
     made.dispose()
 

@@ -22,9 +22,10 @@ from hypothesis.stateful import (
 from central_sync import batch as b
 from central_sync.registry import fold, tables
 from central_sync.registry.accept import Policy, accept
-from central_sync.registry.engines import DsnError, close, create_all, open_engine, writing
+from central_sync.registry.engines import DsnError, close, open_engine, writing
 from central_sync.registry.nodes import enroll, standing
 from central_sync.registry.problems import Rejected
+from central_sync.registry.schema import prepare
 from central_sync.seal import NodeKey, receipt_message, verify
 from lanes import inspection as lane_fold
 from lanes import record as r
@@ -304,7 +305,7 @@ def test_processes_that_start_at_once_make_the_tables_once(dsn: str) -> None:
         mine = open_engine(dsn)
         start.wait(30)
         try:
-            create_all(mine)
+            prepare(mine)
         except sa.exc.SQLAlchemyError as trouble:
             troubles.append(trouble)
         finally:
@@ -321,7 +322,7 @@ def test_processes_that_start_at_once_make_the_tables_once(dsn: str) -> None:
 def test_a_lock_that_stays_is_no_wait_for_ever(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("central_sync.registry.engines.BUSY_MS", 200)
     engine, frozen = open_engine(dsn), open_engine(dsn)
-    create_all(engine)
+    prepare(engine)
     lane = enrolled(engine, Lane())
     lane.inspect("a1")
     with writing(frozen) as connection:
@@ -339,7 +340,7 @@ def test_a_replica_that_froze_in_a_transaction_loses_its_locks(
     monkeypatch.setattr("central_sync.registry.engines.FROZEN_MS", 200)
     dsn = dsn_of("postgresql", tmp_path)
     engine, frozen = open_engine(dsn), open_engine(dsn)
-    create_all(engine)
+    prepare(engine)
     lane = enrolled(engine, Lane())
     lane.inspect("a1")
     with frozen.connect() as connection:
@@ -519,8 +520,8 @@ class Sync(RuleBasedStateMachine):
 def test_any_order_of_sending_crashing_and_forging(kind: str, tmp_path: Path) -> None:
     where = dsn_of(kind, tmp_path)
     made = open_engine(where)
-    create_all(made)
-    create_all(made)
+    prepare(made)
+    prepare(made)
     made.dispose()
     machine = type("Machine", (Sync,), {"dsn": where})
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

@@ -18,10 +18,11 @@ from central_sync.registry.accept import Policy, accept
 from central_sync.registry.api import build_app
 from central_sync.registry.checkpoints import cosign
 from central_sync.registry.detail import detail
-from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.engines import open_engine
 from central_sync.registry.evidence import evidence
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
+from central_sync.registry.schema import prepare
 from central_sync.registry.search import find, stats
 from central_sync.seal import NodeKey, head_message
 from central_sync.trust import Trust
@@ -198,7 +199,7 @@ def test_a_database_that_cannot_work_holds_nothing_and_says_so(engine: sa.Engine
 
 def test_a_full_disk_holds_nothing_and_costs_no_record_its_columns(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'r.sqlite'}")
-    create_all(engine)
+    prepare(engine)
     lane = enrolled(engine, Lane())
     for at in range(60):
         lane.inspect(f"i{at}")

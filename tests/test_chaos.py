@@ -25,8 +25,9 @@ from central_sync import batch as wire
 from central_sync.journal import Journal, Roll
 from central_sync.registry import runs
 from central_sync.registry.accept import Policy, accept
-from central_sync.registry.engines import create_all, open_engine, writing
+from central_sync.registry.engines import open_engine, writing
 from central_sync.registry.nodes import enroll
+from central_sync.registry.schema import prepare
 from central_sync.seal import NodeKey
 from lanes.record import genesis
 from tests import held_parts
@@ -111,7 +112,7 @@ class Rest:
         rows = journal.rows(0, 500)
         journal.close()
         engine = open_engine(f"sqlite:///{self.database}")
-        create_all(engine)
+        prepare(engine)
         enroll(engine, SITE, NODE, self.key.public, True)
         batch = wire.compose(SITE, NODE, rows, genesis(NODE), self.key)
         accept(engine, batch, Policy(allow_simulated=True))

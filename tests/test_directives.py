@@ -19,8 +19,9 @@ from central_sync.centre import Trouble
 from central_sync.directives import ANSWER_LIMIT, Directive, Pull, UnpinnedTrouble, directive_message
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.directives import DirectiveError, due, give, listed, places
-from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.engines import open_engine
 from central_sync.registry.nodes import enroll
+from central_sync.registry.schema import prepare
 from central_sync.seal import NodeKey
 from edge.__main__ import app as chayan
 from edge.directives import Directing
@@ -245,7 +246,7 @@ def test_a_waiting_request_is_answered_when_there_is_news(tmp_path: Path) -> Non
 
 def test_the_commands_give_and_list_and_refuse_in_words(dsn: str, tmp_path: Path) -> None:
     engine = open_engine(dsn)
-    create_all(engine)
+    prepare(engine)
     for node in ("lane-1", "lane-2"):
         enroll(engine, "site-1", node, KEY.public)
     enroll(engine, "site-2", "lane-1", KEY.public)

@@ -15,9 +15,10 @@ from central_sync import merkle, note
 from central_sync.journal import Journal
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.checkpoints import cosign
-from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.engines import open_engine
 from central_sync.registry.evidence import evidence
 from central_sync.registry.nodes import enroll
+from central_sync.registry.schema import prepare
 from central_sync.seal import NodeKey
 from lanes.record import Draft, Sensed
 from tests.central_parts import Lane
@@ -61,7 +62,7 @@ def test_an_inspection_under_a_checkpoint_and_the_registrys_signature(tmp_path: 
     assert openssl is not None, "install openssl: apt install openssl"
     lane, key = Lane(), NodeKey.generate()
     engine = open_engine(f"sqlite:///{tmp_path / 'r.sqlite'}")
-    create_all(engine)
+    prepare(engine)
     enroll(engine, lane.site, lane.node, lane.key.public, True)
     for name in ("a0", "a1", "a2"):
         lane.inspect(name)

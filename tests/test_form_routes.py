@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from central_sync.registry.accept import Policy, accept
 from central_sync.registry.api import RegistrySettings, build_app
-from central_sync.registry.engines import create_all, open_engine
+from central_sync.registry.engines import open_engine
+from central_sync.registry.schema import prepare
 from edge.__main__ import app
 from edge.centre import printer
 from edge.rulebook import default_folder, pack, unpack
@@ -205,7 +206,7 @@ def test_the_registry_prints_the_same_forms_from_what_it_holds(tmp_path: Path) -
     lane.inspect("a1")
     settings = settings_for(dsn_of("sqlite", tmp_path), tmp_path, lane)
     engine = open_engine(settings.dsn)
-    create_all(engine)
+    prepare(engine)
     enrolled(engine, lane)
     accept(engine, lane.batch(), Policy(allow_simulated=True))
     engine.dispose()

@@ -25,7 +25,7 @@ from central_sync.registry.accept import Policy, accept
 from central_sync.registry.answers import answer
 from central_sync.registry.detail import detail
 from central_sync.registry.directive_routes import add_directives
-from central_sync.registry.engines import close, create_all, open_engine
+from central_sync.registry.engines import close, open_engine
 from central_sync.registry.evidence_routes import add_evidence
 from central_sync.registry.form_routes import Printer, add_forms
 from central_sync.registry.guard import SecurityHeaders, read_body
@@ -35,6 +35,7 @@ from central_sync.registry.photo_routes import add_photos
 from central_sync.registry.problems import Rejected
 from central_sync.registry.proof import proof
 from central_sync.registry.runs import Damaged
+from central_sync.registry.schema import prepare
 from central_sync.seal import KeyTrouble, NodeKey
 
 RETRY_AFTER = "5"  # s, with 503
@@ -78,7 +79,7 @@ class Registry:
         key = None if settings.key_file is None else NodeKey.load_or_create(settings.key_file)
         self.policy = Policy(allow_simulated=settings.allow_simulated, key=key)
         self.engine = open_engine(settings.dsn)
-        create_all(self.engine)
+        prepare(self.engine)
         note_keys(self.engine)
         for node in settings.nodes:
             enroll(self.engine, node.site, node.node, node.public_key, node.allow_simulated)

@@ -8,8 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from central_sync.registry.tables import metadata
-
 WRITES = "chayan_writes"  # execution option: this transaction will write
 LOCK = "chayan_lock"  # engine option: held while a SQLite transaction writes
 BUSY_MS = 15_000  # another process, such as a backup or a replica, may hold file or row for a while
@@ -57,23 +55,6 @@ def close(engine: sa.Engine) -> None:
     while pool.checkedout() and time.monotonic() < end:
         time.sleep(0.01)
     engine.dispose()
-
-
-def create_all(engine: sa.Engine) -> None:
-    """Makes the tables that are not there yet."""
-    try:
-        _create(engine)
-    except (
-        sa.exc.ProgrammingError,
-        sa.exc.IntegrityError,
-        sa.exc.OperationalError,
-    ):  # another was making them
-        _create(engine)
-
-
-def _create(engine: sa.Engine) -> None:
-    with writing(engine) as connection:
-        metadata.create_all(connection)
 
 
 @contextlib.contextmanager
