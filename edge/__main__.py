@@ -29,6 +29,7 @@ class _Commands(Late):
         "journal": "edge.journals:journal_app",
         "judge": "edge.judging:judge_command",
         "print": "edge.papers:print_command",
+        "pull": "edge.pulling:pull_command",
         "replay": "edge.replaying:replay_command",
         "rules": "edge.rules:rules_app",
         "verify": "edge.verifying:verify_command",

@@ -27,6 +27,7 @@ from central_sync.registry.detail import detail
 from central_sync.registry.directive_routes import add_directives
 from central_sync.registry.engines import close, open_engine
 from central_sync.registry.evidence_routes import add_evidence
+from central_sync.registry.feed_routes import add_feed
 from central_sync.registry.form_routes import Printer, add_forms
 from central_sync.registry.guard import SecurityHeaders, read_body
 from central_sync.registry.nodes import enroll, note_keys, standing
@@ -108,6 +109,7 @@ def build_app(settings: RegistrySettings) -> FastAPI:
     _add_intake(app, registry)
     add_photos(app, registry)
     add_evidence(app, registry)
+    add_feed(app, registry)
     add_directives(app, registry)
     if settings.printer is not None:
         add_forms(app, registry, settings.printer)

@@ -108,6 +108,14 @@ class Rejected(Exception):
         return cls(404, "not-found", "Nothing of this name is held", "未找到", detail)
 
     @classmethod
+    def other_feed(cls, position: int) -> "Rejected":
+        detail = (
+            f"position {position} of this feed is not where the cursor comes from: the registry was restored "
+            "from an older copy, or is another; begin again without a cursor, or with since=TIME"
+        )
+        return cls(410, "other-feed", "The cursor is of another feed", "游标不属于本变更流", detail)
+
+    @classmethod
     def ambiguous(cls, detail: str) -> "Rejected":
         return cls(409, "ambiguous", "Several nodes hold this name", "多个节点存在同名", detail)
 

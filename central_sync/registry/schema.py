@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from central_sync.registry.engines import DsnError, writing
 from central_sync.registry.tables import metadata
 
-HEAD = "0001"  # the newest step
+HEAD = "0002"  # the newest step
 MIGRATIONS = Path(__file__).parent / "migrations"
 stamp = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 

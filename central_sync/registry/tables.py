@@ -1,8 +1,9 @@
 """Tables of the registry, and the one way to write rows of each.
 
 Rules that keep one code base running from SQLite to PostgreSQL to sharded engines: every primary key begins
-with site and node; one statement per table and batch; order is a dense seq allocated under the lock of the
-node's row, never a database sequence; no triggers, advisory locks, LISTEN or cross-shard foreign keys.
+with site and node, but for the feed's; one statement per table and batch; order is a dense seq given under the
+lock of the node's row, never a database sequence; no triggers, advisory locks, LISTEN or cross-shard
+foreign keys.
 """
 
 from collections.abc import Mapping, Sequence
@@ -180,6 +181,33 @@ bundles = sa.Table(  # imported from one-way roads
     sa.Column("first_seq", Count, nullable=False),
     sa.Column("last_seq", Count, nullable=False),
     sa.Column("imported_at", Moment, nullable=False),
+)
+
+feed = sa.Table(  # every run at its position, see feed.py; it belongs to no node and is never sharded
+    "feed",
+    metadata,
+    sa.Column("position", Count, primary_key=True, autoincrement=False),
+    sa.Column("site", Plain, nullable=False),
+    sa.Column("node", Plain, nullable=False),
+    sa.Column("last_seq", Count, nullable=False),
+    sa.Column("chain", sa.LargeBinary, nullable=False),
+    sa.Column("published_at", Moment, nullable=False),
+    sa.Index("feed_by_time", "published_at"),
+)
+
+feed_head = sa.Table(  # one row: its lock is what gives positions one after the other
+    "feed_head",
+    metadata,
+    sa.Column("one", Count, primary_key=True, autoincrement=False),
+    sa.Column("position", Count, nullable=False),
+    sa.Column("chain", sa.LargeBinary, nullable=False),
+)
+
+published = sa.Table(  # how far the feed tells each node
+    "published",
+    metadata,
+    *_owner(),
+    sa.Column("through_seq", Count, nullable=False),
 )
 
 Rows = Sequence[Mapping[str, Any]]
