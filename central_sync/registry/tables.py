@@ -1,8 +1,8 @@
 """Tables of the registry, and the one way to write rows of each.
 
 Rules that keep one code base running from SQLite to PostgreSQL to sharded engines: every primary key begins
-with site and node, but for the feed's; one statement per table and batch; order is a dense seq given under the
-lock of the node's row, never a database sequence; no triggers, advisory locks, LISTEN or cross-shard
+with site and node, but for the feed's; one statement per table and batch; order is a dense seq given under
+the lock of the node's row, never a database sequence; no triggers, advisory locks, LISTEN or cross-shard
 foreign keys.
 """
 
