@@ -30,7 +30,9 @@ def pull_command(
     kind: Annotated[
         list[str] | None, typer.Option(help="Only of records of this kind, such as judged; may be repeated")
     ] = None,
-    follow: Annotated[bool, typer.Option(help="Go on and wait for what comes, until interrupted")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on and wait for what comes, until interrupted")
+    ] = False,
     ca_file: Annotated[
         Path | None, typer.Option(help="Certificate of the registry's own authority, for https")
     ] = None,
