@@ -158,6 +158,29 @@ def engine(dsn: str) -> Iterator[sa.Engine]:
     made.dispose()
 
 
+def prepared_together(dsn: str) -> list[Exception]:
+    """Three replicas that start at once; what went wrong."""
+    troubles: list[Exception] = []
+    start = threading.Barrier(3)
+
+    def replica() -> None:
+        mine = open_engine(dsn)
+        start.wait(30)
+        try:
+            prepare(mine)
+        except Exception as trouble:  # noqa: BLE001 - told to the test
+            troubles.append(trouble)
+        finally:
+            mine.dispose()
+
+    threads = [threading.Thread(target=replica) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return troubles
+
+
 def enrolled(engine: sa.Engine, lane: Lane, simulated: bool = True) -> Lane:
     enroll(engine, lane.site, lane.node, lane.key.public, simulated)
     return lane

@@ -29,7 +29,7 @@ from central_sync.registry.schema import prepare
 from central_sync.seal import NodeKey, receipt_message, verify
 from lanes import inspection as lane_fold
 from lanes import record as r
-from tests.central_parts import Lane, digest, dsn, dsn_of, engine, enrolled, photo
+from tests.central_parts import Lane, digest, dsn, dsn_of, engine, enrolled, photo, prepared_together
 from tests.held_parts import entries_of
 
 __all__ = ["dsn", "engine"]  # fixtures
@@ -271,25 +271,7 @@ def test_couriers_at_once_double_nothing(engine: sa.Engine) -> None:
     lane = enrolled(engine, Lane())
     for name in ("a1", "a2", "a3", "a4"):
         lane.inspect(name)
-    troubles: list[Exception] = []
-    start = threading.Barrier(4)
-
-    def send(step: int) -> None:
-        start.wait(30)
-        at = 1
-        while at <= len(lane.rows):
-            try:
-                at = accept(engine, lane.batch(max(1, at - step), at + step), TAKES_ALL).accepted_through + 1
-            except Rejected as trouble:
-                troubles.append(trouble)
-                return
-
-    threads = [threading.Thread(target=send, args=(step,)) for step in (1, 2, 3, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert troubles == []
+    assert prepared_together(dsn) == []
     assert held(engine, lane) == sent(lane)
     with engine.connect() as connection:
         summaries = connection.execute(sa.select(tables.inspections)).all()

@@ -1,6 +1,5 @@
 """Tables of the registry: made whole or by steps they are the same, and data stay where steps are taken."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from central_sync.registry.accept import Policy, accept
 from central_sync.registry.engines import DsnError, open_engine, writing
 from central_sync.registry.feed import read
 from central_sync.registry.search import find
-from tests.central_parts import Lane, dsn, engine, enrolled
+from tests.central_parts import Lane, dsn, engine, enrolled, prepared_together
 from tests.test_edge_faults import assert_refused
 
 __all__ = ["dsn", "engine"]  # fixtures
@@ -73,25 +72,7 @@ def test_a_step_keeps_what_is_there(old: sa.Engine) -> None:
 
 
 def test_replicas_that_start_together_take_a_step_once(dsn: str, old: sa.Engine) -> None:
-    troubles: list[Exception] = []
-    start = threading.Barrier(3)
-
-    def make() -> None:
-        mine = open_engine(dsn)
-        start.wait(30)
-        try:
-            schema.prepare(mine)
-        except Exception as trouble:  # noqa: BLE001 - told below
-            troubles.append(trouble)
-        finally:
-            mine.dispose()
-
-    threads = [threading.Thread(target=make) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert troubles == [] and differences(old) == []
+    assert prepared_together(dsn) == [] and differences(old) == []
     old.dispose()
 
 
