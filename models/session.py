@@ -33,7 +33,9 @@ class Session:
             )
         except RuntimeError as error:
             raise WeightsError(f"weight {name}: onnxruntime cannot load it: {error}") from error
-        self._session._model_bytes = None  # it keeps the file to begin anew with other providers; as large again
+        self._session._model_bytes = (
+            None  # it keeps the file to begin anew with other providers; as large again
+        )
         self._input = self._session.get_inputs()[0].name
 
     def run(self, tensor: Tensor) -> list[Tensor]:
