@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,13 @@ WAYS: dict[str, tuple[Way, tuple[float, float]]] = {  # and the least and greate
 }
 
 
-def opened(paths: Sequence[Path]) -> list[Image]:
+def opened(paths: Sequence[Path]) -> Iterator[Image]:
     """What can be decoded."""
-    found = []
     for path in paths:
         try:
-            found.append(decode(path.read_bytes()))
+            yield decode(path.read_bytes())
         except PhotoError as error:
             print(f"{path.name}: {error}", file=sys.stderr)
-    return found
 
 
 def told(values: Sequence[float]) -> dict[str, Any]:
