@@ -8,7 +8,7 @@ ARGS ?=
 # two workers: the tests start real servers and browsers
 WORKERS ?= 2
 
-.PHONY: help setup pages demo test check bench chaos mutants fuzz hostile browser train-corners clean
+.PHONY: help setup pages demo test check bench chaos cover mutants fuzz hostile browser train-corners clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,7 +50,7 @@ mutants: setup ## changes of the deciding modules that no test finds (an hour or
 	@$(BIN)/mutmut results
 
 fuzz: setup ## millions of inputs for every codec of a device: make fuzz ARGS="--inputs 10000000 --only jx"
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes -r deploy/locks/fuzz.txt
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r deploy/locks/fuzz.txt
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 hostile: setup ## hostile photos and questions put to a real review process: make hostile ARGS="--images 10000"

@@ -100,15 +100,19 @@ CHANGES: dict[str, Change] = {
 # ---- the album ---------------------------------------------------------------------------------------
 
 
+def photo_files(folder: Path, sets: Sequence[str]) -> list[Path]:
+    """The photo files of these sets."""
+    found = (path for name in sets for path in sorted((folder / name).glob("*")))
+    return [path for path in found if path.suffix.lower() in SUFFIXES]
+
+
 def photos_in(folder: Path, sets: Sequence[str]) -> Iterator[tuple[str, Image]]:
     """Every photo of these sets that can be decoded."""
-    for name in sets:
-        for path in sorted((folder / name).glob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                try:
-                    yield f"{name}/{path.name}", decode(path.read_bytes())
-                except PhotoError as error:
-                    print(f"{path.name}: {error}", file=sys.stderr)
+    for path in photo_files(folder, sets):
+        try:
+            yield f"{path.parent.name}/{path.name}", decode(path.read_bytes())
+        except PhotoError as error:
+            print(f"{path.name}: {error}", file=sys.stderr)
 
 
 def rendered(dice: Dice) -> Image:

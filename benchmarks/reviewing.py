@@ -19,8 +19,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.parts.asking import asking, due, photos_of
-from benchmarks.reuse import rendered
+from benchmarks.parts.asking import asking, due
+from benchmarks.reuse import photo_files, rendered
 from models.images import PhotoError, decode, encode
 
 LARGE = (4000, 3000)  # pixels of a phone's photo
@@ -47,7 +47,7 @@ ASKED = {
 
 def mixed(folder: Path, photos: int) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
     """Shot, questions and bytes: real photos in turn, or rendered scenes where there are none."""
-    sets = {name: photos_of(folder, [name]) for name in ASKED}
+    sets = {name: photo_files(folder, [name]) for name in ASKED}
     names = [name for name, paths in sets.items() if paths]
     dice = np.random.default_rng(20261126)
     for n in range(photos):

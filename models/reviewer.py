@@ -164,13 +164,8 @@ class Reviewer:
 
     def _shows_other(self, seen: _Seen) -> bool:
         """Whether a photo without its subject shows another's: a plate for a VIN, or a VIN for a plate."""
-        if seen.subject == "vin":
-            plates = self.plates.find(seen.image)
-            return any(
-                each.decoded.confidence >= self._limits.plate.sure for each in plates if is_plate(each)
-            )
-        vins = self.vins.find(seen.image)
-        return any(each.decoded.confidence >= self._limits.vin.sure for each in vins if is_vin(each))
+        others = self._texts(seen.image, "plate" if seen.subject == "vin" else "vin")
+        return any(each.decoded.confidence >= _limits_of(each, self._limits).sure for each in others)
 
     def flat(self, text: str) -> Image | None:
         """The flat line from which ``text`` was read in the photo that was looked at last."""
@@ -184,13 +179,17 @@ class Reviewer:
         if last is None or (last.digest, last.subject) != (digest, subject):
             self._last = last = None  # two large photos at once would be one too many
             image, factor = decode_for_work(data)
-            texts: Sequence[PlateText | VinText] = ()
-            if subject == "plate":
-                texts = [plate for plate in self.plates.find(image) if is_plate(plate)]
-            elif subject == "vin":
-                texts = [vin for vin in self.vins.find(image) if is_vin(vin)]
+            texts = self._texts(image, subject)
             self._last = last = _Seen(digest=digest, subject=subject, image=image, factor=factor, texts=texts)
         return last
+
+    def _texts(self, image: Image, subject: Subject) -> Sequence[PlateText | VinText]:
+        """The plates or VINs of a photo, the most prominent first; of a scene none is sought."""
+        if subject == "plate":
+            return [plate for plate in self.plates.find(image) if is_plate(plate)]
+        if subject == "vin":
+            return [vin for vin in self.vins.find(image) if is_vin(vin)]
+        return ()
 
 
 def _blank(question: Question, model: str, weights: tuple[str, ...], expected: str) -> Reading:

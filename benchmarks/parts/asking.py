@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -179,9 +179,3 @@ def _door(node: Node) -> type[BaseHTTPRequestHandler]:
             """Says nothing."""
 
     return Door
-
-
-def photos_of(folder: Path, sets: Sequence[str]) -> list[Path]:
-    """The photo files of these sets."""
-    kinds = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-    return [path for name in sets for path in sorted((folder / name).glob("*")) if path.suffix in kinds]
