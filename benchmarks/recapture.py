@@ -17,8 +17,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.parts.asking import photos_of
 from benchmarks.parts.recaptured import Way, on_print, on_screen, plain, recaptured, uploaded
+from benchmarks.reuse import photo_files
 from models.catalog import catalog
 from models.images import Image, PhotoError, decode
 from models.recapture import SIDE, lattice
@@ -61,7 +61,7 @@ def told(values: Sequence[float]) -> dict[str, Any]:
 
 def rendered(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Of ``count`` renderings of each way, how many are told."""
-    shown, dice, rows = photos_of(folder, SHOWN), np.random.default_rng(seed), {}
+    shown, dice, rows = photo_files(folder, SHOWN), np.random.default_rng(seed), {}
     for name, (way, (least, most)) in WAYS.items():
         for shrink in (1, 2):
             values = []
@@ -82,14 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=20261126)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     chosen = parser.parse_args(arguments)
-    if not photos_of(chosen.photos, SHOWN):
+    if not photo_files(chosen.photos, SHOWN):
         print(f"no photos: {chosen.photos} has none of {', '.join(SHOWN)}", file=sys.stderr)
         return 2
     cv2.setNumThreads(1)
     real, took = {}, []
     for name in SETS:
         values = []
-        for image in opened(photos_of(chosen.photos, [name])):
+        for image in opened(photo_files(chosen.photos, [name])):
             began = time.perf_counter()
             values.append(lattice(image))
             took.append(time.perf_counter() - began)
