@@ -143,12 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "peak": round(life["peak_mb"] / peer["peak_mb"], 2),
         },
         "ratio_to_limit": {
-            "ready": round(ready / LIMITS["ready_s"], 2),
-            "peak": round(life["peak_mb"] / LIMITS["peak_mb"], 2),
+            "ready": round(ready / LIMITS["ready_s"], 3),
+            "peak": round(life["peak_mb"] / LIMITS["peak_mb"], 3),
         },
     }
     print(json.dumps(result) if chosen.json else _words(result))
-    return 0 if max(result["ratio_to_limit"].values()) <= 1 else 1
+    return 0 if max(result["ratio_to_limit"].values()) < 1 else 1
 
 
 def _words(result: dict[str, Any]) -> str:

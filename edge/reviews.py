@@ -12,6 +12,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
 import httpx
 import msgspec
 import structlog
@@ -220,7 +221,9 @@ def review(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Review
 def _reviewed(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
     try:
         reading = by.reuse(photo, _page(due)) if isinstance(by, Searcher) else _read(by, photo, due)
-    except PhotoError as error:
+    except (PhotoError, cv2.error) as error:
+        if isinstance(error, cv2.error):  # a fault of ours, but asked again it would stop all reviews again
+            log.error("a photo could not be worked on", photo=due["photo"], why=str(error))
         return Reviewed(
             photo_seq=due["photo_seq"],
             photo=due["photo"],

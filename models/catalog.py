@@ -73,6 +73,7 @@ class QualityLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     chosen_on: str
     burnt_box: Share = 1.0  # thresholds that were sent before these two were asked for
     room: Measure = 0.0
+    lattice: Measure = 1000.0  # and before this one was: nothing stands out so far
 
 
 class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -78,6 +78,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "cut_off": ("紧贴画面边缘", "at the edge"),
     "glare_in_box": ("文字上反光", "glare on the text"),
     "wrong_shot": ("照片种类不符", "wrong shot"),
+    "recaptured": ("疑似翻拍", "maybe a recapture"),
     "no_text": ("未见文字", "no text"),
     "ambiguous": ("难以确定", "ambiguous"),
     "differs": ("与标注不符", "differs"),

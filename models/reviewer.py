@@ -25,6 +25,7 @@ from models.plate_net import PlateNet
 from models.probability import probability
 from models.quality import Quality, burnt_share, light_faults, measure_line, measure_scene, room_beside
 from models.reading import Question, Reading, decimal, to_body
+from models.recapture import lattice
 from models.rubbing import Comparison, Surface, compare
 from models.session import sessions
 from models.vin import VinReader, VinText, is_vin
@@ -48,7 +49,14 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
 }
 SUBJECTS: dict[str, Subject] = {"0111": "plate", "0112": "plate", "0113": "vin", "gate": "plate"}
 
-SOFT = {"no_text", "too_small", "wrong_shot", "cut_off", "glare_in_box"}  # the officer looks, and rules
+SOFT = {
+    "no_text",
+    "too_small",
+    "wrong_shot",
+    "cut_off",
+    "glare_in_box",
+    "recaptured",
+}  # the officer looks, and rules
 
 
 def questions_for(shot: str) -> tuple[Question, ...]:
@@ -140,6 +148,8 @@ class Reviewer:
         reasons = _doubts(seen, self._limits)
         if reasons == ("no_text",) and self._shows_other(seen):
             reasons = ("wrong_shot",)
+        if lattice(seen.image) > self._limits.quality.lattice:
+            reasons = (*reasons, "recaptured")
         found = _measured(seen)
         soft = set(reasons) <= SOFT
         reading = Reading(

@@ -33,6 +33,8 @@ class Session:
             )
         except RuntimeError as error:
             raise WeightsError(f"weight {name}: onnxruntime cannot load it: {error}") from error
+        # It keeps the file's bytes to begin anew with other providers: as large again, and never asked for.
+        self._session._model_bytes = None
         self._input = self._session.get_inputs()[0].name
 
     def run(self, tensor: Tensor) -> list[Tensor]:

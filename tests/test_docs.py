@@ -479,7 +479,7 @@ def test_the_brokers_settings_are_those_of_the_demo() -> None:
 # ---- models --------------------------------------------------------------------------------------
 
 CARD = ["Data", "Licence", "Figures", "Limits", "Must not be used for"]
-WHOLES = ("vin-reader", "rubbing", "reuse")  # several weights together, or none
+WHOLES = ("vin-reader", "rubbing", "reuse", "recapture")  # several weights together, or none
 
 
 @pytest.mark.parametrize("name", catalog().weights)

@@ -67,3 +67,24 @@ print([m for m in sys.modules if m.split(".")[0] in ("agentclpr", "rapidocr", "r
         [sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_loaded_weight_is_not_kept_twice() -> None:
+    told = """
+from pathlib import Path
+from models.memory import give_back, keep_little
+from models.session import Session
+def resident_kb():
+    give_back()
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0])
+keep_little()
+small = Session("plate-outline", threads=1)
+before = resident_kb()
+large = Session("reader-v6", threads=1)
+print(resident_kb() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60
+    )
+    size_kb = len(verified("reader-v6")) / 1024
+    assert int(done.stdout) < 1.6 * size_kb  # twice and more where the runtime keeps the file too

@@ -89,7 +89,7 @@ def test_a_photo_of_another_size_has_its_corners_in_its_own_pixels(finder: Corne
     assert sides(found.quad)[1] == pytest.approx(80, rel=0.15)
 
 
-@pytest.mark.parametrize(("width", "height"), [(960, 720), (500, 811), (33, 17)])
+@pytest.mark.parametrize(("width", "height"), [(960, 720), (500, 811), (33, 17), (65_000, 17), (16, 9000)])
 def test_nothing_is_found_where_no_plate_is(finder: CornerFinder, width: int, height: int) -> None:
     assert finder.find(front(width, height)) == []
 

@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks.parts.asking import asking, due
+from benchmarks.parts.asking import Node, asking, due
 from benchmarks.reuse import rendered
-from models.images import encode
+from edge.reviews import review
+from models.images import decode, encode
+from models.reading import Reading
+from models.reviewer import Reviewer
 from tests.hostile_images import besiege
 
 IMAGES = 300
@@ -49,6 +53,22 @@ def test_what_is_no_question_keeps_no_other_from_its_answer(tmp_path: Path, chan
         asker.send(proper | {"photo_seq": 1} | change if isinstance(change, dict) else change)
         assert asker.ask(proper)["review"]["photo_seq"] == 2
         assert "not a question" in asker.said()
+
+
+class Stumbling(Reviewer):
+    """Has a fault that a photo of this size brings to light."""
+
+    def plate(self, data: bytes, expected: str | None = None) -> Reading:
+        cv2.resize(decode(data), (0, 0))
+        raise AssertionError("OpenCV refuses that")
+
+
+def test_a_photo_that_opencv_refuses_is_answered_and_does_not_come_again_for_ever() -> None:
+    node = Node()
+    asked = due(node, encode(rendered(np.random.default_rng(3))), "plate", seq=2)
+    told = review(Stumbling(), node.photos[asked["photo"]], asked)
+    assert (told.opinion, told.model, told.reasons[0]) == ("unsure", "decoder", "not_a_photo")
+    assert told.reasons[1].startswith("OpenCV")
 
 
 def test_the_review_process_loads_nothing_of_the_agent() -> None:
