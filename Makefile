@@ -43,7 +43,7 @@ chaos: setup ## kill -9 of every process at random moments: make chaos ARGS="--f
 
 cover: setup ## every branch of lanes is taken by its own tests, or it fails (some minutes)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --cov=lanes --cov-branch --cov-fail-under=100 \
-	  --cov-report=term-missing:skip-covered $(ARGS) tests/test_lanes_*.py tests/test_rules_told.py
+	  --cov-report=term-missing:skip-covered $(ARGS) tests/test_lanes_*.py tests/test_forms.py tests/test_rules_told.py
 
 mutants: setup ## changes of the deciding modules that no test finds (an hour or more): make mutants ARGS="'lanes.limits*'"
 	@$(BIN)/mutmut run --max-children $(WORKERS) $(ARGS)

@@ -15,7 +15,7 @@ from lanes.form_photos import photo_sheet
 from lanes.form_record import RecordForm, places_of, record_form
 from lanes.form_report import InstrumentReport, instrument_report
 from lanes.form_words import WORDS
-from lanes.forms import MARKS, is_school_bus
+from lanes.forms import MARKS, form_kind, is_school_bus
 from lanes.record import (
     Aborted,
     AxleWeighed,
@@ -29,6 +29,7 @@ from lanes.record import (
     Record,
     Referred,
     Released,
+    Reviewed,
     Ruled,
     Signed,
 )
@@ -163,6 +164,18 @@ def test_an_instrument_that_failed_stands_in_the_remarks() -> None:
     assert any("轴制动率 52.3 %（≥ 60 %）" in remark for remark in failed), form.remarks
 
 
+def test_a_photo_that_failed_stands_in_the_remarks() -> None:
+    bodies = periodic()
+    at = next(n for n, body in enumerate(bodies) if isinstance(body, Reviewed) and body.question == "vin")
+    doubted = [
+        *bodies[: at + 1],
+        Ruled(review_seq=101 + 2 * at, decision="fail", officer="001", reason="磨痕"),
+    ]
+    form = record_form(dossier(judged(doubted)))
+    (remark,) = [each for each in form.remarks if each.startswith("不合格项 failed")]
+    assert "磨痕" in remark and "vin" not in remark and form.conclusion.zh == "不合格"
+
+
 def test_a_defect_outside_the_table_is_described_in_the_remarks() -> None:
     outside = checked("F1", "fail", remark="驾驶室玻璃破损")
     form = record_form(dossier([*opened(TRUCK), outside, Signed(officer="001"), verdict("fail")]))
@@ -275,6 +288,18 @@ def test_a_second_attempt_of_its_own_signs_the_recheck_line(last: str, signed: l
     form = record_form(dossier([*opened(attempt=2), Signed(officer="001"), verdict(last)]))
     assert form.signatures == () and [one.officer for one in form.rechecks] == signed
     assert form.seal.attempt == 2
+
+
+def test_what_somebody_stated_when_signing_stands_in_the_remarks() -> None:
+    bodies = periodic()
+    at = next(n for n, body in enumerate(bodies) if isinstance(body, Signed))
+    bodies[at] = Signed(officer="001", statement="车主在场")
+    assert "车主在场" in " ".join(record_form(dossier(bodies)).remarks)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("record", "record"), ("photos", "photos"), ("other", None)])
+def test_forms_have_names(name: str, kind: str | None) -> None:
+    assert form_kind(name) == kind
 
 
 def test_everybody_who_signed_is_there() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanes.checklist import checklist
+from lanes.checklist import Given, checklist
 from lanes.judge import Evidence, NotReady, judge, measured, missing
 from lanes.record import LEFT_OUT, Finding, Judged, Reviewed, Ruled
 from lanes.scope import RuleError
@@ -321,6 +321,31 @@ def test_a_doubt_about_quality_is_ruled_on_too() -> None:
     assert lacking(replace(blurred, rulings={360: (361, ruled(360, "retake"))})) == ["shot:0112"]
     assert failed(replace(blurred, rulings={360: (361, ruled(360, "fail"))})) == [("0112", "review")]
     assert failed(replace(blurred, rulings={360: (361, ruled(360, "pass"))})) == []
+
+
+def test_a_photo_that_is_no_copy_is_not_spoken_of_and_one_that_may_be_is_ruled_on() -> None:
+    def told(evidence: Evidence) -> list[str]:
+        findings, _ = judge(evidence, rulebook(), ON)
+        return [f"{each.item} {each.quantity} {each.result}" for each in findings if 370 in each.basis]
+
+    new = reviewed(attempt(), 370, review(201, "0112", "reuse", "agree", "", ""))
+    assert lacking(new) == [] and told(new) == []
+    copy = reviewed(attempt(), 370, review(201, "0112", "reuse", "disagree", "", ""))
+    assert lacking(copy) == ["ruling:0112:reuse"]
+    for asked in (new, copy):
+        for decision in ("pass", "fail"):
+            settled = replace(asked, rulings={370: (371, ruled(370, decision))})
+            assert told(settled) == [f"0112 review {decision}"]
+
+
+def test_an_item_that_is_left_out_and_checked_all_the_same_has_the_check() -> None:
+    evidence = replace(
+        attempt(), given=Given(left_out=(*SMALL_SITE.left_out, "08", "09"), left_out_why="no pit")
+    )
+    evidence = replace(evidence, checks={**evidence.checks, "09": (120, checked("09"))})
+    evidence.checks.pop("08")
+    told = {item: quantity for item, quantity in judged(evidence)[0] if item in ("08", "09")}
+    assert told == {"08": LEFT_OUT, "09": "check"}
 
 
 # ---- what keeps an attempt from being judged -----------------------------------------------------
