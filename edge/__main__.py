@@ -148,6 +148,27 @@ def review_vin(
     _review("vin", photos, expect)
 
 
+@review_app.command("rubbing")
+def review_rubbing(
+    film: Annotated[Path, typer.Argument(metavar="RUBBING", help="Photo or scan of the rubbing (拓印膜)")],
+    reference: Annotated[Path, typer.Argument(help="Photo of the struck VIN, or an earlier rubbing of it")],
+    surface: Annotated[
+        Literal["photo", "rubbing"], typer.Option("--reference-is", help="What the reference is")
+    ] = "photo",
+    heat: Annotated[
+        Path | None, typer.Option(help="PNG: the reference's line, what differs in red", metavar="FILE")
+    ] = None,
+) -> None:
+    """Read a rubbing and hold it against a photo or an earlier rubbing: same strike, or struck anew."""
+    from models.catalog import WeightsError
+    from models.cli import compare_rubbing
+
+    try:
+        raise typer.Exit(compare_rubbing(film, reference, surface, heat, sys.stdout))
+    except WeightsError as error:
+        fail(str(error))
+
+
 def _review(question: Literal["plate", "vin"], photos: list[Path], expect: str | None) -> None:
     from models.catalog import WeightsError
     from models.cli import review_photos

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Literal
 
+import cv2
 import msgspec
 
-from models.images import PhotoError
+from models.images import PhotoError, decode
 from models.reading import Reading
 from models.reviewer import Reviewer
+from models.rubbing import Surface, shown
 from models.stages import lap
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -39,6 +41,56 @@ def review_photos(
         out.write(msgspec.json.encode(answer).decode() + "\n")
         out.flush()
     return status
+
+
+def compare_rubbing(
+    film: Path,
+    reference: Path,
+    surface: Surface,
+    heat: Path | None,
+    out: IO[str],
+    *,
+    threads: int = 2,
+) -> int:
+    """Writes one JSON line on a rubbing beside its reference to ``out``, what differs as PNG to ``heat``.
+
+    Returns 1 when a file could not be read or written, else 0. Raises WeightsError as ``review_photos`` does.
+    """
+    files = {"rubbing": str(film), "reference": str(reference)}
+    try:
+        found = Reviewer(threads).rubbing(_named(film), _named(reference), surface)
+        picture = None if heat is None else shown(found)
+        if heat is not None and picture is not None:
+            heat.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except (PhotoError, OSError) as error:
+        out.write(msgspec.json.encode(files | {"error": str(error)}).decode() + "\n")
+        return 1
+    characters = [
+        {"c": each.c, "alike": round(each.alike, 3), "off": round(each.off, 4), "turn": each.turn}
+        for each in found.matches
+    ]
+    told = {
+        "answer": found.answer,
+        "text": found.text,
+        "off": round(found.off, 4),
+        "alike": round(found.alike, 3),
+        "mirrored": found.mirrored,
+        "reasons": found.reasons,
+        "characters": characters,
+        "heat": None if picture is None else str(heat),
+    }
+    out.write(msgspec.json.encode(files | told).decode() + "\n")
+    return 0
+
+
+def _named(path: Path) -> bytes:
+    """The bytes of a photo that can be decoded; raises PhotoError naming the file."""
+    try:
+        data = photo_bytes(path)
+        decode(data)
+    except PhotoError as error:
+        raise PhotoError(f"{path}: {error}") from error
+    return data
 
 
 def photo_bytes(path: Path) -> bytes:

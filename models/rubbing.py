@@ -54,13 +54,18 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """What a rubbing says beside its reference. ``heat``: 0..255 where the reference's flat line differs."""
+    """What a rubbing says beside its reference.
+
+    ``line``: strokes of the reference's flat line, 0..255, 127 where there are none; ``heat``: 0..255 where
+    the rubbing differs from it.
+    """
 
     answer: Answer
     text: str
     off: float
     alike: float
     matches: tuple[Match, ...] = ()
+    line: NDArray[np.uint8] | None = None
     heat: NDArray[np.uint8] | None = None
     mirrored: bool = False
     reasons: tuple[str, ...] = ()
@@ -117,10 +122,21 @@ def compare(
         off=off,
         alike=alike,
         matches=matches,
+        line=np.asarray(np.clip(127 + 48 * other.strokes, 0, 255), np.uint8),
         heat=heat,
         mirrored=mirrored,
         reasons=reasons,
     )
+
+
+def shown(found: Comparison) -> Image | None:
+    """The reference's flat line in grey, what differs in red; None where nothing was compared."""
+    if found.line is None or found.heat is None:
+        return None
+    grey, share = found.line.astype(np.float32), found.heat.astype(np.float32) / 255
+    blue_green, red = grey * (1 - share), grey * (1 - share) + 255 * share
+    picture = np.asarray(np.stack([blue_green, blue_green, red], axis=2), np.uint8)
+    return np.asarray(cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _doubts(matches: Sequence[Match], apart: int) -> tuple[str, ...]:
