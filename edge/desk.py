@@ -33,6 +33,7 @@ from lanes.vehicle import Problem, Vehicle
 
 REFERENCE = "reference"  # folder of what the centre has sent: lists, rules …
 REPLAYED = 5000  # last records that are always replayed: captures at the gates, states of devices
+RUBBING, STRUCK = "rubbing", "0113"  # a question, and the shot of the struck VIN that it needs
 GATE = "gate"  # shot of the plate camera's own photo
 GATE_QUESTIONS = ("plate",)
 
@@ -264,6 +265,7 @@ class Desk:
                     (inspection, seq, photo, shot, question)
                     for question in (*asked.get(shot, GATE_QUESTIONS), *(() if shot == GATE else (REUSE,)))
                     if question not in answered and self.expected(inspection, question) is not None
+                    if question != RUBBING or beside(inspection, question)
                 ]
         return sorted(due, key=lambda each: each[1])
 
@@ -282,7 +284,13 @@ class Desk:
         """What a photo of this vehicle should show; None when the question cannot be asked of it."""
         if question == "plate":
             return inspection.vehicle.plate.hphm if inspection.vehicle.plate else None
-        return inspection.vehicle.vin if question == "vin" else ""
+        return inspection.vehicle.vin if question in ("vin", RUBBING) else ""
+
+
+def beside(inspection: Inspection, question: str) -> str:
+    """The photo that a question's own is held against: of a rubbing the struck VIN; empty: none (yet)."""
+    struck = inspection.latest_photos().get(STRUCK) if question == RUBBING else None
+    return "" if struck is None else struck[1].photo
 
 
 def evidence(inspection: Inspection) -> Evidence:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from msgspec import Struct
 
 from edge.answers import answer, read_struct
-from edge.desk import Desk
+from edge.desk import Desk, beside
 from edge.permits import ActError
 from lanes.record import Name, Photographed, Reviewed, Shadowed, parse
 
@@ -109,6 +109,7 @@ async def _due(desk: Desk, wait_s: float) -> list[dict[str, Any]]:
             "question": question,
             "expected": desk.expected(inspection, question) or "",
             "plated": inspection.vehicle.plate is not None,
+            "beside": beside(inspection, question),
         }
         for inspection, seq, photo, shot, question in desk.unreviewed()
     ]

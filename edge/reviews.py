@@ -46,7 +46,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
 
 
 class _Due(Struct, frozen=True, kw_only=True):
-    """One due question; ``expected`` is empty where there is nothing to compare with."""
+    """One due question; ``expected`` and ``beside`` (a photo) are empty where nothing is compared with."""
 
     inspection: Annotated[str, Meta(min_length=1, max_length=160)]
     photo_seq: Annotated[int, Meta(ge=1, le=2**62)]
@@ -55,6 +55,7 @@ class _Due(Struct, frozen=True, kw_only=True):
     question: Question
     expected: Annotated[str, Meta(max_length=160)]
     plated: bool
+    beside: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 async def follow(path: Path, threads: int) -> None:
@@ -199,9 +200,9 @@ async def _answered(
 
 
 async def _answer(client: httpx.AsyncClient, by: Reviewer | Searcher, due: dict[str, Any]) -> Reviewed:
-    photo = await client.get(f"/api/v1/photos/{due['photo']}")
-    photo.raise_for_status()
-    body = await asyncio.to_thread(review, by, photo.content, due)
+    photo = await _photo(client, due["photo"])
+    beside = await _photo(client, due["beside"]) if due.get("beside") else b""
+    body = await asyncio.to_thread(review, by, photo, due, beside)
     posted = await client.post(
         "/api/v1/reviews",
         content=msgspec.json.encode({"inspection": due["inspection"], "review": body}),
@@ -210,17 +211,23 @@ async def _answer(client: httpx.AsyncClient, by: Reviewer | Searcher, due: dict[
     return body
 
 
-def review(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
+async def _photo(client: httpx.AsyncClient, sha256: str) -> bytes:
+    answer = await client.get(f"/api/v1/photos/{sha256}")
+    answer.raise_for_status()
+    return answer.content
+
+
+def review(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any], beside: bytes = b"") -> Reviewed:
     """The answer to one due question; what it took is given back."""
     try:
-        return _reviewed(by, photo, due)
+        return _reviewed(by, photo, due, beside)
     finally:
         give_back()
 
 
-def _reviewed(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Reviewed:
+def _reviewed(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any], beside: bytes) -> Reviewed:
     try:
-        reading = by.reuse(photo, _page(due)) if isinstance(by, Searcher) else _read(by, photo, due)
+        reading = by.reuse(photo, _page(due)) if isinstance(by, Searcher) else _read(by, photo, due, beside)
     except (PhotoError, cv2.error) as error:
         if isinstance(error, cv2.error):  # a fault of ours, but asked again it would stop all reviews again
             log.error("a photo could not be worked on", photo=due["photo"], why=str(error))
@@ -237,12 +244,14 @@ def _reviewed(by: Reviewer | Searcher, photo: bytes, due: dict[str, Any]) -> Rev
     return to_body(reading, due["photo_seq"], due["photo"], due["shot"])
 
 
-def _read(reviewer: Reviewer, photo: bytes, due: dict[str, Any]) -> Reading:
+def _read(reviewer: Reviewer, photo: bytes, due: dict[str, Any], beside: bytes) -> Reading:
     expected = due["expected"] or None
     if due["question"] == "plate":
         return reviewer.plate(photo, expected)
     if due["question"] == "vin":
         return reviewer.vin(photo, expected)
+    if due["question"] == "rubbing":
+        return reviewer.struck(photo, beside, expected)
     subject = subject_of(due["shot"])
     # a new car has no plate to be legible: its photo is judged as a scene
     return reviewer.quality(photo, subject if due["plated"] or subject != "plate" else "scene")

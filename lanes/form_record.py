@@ -182,7 +182,11 @@ def _areas(dossier: Dossier) -> tuple[Area, ...]:
     needed = {each.artefact for each in artefacts if each.required}
     boxes = (("rubbing", "vin_rubbing", VIN_SHOT), ("vehicle", "standard_photo", VEHICLE_SHOT))
     return tuple(
-        Area(label=WORDS[f"area.{name}"], needed=artefact in needed, picture=_latest(dossier, shot))
+        Area(
+            label=WORDS[f"area.{name}"],
+            needed=artefact in needed,
+            picture=_latest(dossier, artefact) or _latest(dossier, shot),
+        )
         for name, artefact, shot in boxes
     )
 

@@ -16,6 +16,7 @@ QUESTIONS = {
     "vin": ("车辆识别代号", "VIN"),
     "quality": ("照片质量", "photo quality"),
     "reuse": ("照片是否重复使用", "reuse of the photo"),
+    "rubbing": ("拓印膜与打刻是否一致", "the rubbing beside the strike"),
 }
 _Reading: TypeAlias = BrakeMeasured | SideslipMeasured | Instrumental
 

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from lanes.scope import Scope
 
 ItemKind: TypeAlias = Literal["check", "instrument", "group", "review", "derived"]
-Question: TypeAlias = Literal["plate", "vin", "quality"]
+Question: TypeAlias = Literal["plate", "vin", "quality", "rubbing"]
 Wanted: TypeAlias = Literal["required", "optional", "none"]
 
 

@@ -668,7 +668,7 @@ class Reviewed(Body, frozen=True, kw_only=True, tag="reviewed"):
     photo_seq: int
     photo: Sha256
     shot: Name
-    question: Literal["plate", "vin", "quality", "reuse"]
+    question: Literal["plate", "vin", "quality", "reuse", "rubbing"]
     opinion: Opinion
     model: Name
     weights_sha256: Sha256 | None = None

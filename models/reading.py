@@ -9,7 +9,7 @@ from msgspec import Struct
 from lanes.record import Character, Earlier, Opinion, Reviewed
 from models.images import Box
 
-Question: TypeAlias = Literal["plate", "vin", "quality", "reuse"]
+Question: TypeAlias = Literal["plate", "vin", "quality", "reuse", "rubbing"]
 PLACES = Decimal("0.0001")
 
 

@@ -37,6 +37,7 @@ Subject: TypeAlias = Literal["plate", "vin", "scene"]
 PLATE_MODEL = "plate-2 outline+plate-reader+PP-OCRv4"
 VIN_MODEL = "vin-2 PP-OCRv6+vin-voter"
 QUALITY_MODEL = "quality-1"
+RUBBING_MODEL = "rubbing-1"
 PLATE_WEIGHTS = ("plate-outline", "plate-corners", "lines-v4", "reader-v4", "plate-reader")
 VIN_WEIGHTS = ("lines-v6", "reader-v6", "vin-locator", "vin-voter")
 
@@ -137,6 +138,26 @@ class Reviewer:
     def rubbing(self, data: bytes, reference: bytes, surface: Surface = "photo") -> Comparison:
         """Whether a rubbing is of the strike that ``reference``, a photo or another rubbing, shows."""
         return compare(self.vins, decode(data), decode(reference), surface=surface)
+
+    def struck(self, data: bytes, reference: bytes, expected: str | None = None) -> Reading:
+        """Whether a rubbing is of the strike that a photo shows, and of the VIN it should be.
+
+        ``score`` is what is left over, in pitches of characters; see docs/models/rubbing.md.
+        """
+        began = time.monotonic()
+        blank = _blank("rubbing", RUBBING_MODEL, VIN_WEIGHTS, fold_vin(expected or ""))
+        found = self.rubbing(data, reference)
+        differs = ("differs",) if blank.expected and found.text not in ("", blank.expected) else ()
+        anew = ("restamped",) if found.answer == "restamped" else ()
+        reasons = (*anew, *differs, *found.reasons)
+        reading = msgspec.structs.replace(
+            blank,
+            text=found.text,
+            opinion="disagree" if anew else "agree" if found.answer == "same" and not reasons else "unsure",
+            score=decimal(found.off) if found.matches else None,
+            reasons=reasons or (() if found.answer == "same" else ("ambiguous",)),
+        )
+        return _timed(reading, began)
 
     def quality(self, data: bytes, subject: Subject = "scene") -> Reading:
         """Whether a photo shows its subject usably: agree, disagree (retake, with reasons), unsure.

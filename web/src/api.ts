@@ -4,7 +4,7 @@ export type Result = "pass" | "fail" | "not_applicable";
 export type Verdict = "pass" | "fail" | "incomplete" | "suspicious";
 export type Opinion = "agree" | "disagree" | "unsure";
 export type Decision = "pass" | "fail" | "retake";
-export type Question = "plate" | "vin" | "quality" | "reuse";
+export type Question = "plate" | "vin" | "quality" | "reuse" | "rubbing";
 
 /** The photo of which another is a copy. */
 export interface Earlier {
