@@ -145,6 +145,8 @@ def test_registration_writes_the_determined_values() -> None:
     assert lines(form)[6] == ("√", "K33 小型轿车 small saloon")
     assert lines(form)[1] == ("√", "")
     assert [area.needed for area in form.areas] == [True, True]
+    with_film = record_form(dossier([*whole, *photographed(("vin_rubbing",))]))
+    assert with_film.areas[0].picture and with_film.areas[0].picture.photo == digest(b"vin_rubbing")
     assert [area.picture.photo for area in form.areas if area.picture] == [digest(b"0113"), digest(b"0111")]
 
 
