@@ -271,7 +271,25 @@ def test_couriers_at_once_double_nothing(engine: sa.Engine) -> None:
     lane = enrolled(engine, Lane())
     for name in ("a1", "a2", "a3", "a4"):
         lane.inspect(name)
-    assert prepared_together(dsn) == []
+    troubles: list[Exception] = []
+    start = threading.Barrier(4)
+
+    def send(step: int) -> None:
+        start.wait(30)
+        at = 1
+        while at <= len(lane.rows):
+            try:
+                at = accept(engine, lane.batch(max(1, at - step), at + step), TAKES_ALL).accepted_through + 1
+            except Rejected as trouble:
+                troubles.append(trouble)
+                return
+
+    threads = [threading.Thread(target=send, args=(step,)) for step in (1, 2, 3, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert troubles == []
     assert held(engine, lane) == sent(lane)
     with engine.connect() as connection:
         summaries = connection.execute(sa.select(tables.inspections)).all()
@@ -280,25 +298,7 @@ def test_couriers_at_once_double_nothing(engine: sa.Engine) -> None:
 
 
 def test_processes_that_start_at_once_make_the_tables_once(dsn: str) -> None:
-    troubles: list[Exception] = []
-    start = threading.Barrier(3)
-
-    def make() -> None:
-        mine = open_engine(dsn)
-        start.wait(30)
-        try:
-            prepare(mine)
-        except sa.exc.SQLAlchemyError as trouble:
-            troubles.append(trouble)
-        finally:
-            mine.dispose()
-
-    threads = [threading.Thread(target=make) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert troubles == []
+    assert prepared_together(dsn) == []
 
 
 def test_a_lock_that_stays_is_no_wait_for_ever(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

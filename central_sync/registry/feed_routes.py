@@ -73,10 +73,10 @@ def _lines(engine: sa.Engine, page: feed.Page, of: Of, kinds: frozenset[str]) ->
     for run in page.runs:
         with engine.connect() as connection:
             row = feed.held(connection, run)
-            told = () if row is None else _told(connection, row, of, kinds)
-            for line in told:
-                count += 1
-                yield msgspec.json.encode(line) + b"\n"
+            told = () if row is None else list(_told(connection, row, of, kinds))
+        for line in told:  # a reader who goes away in between holds no connection
+            count += 1
+            yield msgspec.json.encode(line) + b"\n"
     end = {"lines": count, "cursor": str(page.cursor), "more": page.more}
     yield msgspec.json.encode(end) + b"\n"
 
