@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from firmware_bridge.device import Health, MeasureError
@@ -111,6 +111,7 @@ def test_a_long_answer_carries_every_beam(left: list[Beam | None], right: list[B
         assert deframer.skipped == 0
 
 
+@example(left=[None, mqd.Beam(0, -1, 100, 2), None], seed=0, fault="torn")
 @given(left=SIDES, seed=st.integers(0, 2**31), fault=st.sampled_from(["torn", "corrupt", "garbage"]))
 def test_a_damaged_long_answer_is_none_and_what_follows_is_found(
     left: list[Beam | None], seed: int, fault: str
@@ -123,6 +124,7 @@ def test_a_damaged_long_answer_is_none_and_what_follows_is_found(
         sent = faults.corrupt(rng, 1.0)(sent)[0].data
     else:
         sent = bytes(rng.randrange(3, 256) for _ in range(rng.randint(1, 30))) + sent
+    assume(fault == "garbage" or sent + after[:1] != mqd.results(left, left))  # its check may be an STX
     deframer = mqd.Deframer()
     heard = [frame for chunk in (sent, after, bytes(120)) for frame in deframer.feed(chunk)]
     answers = [frame for frame in heard if len(frame) == mqd.RESULTS_SIZE]

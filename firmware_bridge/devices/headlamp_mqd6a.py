@@ -123,7 +123,14 @@ class Deframer(Sized[bytes]):
     """Notices and long answers out of a byte stream, whole."""
 
     def __init__(self) -> None:
-        super().__init__(RIGHT_AT + 1, size_of, lambda whole: None if sum(whole) & 0xFF else whole)
+        super().__init__(RIGHT_AT + 1, size_of, lambda whole: whole if _holds(whole) else None)
+
+
+def _holds(whole: bytes) -> bool:
+    """The check is one byte: the end of a torn answer and a notice after it can make up a right one."""
+    if sum(whole) & 0xFF:
+        return False
+    return len(whole) != RESULTS_SIZE or STX not in whole[1:-1]
 
 
 class HeadlampTester(SerialInstrument[bytes]):
