@@ -71,13 +71,15 @@ def site_path(edge: Edge) -> Path:
     return edge.desk.journal.path.with_name("site.toml")
 
 
-async def directed(edge: Edge, pull: Pull, count: int) -> list[Directed]:
-    """Lets the node work until it has acknowledged ``count`` directives."""
+async def directed(edge: Edge, pull: Pull, count: int, alarm: str = "") -> list[Directed]:
+    """Lets the node work until it has acknowledged ``count`` directives and told that alarm."""
     directing = Directing(edge.desk, pull, "centre", site_path(edge))
     task = asyncio.create_task(directing.run())
     try:
         async with asyncio.timeout(90):
-            while len(found := acknowledged(edge)) < count:  # noqa: ASYNC110
+            while len(found := acknowledged(edge)) < count or (  # noqa: ASYNC110
+                alarm and alarm not in edge.desk.alarms
+            ):
                 await asyncio.sleep(0.05)
     finally:
         task.cancel()

@@ -272,7 +272,7 @@ def test_a_site_file_lies_ready_until_the_node_runs_with_it(tmp_path: Path) -> N
             new = other_site(edge, lambda text: text + "\n[disk]\nwarn_mb = 5000\n")
             before = site_path(edge).read_bytes()
             tell(edge, database, registry, "configuration", new)
-            await directed(edge, pull, 1)
+            await directed(edge, pull, 1, "configuration")
             ready = edge.desk.reference.folder / NEXT_FILE
             assert ready.read_bytes() == new and site_path(edge).read_bytes() == before
             alarms = (await edge.client.get("/api/v1/board")).json()["alarms"]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +157,9 @@ def test_what_cannot_be_asked_is_refused_with_the_reason(tmp_path: Path) -> None
 def test_a_vehicle_that_drives_off_meanwhile_is_not_taken_for_the_one_that_was_asked(tmp_path: Path) -> None:
     async def use() -> None:
         async with wired(tmp_path) as (edge, twin, inspection):
+            twin.habits = replace(twin.habits, takes_s=0.2)  # so long is there between what is asked
             asking = asyncio.create_task(ask(edge, inspection))
-            await twin.was_asked("0902")
+            await twin.was_asked("0100")
             await edge.desk.append("virtual+agent", "m2", Moved(lane="1", station="brake"), inspection)
             assert refused(await asking) == (409, "left")
             assert (await edge.detail(inspection))["obd"] is None
