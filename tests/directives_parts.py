@@ -47,7 +47,10 @@ async def centre_and_node(
         app = build_app(settings_for(dsn, folder, lane, key_file=folder / "registry.key"))
         registry, database = NodeKey.load(folder / "registry.key"), open_engine(dsn)
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://r.test") as client:
+        async with (
+            app.router.lifespan_context(app),  # at its end the registry closes its connections
+            httpx.AsyncClient(transport=transport, base_url="http://r.test") as client,
+        ):
             key = more.pop("registry_key", registry.public)
             pull = Pull(client, site.site.id, site.node.name, more.pop("signer", KEY), key, **more)
             yield edge, database, registry, pull

@@ -26,7 +26,7 @@ NAMES, CODES = rulebook().names, rulebook().codes
         ("test_kinds", 16),
         ("special_classes", 10),
         ("line_kinds", 2),
-        ("shots", 108),
+        ("shots", 109),
         ("defect_items", 6),
     ],
 )
