@@ -30,7 +30,7 @@ from central_sync.bundle import (
     write,
 )
 from central_sync.centre import nonsense
-from central_sync.ledger import sync
+from central_sync.ledger import lay_down
 from central_sync.seal import SealedRow, Signer
 from lanes.record import genesis, parse, photos_of
 
@@ -231,11 +231,7 @@ class Export:
         self._write(fresh)
 
     def _write(self, state: State) -> None:
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        fresh.write_bytes(msgspec.json.encode(state))
-        sync(fresh)
-        fresh.replace(self._path)
-        sync(self._path.parent)
+        lay_down(self._path, msgspec.json.encode(state))
 
 
 def receipt_of(path: Path, site: str, node: str, registry_key: str) -> BundleReceipt:

@@ -170,6 +170,15 @@ def discard(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+def lay_down(path: Path, content: bytes) -> None:
+    """Makes a file durable under its name: another beside it, fsync, rename, fsync of the folder."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_bytes(content)
+    sync(fresh)
+    fresh.replace(path)
+    sync(path.parent)
+
+
 def sync(path: Path) -> None:
     """fsync of a file or a folder."""
     descriptor = os.open(path, os.O_RDONLY)

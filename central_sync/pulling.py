@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from central_sync.batch import UNREADABLE, Through
-from central_sync.ledger import sync
+from central_sync.ledger import lay_down
 
 Of: TypeAlias = Literal["inspections", "records"]
 Query: TypeAlias = list[tuple[str, str | int | float | bool | None]]  # as httpx will have it
@@ -133,11 +133,7 @@ class Into:
         self._file.flush()
         os.fsync(self._file.fileno())
         mark = Mark(page.cursor, self._asked, self.path.stat().st_size)
-        fresh = self._mark_path.with_name(f".{self._mark_path.name}.part")
-        fresh.write_bytes(msgspec.json.encode(mark))
-        sync(fresh)
-        fresh.replace(self._mark_path)
-        sync(self.path.parent)
+        lay_down(self._mark_path, msgspec.json.encode(mark))
         self.cursor = page.cursor
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import structlog
 from central_sync.centre import Trouble
 from central_sync.directives import Directive, Pull, UnpinnedTrouble
 from central_sync.journal import RetiredError
-from central_sync.ledger import sync
+from central_sync.ledger import lay_down
 from central_sync.volumes import JournalError
 from edge import blacklist, rulebook, settings
 from edge.desk import Desk
@@ -105,7 +105,7 @@ class Directing:
             raise RefusedError(f"无法使用 · cannot be used as {subject}: {error}") from error
         await asyncio.to_thread(self._desk.reference.keep, content)
         if subject == "configuration":
-            await asyncio.to_thread(_lay_out, self._desk.reference.folder, content)
+            await asyncio.to_thread(lay_down, self._desk.reference.folder / NEXT_FILE, content)
 
     def _check(self, subject: str, content: bytes) -> None:
         match subject:
@@ -175,14 +175,6 @@ def _must_be_ours(mine: settings.SiteFile, other: settings.SiteFile) -> None:
     for key, (ours, theirs) in pairs.items():
         if ours != theirs:
             raise RefusedError(f"不属于本节点 · not for this node: {key} = {theirs!s}, here {ours!s}")
-
-
-def _lay_out(folder: Path, content: bytes) -> None:
-    fresh = folder / f"{NEXT_FILE}.new"
-    fresh.write_bytes(content)
-    sync(fresh)
-    fresh.replace(folder / NEXT_FILE)
-    sync(folder)
 
 
 def tell_configuration(desk: Desk, site_file: Path) -> None:

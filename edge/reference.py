@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from central_sync.journal import Journal, RetiredError
-from central_sync.ledger import sync
+from central_sync.ledger import lay_down
 from lanes.record import Directed, Record
 
 INDEX = "index.json"
@@ -103,11 +103,7 @@ class Reference:
 
     def _write(self, name: str, content: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        fresh = self.folder / f"{name}.new"
-        fresh.write_bytes(content)
-        sync(fresh)
-        fresh.replace(self.folder / name)
-        sync(self.folder)
+        lay_down(self.folder / name, content)
 
     def _recall(self) -> None:
         """The index, and the records after it; without one that fits, every record there is."""

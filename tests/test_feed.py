@@ -362,4 +362,4 @@ def test_a_cursor_is_durable_only_after_what_it_stands_for(tmp_path: Path) -> No
     file.add(page)
     file.close()
     assert msgspec.json.decode((tmp_path / "f.cursor").read_bytes())["size"] == 8
-    assert [each.name for each in tmp_path.iterdir() if each.name.endswith(".part")] == []
+    assert [each.name for each in tmp_path.iterdir() if each.name.endswith((".part", ".new"))] == []
