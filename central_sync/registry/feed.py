@@ -7,8 +7,6 @@ commits later. Each position carries a hash over all before it, and a cursor a p
 put back to an older copy knows which cursors are none of its own.
 """
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Any
@@ -17,7 +15,8 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Meta, Struct
 
-from central_sync.batch import UNREADABLE, Through
+from central_sync.batch import Through
+from central_sync.registry import cursors
 from central_sync.registry.engines import writing
 from central_sync.registry.problems import Rejected
 from central_sync.registry.tables import (
@@ -33,6 +32,7 @@ from central_sync.registry.tables import (
 
 AT_ONCE = 500  # runs that one transaction publishes
 SCANNED = 2000  # positions that are looked through for one page
+WHERE = "the last line of an answer"
 START = sha256(b"chayan-feed-1").digest()
 ONE = 1  # the key of the only row of feed_head
 
@@ -44,7 +44,7 @@ class Cursor(Struct, frozen=True, array_like=True):
     mark: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+        return cursors.written(self)
 
     @classmethod
     def at(cls, position: int, chain: bytes) -> "Cursor":
@@ -75,7 +75,7 @@ def read(engine: sa.Engine, cursor: str, limit: int, site: str = "", node: str =
         publish(engine)
     query = sa.select(feed.c.position, feed.c.chain, feed.c.site, feed.c.node, feed.c.last_seq)
     with engine.connect() as connection:
-        after = _found(connection, _decode(cursor)) if cursor else Cursor.at(0, START)
+        after = _found(connection, cursors.taken(cursor, Cursor, WHERE)) if cursor else Cursor.at(0, START)
         query = query.where(feed.c.position > after.position).order_by(feed.c.position).limit(SCANNED)
         rows = connection.execute(query).all()
     wanted: list[Run] = []
@@ -92,14 +92,6 @@ def held(connection: sa.Connection, run: Run) -> sa.Row[Any] | None:
     """The row of a run."""
     key = (runs.c.site == run.site, runs.c.node == run.node, runs.c.last_seq == run.last_seq)
     return connection.execute(sa.select(runs).where(*key)).first()
-
-
-def newest(engine: sa.Engine) -> Cursor:
-    """The cursor after all there is."""
-    publish(engine)
-    with engine.connect() as connection:
-        head = connection.execute(sa.select(feed_head)).first()
-    return Cursor.at(0, START) if head is None else Cursor.at(head.position, head.chain)
 
 
 def since(engine: sa.Engine, moment: datetime) -> Cursor:
@@ -168,14 +160,6 @@ def _link(chain: bytes, run: sa.Row[Any]) -> bytes:
     """The hash after one more position: over the one before, whose run it is, and the head after it."""
     named = msgspec.json.encode([run.site, run.node, run.last_seq])
     return sha256(chain + run.head + named).digest()
-
-
-def _decode(text: str) -> Cursor:
-    try:
-        padded = text + "=" * (-len(text) % 4)
-        return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=Cursor)
-    except (binascii.Error, ValueError, *UNREADABLE) as trouble:
-        raise Rejected.malformed(f"cursor: {trouble}; take it from the last line of an answer") from trouble
 
 
 def _found(connection: sa.Connection, cursor: Cursor) -> Cursor:

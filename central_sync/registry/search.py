@@ -1,19 +1,18 @@
 """What the office asks: lists and numbers. Paged by key: the last page costs what the first did."""
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Any, get_args
 
-import msgspec
 import sqlalchemy as sa
 from msgspec import Meta, Struct
 
+from central_sync.registry import cursors
 from central_sync.registry.problems import Rejected
 from central_sync.registry.tables import inspections, nodes, photos
 from lanes.record import Verdict
 
 LIMIT = 200
+WHERE = "`next` of the page before"
 AFTER_ALL = chr(0x10FFFF)  # greater than any character of a plate or VIN
 ORDER = (inspections.c.ordered_at, inspections.c.site, inspections.c.node, inspections.c.inspection)
 BRIEF = (
@@ -116,15 +115,15 @@ def _bound(after: Cursor) -> tuple[sa.BindParameter[Any], ...]:
 
 def _encode(row: sa.Row[Any]) -> str:
     key = Cursor(row.ordered_at, row.site, row.node, row.inspection)
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
+    return cursors.written(key)
 
 
 def _decode(cursor: str) -> Cursor:
+    after = cursors.taken(cursor, Cursor, WHERE)
     try:
-        after = msgspec.json.decode(base64.b64decode(cursor, altchars=b"-_", validate=True), type=Cursor)
         after.ordered_at.astimezone(UTC)
-    except (binascii.Error, ValueError, OverflowError, msgspec.MsgspecError) as trouble:
-        raise Rejected.malformed(f"cursor: {trouble}; take it from `next` of the page before") from trouble
+    except (ValueError, OverflowError) as trouble:
+        raise Rejected.malformed(f"cursor: {trouble}; take it from {WHERE}") from trouble
     if "\0" in after.site + after.node + after.inspection:
-        raise Rejected.malformed("cursor: not one of ours; take it from `next` of the page before")
+        raise Rejected.malformed(f"cursor: not one of ours; take it from {WHERE}")
     return after
