@@ -8,24 +8,21 @@ COPY in one transaction, and for comparison COPY of every record as a row of its
 
 import argparse
 import asyncio
-import contextlib
 import json
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 
-from benchmarks.parts.centre import END_S, NODE, answering, batches, fill
+from benchmarks.parts.centre import NODE, batches, feed, fill, serving
 from central_sync import batch as wire
 from central_sync.journal import Journal
 from central_sync.registry import runs, tables
@@ -60,54 +57,22 @@ async def load(folder: Path, records: int) -> Load:
     return Load(sites=sites, key=key)
 
 
-@contextlib.contextmanager
-def serving(folder: Path, command: Callable[[int], Sequence[str]]) -> Iterator[str]:
-    """The address of a service, started with the port it is to listen on."""
-    [port] = free_ports(1)
-    log = folder / f"service-{port}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", *command(port)], stdout=out, stderr=out)
-    try:
-        answering(f"http://127.0.0.1:{port}", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(END_S)
-
-
-async def feed(url: str, given: Load) -> float:
-    """Seconds until every batch of all nodes is answered, each node one batch after the other."""
-    headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
-    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
-
-        async def node(bodies: Sequence[bytes]) -> None:
-            for body in bodies:
-                (await client.post("/v1/batches", content=body, headers=headers)).raise_for_status()
-
-        began = time.perf_counter()
-        await asyncio.gather(*map(node, given.sites.values()))
-        return time.perf_counter() - began
-
-
 def ours(folder: Path, dsn: str, given: Load) -> float:
     """Seconds of the registry."""
     enrolled = [part for node in given.nodes() for part in ("--node", f"{node}={given.key.public}")]
-    photos = folder / "photos"
-
-    def command(port: int) -> Sequence[str]:
-        fixed = ["edge", "central", "--dsn", dsn, "--photos", str(photos), "--port", str(port)]
-        return [*fixed, "--allow-simulated", *enrolled]
-
-    with serving(folder, command) as url:
-        return asyncio.run(feed(url, given))
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "edge", "central", "--dsn", dsn, "--photos", str(folder / "photos")]
+    command += ["--port", str(port), "--allow-simulated", *enrolled]
+    with serving(folder / "registry.log", command, port) as url:
+        return asyncio.run(feed(url, *given.sites.values()))
 
 
 def plain(folder: Path, dsn: str, given: Load) -> float:
     """Seconds of the plain service."""
-    with serving(
-        folder, lambda port: ["benchmarks.peers.plain_registry", dsn, str(port), *given.nodes()]
-    ) as url:
-        return asyncio.run(feed(url, given))
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "benchmarks.peers.plain_registry", dsn, str(port), *given.nodes()]
+    with serving(folder / "plain.log", command, port) as url:
+        return asyncio.run(feed(url, *given.sites.values()))
 
 
 def each_record(dsn: str) -> list[tuple[str, str, int, bytes, bytes]]:

@@ -107,6 +107,14 @@ def _content(place: str, ca_file: Path | None) -> bytes:
         raise TargetError(f"--against {place}: cannot be read: {trouble.strerror}") from trouble
 
 
+def authorities(ca_file: Path | None) -> ssl.SSLContext:
+    """The public authorities, or the one of ``--ca-file``; raises TargetError."""
+    try:
+        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except (OSError, ssl.SSLError) as trouble:
+        raise TargetError(f"--ca-file {ca_file}: cannot be read as certificates: {trouble}") from trouble
+
+
 class Office:
     """A registry by the URL of one of its things; ``ca_file`` names an authority of one's own.
 
@@ -118,11 +126,7 @@ class Office:
         base, _, self._path = parts.path.partition("/v1/")
         self._named = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self._base = f"{parts.scheme}://{parts.netloc}{base}/v1/"
-        try:
-            verify = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-        except (OSError, ssl.SSLError) as trouble:
-            raise TargetError(f"--ca-file {ca_file}: cannot be read as certificates: {trouble}") from trouble
-        self._client = httpx.Client(verify=verify, timeout=TIMEOUT_S)
+        self._client = httpx.Client(verify=authorities(ca_file), timeout=TIMEOUT_S)
 
     def close(self) -> None:
         """Ends the connections."""

@@ -265,7 +265,6 @@ class Desk:
                     (inspection, seq, photo, shot, question)
                     for question in (*asked.get(shot, GATE_QUESTIONS), *(() if shot == GATE else (REUSE,)))
                     if question not in answered and self.expected(inspection, question) is not None
-                    if question != RUBBING or beside(inspection, question)
                 ]
         return sorted(due, key=lambda each: each[1])
 
@@ -284,6 +283,8 @@ class Desk:
         """What a photo of this vehicle should show; None when the question cannot be asked of it."""
         if question == "plate":
             return inspection.vehicle.plate.hphm if inspection.vehicle.plate else None
+        if question == RUBBING and not beside(inspection, question):
+            return None
         return inspection.vehicle.vin if question in ("vin", RUBBING) else ""
 
 

@@ -1,7 +1,6 @@
 """The command ``chayan pull``: what has changed at a registry, into a file that holds each change once."""
 
 import contextlib
-import ssl
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import stamina
 import typer
 
 from central_sync.pulling import Changes, Into, Of, Passing, Puller, PullError
+from edge.auditing import TargetError, authorities
 from edge.failing import fail
 
 WAIT_S = 30  # s that a question waits for news
@@ -41,9 +41,9 @@ def pull_command(
     if not url.startswith(("http://", "https://")):
         fail(f"{url}: name an address such as https://registry.example")
     try:
-        verify = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ssl.SSLError) as trouble:
-        fail(f"--ca-file {ca_file}: cannot be read as certificates: {trouble}")
+        verify = authorities(ca_file)
+    except TargetError as trouble:
+        fail(str(trouble))
     count = 0
     try:
         with httpx.Client(base_url=url, verify=verify) as client:

@@ -7,10 +7,10 @@ from typing import IO, Literal
 import cv2
 import msgspec
 
-from models.images import PhotoError, decode
+from models.images import Image, PhotoError, decode
 from models.reading import Reading
 from models.reviewer import Reviewer
-from models.rubbing import Surface, shown
+from models.rubbing import Surface, compare, shown
 from models.stages import lap
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -58,7 +58,8 @@ def compare_rubbing(
     """
     files = {"rubbing": str(film), "reference": str(reference)}
     try:
-        found = Reviewer(threads).rubbing(_named(film), _named(reference), surface)
+        pictures = _picture(film), _picture(reference)
+        found = compare(Reviewer(threads).vins, *pictures, surface=surface)
         picture = None if heat is None else shown(found)
         if heat is not None and picture is not None:
             heat.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
@@ -83,14 +84,12 @@ def compare_rubbing(
     return 0
 
 
-def _named(path: Path) -> bytes:
-    """The bytes of a photo that can be decoded; raises PhotoError naming the file."""
+def _picture(path: Path) -> Image:
+    """A photo; raises PhotoError naming the file."""
     try:
-        data = photo_bytes(path)
-        decode(data)
+        return decode(photo_bytes(path))
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from error
-    return data
 
 
 def photo_bytes(path: Path) -> bytes:

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
@@ -21,19 +19,12 @@ from tests.test_edge_faults import assert_refused
 __all__ = ["dsn", "engine"]  # fixtures
 
 
-def steps_to(engine: sa.Engine, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(schema.MIGRATIONS))
-    with writing(engine) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-
-
 @pytest.fixture
 def old(dsn: str) -> sa.Engine:
     """A database of the first version."""
     made = open_engine(dsn)
-    steps_to(made, "0001")
+    with writing(made) as connection:
+        schema._upgrade(connection, "0001")
     return made
 
 

@@ -46,18 +46,25 @@ def registry(folder: Path, node_key: str, dsn: str = "") -> Iterator[Centre]:
     command += ["--dsn", dsn or f"sqlite:///{folder / 'registry.sqlite'}"]
     site = f"bench-{secrets.token_hex(6)}"
     command += ["--allow-simulated", "--node", f"{site}/{NODE}={node_key}"]
-    with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    with serving(folder / "registry.log", command, port) as url:
+        yield Centre(url=url, key=NodeKey.load(folder / KEY_FILE).public, site=site)
+
+
+@contextlib.contextmanager
+def serving(log: Path, command: Sequence[str], port: int) -> Iterator[str]:
+    """The address of a service that listens on that port; what it prints goes into the log."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
     try:
         url = f"http://127.0.0.1:{port}"
-        answering(url, process, folder / "registry.log")
-        yield Centre(url=url, key=NodeKey.load(folder / KEY_FILE).public, site=site)
+        _answering(url, process, log)
+        yield url
     finally:
         process.terminate()
         process.wait(END_S)
 
 
-def answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Returns when a service answers; raises RuntimeError with the end of its log."""
     until = time.monotonic() + READY_S
     while time.monotonic() < until and process.poll() is None:
@@ -65,7 +72,7 @@ def answering(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
             if httpx.get(f"{url}/healthz").is_success:
                 return
         time.sleep(0.1)
-    raise RuntimeError(f"the registry did not begin: {log.read_text(encoding='utf-8')[-1000:]}")
+    raise RuntimeError(f"the service did not begin: {log.read_text(encoding='utf-8')[-1000:]}")
 
 
 async def fill(journal: Journal, records: int, photos: Photos | None = None) -> None:
@@ -93,13 +100,17 @@ def batches(journal: Journal, key: NodeKey, site: str, size: int = wire.MAX_RECO
     return made
 
 
-async def feed(url: str, bodies: Sequence[bytes]) -> float:
-    """Seconds that a registry takes for batches that lie ready, one after the other."""
+async def feed(url: str, *nodes: Sequence[bytes]) -> float:
+    """Seconds that a registry takes for batches that lie ready, each node's one after the other."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+
+        async def send(bodies: Sequence[bytes]) -> None:
+            for body in bodies:
+                (await client.post("/v1/batches", content=body, headers=headers)).raise_for_status()
+
         began = time.perf_counter()
-        for body in bodies:
-            (await client.post("/v1/batches", content=body, headers=headers)).raise_for_status()
+        await asyncio.gather(*map(send, nodes))
         return time.perf_counter() - began
 
 

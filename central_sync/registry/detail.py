@@ -77,9 +77,8 @@ def detail(engine: sa.Engine, inspection: str, node: str = "") -> dict[str, Any]
     """Everything of one inspection, as the office shows it."""
     with engine.connect() as connection:
         row = one(connection, inspection, node)
-        stored = runs.of_inspection(
-            connection, row, lost=[]
-        )  # what cannot be read is missing: the proof tells
+        # what cannot be read is missing here: the proof tells
+        stored = runs.of_inspection(connection, row, lost=[])
         told = Told(list(parsed(stored)))
         pictures = [*_captures(connection, row, told), *_photographs(told)]
         held = _held(connection, row, [photo for _, _, photo, _ in pictures])

@@ -108,9 +108,8 @@ def _covering(site: str, node: str, first: int, last: int) -> sa.Select[Any]:
         .where(
             runs.c.site == site,
             runs.c.node == node,
-            runs.c.last_seq.between(
-                first, last + MAX_RECORDS - 1
-            ),  # no run is longer: the key serves both ends
+            # no run is longer: the key serves both ends
+            runs.c.last_seq.between(first, last + MAX_RECORDS - 1),
             runs.c.first_seq <= last,
         )
         .order_by(runs.c.last_seq)

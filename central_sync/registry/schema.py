@@ -13,6 +13,7 @@ from central_sync.registry.tables import metadata
 
 HEAD = "0002"  # the newest step
 MIGRATIONS = Path(__file__).parent / "migrations"
+MADE_BY_ANOTHER = (sa.exc.ProgrammingError, sa.exc.IntegrityError, sa.exc.OperationalError)
 stamp = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 
 
@@ -20,11 +21,7 @@ def prepare(engine: sa.Engine) -> None:
     """Makes the tables, or takes the steps that are missing; raises DsnError for a foreign database."""
     try:
         _prepare(engine)
-    except (
-        sa.exc.ProgrammingError,
-        sa.exc.IntegrityError,
-        sa.exc.OperationalError,
-    ):  # another was making them
+    except MADE_BY_ANOTHER:
         _prepare(engine)
 
 
@@ -53,7 +50,7 @@ def _prepare(engine: sa.Engine) -> None:
             _upgrade(connection)
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection, to: str = "head") -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -62,7 +59,7 @@ def _upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     except CommandError as trouble:
         raise DsnError(
             f"the database is of a newer version of Chayan than this one ({trouble}): update Chayan here too"

@@ -237,7 +237,7 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Rows) -> None:
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> Any:
     """INSERT of all rows: on PostgreSQL of one JSON text, on SQLite by the driver's executemany."""
-    if connection.dialect.name != "postgresql" or len(rows) == 1:
+    if not _as_text(connection, rows):
         return _dialects[connection.dialect.name].insert(table)
     columns = [sa.column(name, table.c[name].type) for name in rows[0]]
     function = sa.func.jsonb_to_recordset(sa.cast(sa.bindparam("rows", type_=sa.Text()), postgresql.JSONB))
@@ -248,11 +248,16 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: Rows) -> Any:
 
 
 def _run(connection: sa.Connection, statement: Any, rows: Rows) -> None:
-    if connection.dialect.name == "postgresql" and len(rows) > 1:
+    if _as_text(connection, rows):
         plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
         connection.execute(statement, {"rows": msgspec.json.encode(plain).decode()})
     else:
         connection.execute(statement, rows)
+
+
+def _as_text(connection: sa.Connection, rows: Rows) -> bool:
+    """Whether rows go as one JSON text: psycopg's executemany would send them one by one."""
+    return connection.dialect.name == "postgresql" and len(rows) > 1
 
 
 def _plain(value: Any) -> Any:
